@@ -1,0 +1,1 @@
+//! Journeys, hostile inputs and the architecture test: see `tests/`.
