@@ -1,1 +1,17 @@
-//! Placeholder.
+//! Our small static programs as bytes: a root that holds one of them and nothing else can run it.
+//!
+//! `build.rs` builds each with a nested cargo, linked statically against the C library, for the
+//! same target as this crate. Two uses: the embedded product is compiled by [`RULEC`], the only
+//! content of its root; tests run `PROBE` (feature `probe`), which tries what a sandbox must refuse.
+//!
+//! Whoever mentions neither pays nothing: the linker leaves unused bytes out.
+//!
+//! Deliberately absent: what the programs do (`counterseal-rules`, `counterseal-testkit`) and
+//! writing them to disk.
+
+/// The rule compiler `rulec`: an ELF executable without program interpreter.
+pub static RULEC: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rulec"));
+
+/// The sandbox probe `probe`: an ELF executable without program interpreter.
+#[cfg(feature = "probe")]
+pub static PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));

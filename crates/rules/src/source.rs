@@ -1,0 +1,374 @@
+//! The text form of rules, version 1: `*.rule` files, UTF-8, one statement on a line.
+//!
+//! ```text
+//! # A comment takes a whole line. Empty lines and leading spaces mean nothing.
+//! rule CS-2026-0007
+//! revision 2
+//! severity high
+//! title "Dropper that unpacks itself from a note"
+//! tag dropper
+//! reference https://docs.example/cs-2026-0007
+//! condition all
+//! bytes at 0 4d 5a
+//! bytes e8 ?? ?? ?? ?? 5d 8? ed
+//! text nocase "unpack note \"seven\"\x00"
+//! sha256 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
+//! domain notes.example
+//! end
+//! ```
+//!
+//! | line | times | value |
+//! |---|---|---|
+//! | `rule` | opens | id: upper-case words of letters and digits joined by `-`, ≤ 64 bytes |
+//! | `revision` | 1 | 1 … 4294967295 |
+//! | `severity` | 1 | `informational`, `low`, `medium`, `high`, `critical` |
+//! | `title` | 1 | string of one line, ≤ 200 bytes |
+//! | `tag` | 0–32 | lower-case words joined by `-`, ≤ 40 bytes |
+//! | `reference` | 0–32 | `https://…`, ≤ 500 bytes |
+//! | `condition` | 0–1 | how the patterns combine: `all` (without the line too) or `any` |
+//! | `bytes` | 0–64 with `text` | `[at OFFSET]`, then bytes as two lower-case hex digits or `?` each |
+//! | `text` | | `[at OFFSET] [nocase]`, then a string; `nocase` concerns ASCII letters |
+//! | `sha256` | any | one or more digests of whole files, 64 lower-case hex digits each; 4096 in all |
+//! | `domain` | 0–4096 | lower-case name of two labels or more; covers all names below it |
+//! | `end` | closes | |
+//!
+//! A rule matches contents when its patterns do under its condition, a file when its digest is
+//! listed, a name when it or a name above it is listed. Strings know the escapes `\\`, `\"`, `\n`,
+//! `\r`, `\t` and `\xHH`. Between `rule` and `end` the order of lines is free. Tabs, carriage
+//! returns and other control characters are refused. [`crate::limits`] holds the bounds.
+//!
+//! Deliberately absent: includes, variables, macros and arithmetic, so that one rule can be read,
+//! reviewed and diffed on its own. What needs more than one rule to judge is in [`crate::check()`].
+
+mod line;
+
+use std::fmt;
+use std::rc::Rc;
+
+use thiserror::Error;
+
+use crate::limits;
+use crate::problem::Problem;
+use crate::rule::{self, Condition, Pattern, Severity};
+
+use line::{Line, number};
+
+/// One fault and where it is. Lines and columns (in characters) count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{place}: {problem}")]
+pub struct SourceError {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub problem: Problem,
+}
+
+/// A position in a source file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The name of the file as it was given to [`parse`].
+    pub file: Rc<str>,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// A part of a rule and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed<T> {
+    pub(crate) place: Place,
+    pub(crate) value: T,
+}
+
+/// A rule as its file has it: well-formed, not yet checked against itself and others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRule {
+    pub(crate) id: Placed<String>,
+    pub(crate) revision: u32,
+    pub(crate) severity: Severity,
+    pub(crate) title: String,
+    pub(crate) tags: Vec<Placed<String>>,
+    pub(crate) references: Vec<Placed<String>>,
+    pub(crate) condition: Option<Placed<Condition>>,
+    pub(crate) patterns: Vec<Placed<Pattern>>,
+    pub(crate) sha256: Vec<Placed<[u8; 32]>>,
+    pub(crate) domains: Vec<Placed<String>>,
+}
+
+/// Reads one source file; `file` is only used to name places.
+///
+/// # Errors
+/// The first fault of the file.
+pub fn parse(file: &str, contents: &[u8]) -> Result<Vec<SourceRule>, SourceError> {
+    let file: Rc<str> = file.into();
+    let at = |line, column, problem| SourceError {
+        place: Place {
+            file: Rc::clone(&file),
+            line,
+            column,
+        },
+        problem,
+    };
+    if contents.len() > limits::FILE_BYTES_MAX {
+        let (found_bytes, max_bytes) = (contents.len(), limits::FILE_BYTES_MAX);
+        return Err(at(
+            1,
+            1,
+            Problem::FileTooLong {
+                found_bytes,
+                max_bytes,
+            },
+        ));
+    }
+    let mut rules = Vec::new();
+    let mut open: Option<Draft> = None;
+    let mut last_line = 1;
+    for (index, bytes) in contents.split(|byte| *byte == b'\n').enumerate() {
+        last_line = index + 1;
+        if bytes.len() > limits::LINE_BYTES_MAX {
+            let (found_bytes, max_bytes) = (bytes.len(), limits::LINE_BYTES_MAX);
+            return Err(at(
+                last_line,
+                1,
+                Problem::LineTooLong {
+                    found_bytes,
+                    max_bytes,
+                },
+            ));
+        }
+        let text = str::from_utf8(bytes).map_err(|error| {
+            let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            at(last_line, valid.chars().count() + 1, Problem::NotUtf8)
+        })?;
+        if let Some((index, control)) = text.chars().enumerate().find(|(_, c)| c.is_control()) {
+            let problem = Problem::ControlCharacter {
+                code: control.into(),
+            };
+            return Err(at(last_line, index + 1, problem));
+        }
+        let mut line = Line {
+            text,
+            at: 0,
+            file: &file,
+            number: last_line,
+        };
+        line.skip_spaces();
+        if line.rest().is_empty() || line.rest().starts_with('#') {
+            continue;
+        }
+        statement(&mut line, &mut open, &mut rules)?;
+    }
+    match open {
+        None => Ok(rules),
+        Some(draft) => Err(at(last_line, 1, Problem::Unclosed { id: draft.id.value })),
+    }
+}
+
+/// The words that begin a line inside a rule.
+const WORDS: [&str; 11] = [
+    "revision",
+    "severity",
+    "title",
+    "tag",
+    "reference",
+    "condition",
+    "bytes",
+    "text",
+    "sha256",
+    "domain",
+    "end",
+];
+
+fn statement(
+    line: &mut Line<'_>,
+    open: &mut Option<Draft>,
+    rules: &mut Vec<SourceRule>,
+) -> Result<(), SourceError> {
+    let start = line.at;
+    let word = line.word();
+    if word == "rule" {
+        if let Some(draft) = open {
+            return Err(line.error(
+                start,
+                Problem::Unclosed {
+                    id: draft.id.value.clone(),
+                },
+            ));
+        }
+        let id = line.value("rule", "rule id", |text| {
+            rule::is_rule_id(text).then(|| text.to_owned())
+        })?;
+        *open = Some(Draft::new(id));
+        return line.finish();
+    }
+    let Some(word) = WORDS.into_iter().find(|known| *known == word) else {
+        return Err(line.error(
+            start,
+            Problem::UnknownWord {
+                found: word.to_owned(),
+            },
+        ));
+    };
+    let Some(draft) = open else {
+        return Err(line.error(start, Problem::OutsideRule { word }));
+    };
+    if word != "end" {
+        draft.line(word, start, line)?;
+        return line.finish();
+    }
+    line.finish()?;
+    if let Some(draft) = open.take() {
+        rules.push(
+            draft
+                .close()
+                .map_err(|problem| line.error(start, problem))?,
+        );
+    }
+    Ok(())
+}
+
+/// A rule between its `rule` and its `end`.
+struct Draft {
+    id: Placed<String>,
+    revision: Option<u32>,
+    severity: Option<Severity>,
+    title: Option<String>,
+    condition: Option<Placed<Condition>>,
+    tags: Vec<Placed<String>>,
+    references: Vec<Placed<String>>,
+    patterns: Vec<Placed<Pattern>>,
+    sha256: Vec<Placed<[u8; 32]>>,
+    domains: Vec<Placed<String>>,
+}
+
+impl Draft {
+    fn new(id: Placed<String>) -> Self {
+        Self {
+            id,
+            revision: None,
+            severity: None,
+            title: None,
+            condition: None,
+            tags: Vec::new(),
+            references: Vec::new(),
+            patterns: Vec::new(),
+            sha256: Vec::new(),
+            domains: Vec::new(),
+        }
+    }
+
+    fn line(
+        &mut self,
+        word: &'static str,
+        start: usize,
+        line: &mut Line<'_>,
+    ) -> Result<(), SourceError> {
+        let once = |line: &Line<'_>, taken: bool| {
+            if taken {
+                Err(line.error(start, Problem::Repeated { word }))
+            } else {
+                Ok(())
+            }
+        };
+        let owned = |test: fn(&str) -> bool| move |text: &str| test(text).then(|| text.to_owned());
+        match word {
+            "revision" => {
+                once(line, self.revision.is_some())?;
+                let number = line.value(word, "revision from 1 to 4294967295", |text| {
+                    number(text).filter(|revision| *revision > 0)
+                })?;
+                self.revision = Some(number.value);
+            }
+            "severity" => {
+                once(line, self.severity.is_some())?;
+                let expected = "severity (informational, low, medium, high, critical)";
+                self.severity = Some(line.value(word, expected, Severity::from_word)?.value);
+            }
+            "title" => {
+                once(line, self.title.is_some())?;
+                let string = line.string(word)?;
+                let title = String::from_utf8_lossy(&string.value).into_owned();
+                if title.as_bytes() != string.value || !rule::is_title(&title) {
+                    let expected = "title: 1 to 200 bytes, no spaces at its ends, no controls";
+                    let found = title.escape_default().to_string();
+                    let problem = Problem::Malformed { expected, found };
+                    return Err(SourceError {
+                        place: string.place,
+                        problem,
+                    });
+                }
+                self.title = Some(title);
+            }
+            "condition" => {
+                once(line, self.condition.is_some())?;
+                let condition = |text: &str| match text {
+                    "all" => Some(Condition::All),
+                    "any" => Some(Condition::Any),
+                    _ => None,
+                };
+                self.condition = Some(line.value(word, "condition (all, any)", condition)?);
+            }
+            "tag" => self
+                .tags
+                .push(line.value(word, "tag", owned(rule::is_tag))?),
+            "reference" => {
+                let expected = "reference (https://…)";
+                self.references
+                    .push(line.value(word, expected, owned(rule::is_reference))?);
+            }
+            "domain" => {
+                let expected = "domain name in lower case";
+                self.domains
+                    .push(line.value(word, expected, owned(rule::is_domain))?);
+            }
+            "sha256" => loop {
+                let expected = "SHA-256 in 64 lower-case hexadecimal digits";
+                self.sha256
+                    .push(line.value(word, expected, rule::parse_sha256)?);
+                line.skip_spaces();
+                if line.rest().is_empty() {
+                    break;
+                }
+            },
+            _ => {
+                let pattern = if word == "bytes" {
+                    line.bytes()?
+                } else {
+                    line.quoted_text()?
+                };
+                let place = line.place(start);
+                self.patterns.push(Placed {
+                    place,
+                    value: pattern,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn close(self) -> Result<SourceRule, Problem> {
+        let missing = |word| Problem::Missing {
+            id: self.id.value.clone(),
+            word,
+        };
+        Ok(SourceRule {
+            revision: self.revision.ok_or_else(|| missing("revision"))?,
+            severity: self.severity.ok_or_else(|| missing("severity"))?,
+            title: self.title.ok_or_else(|| missing("title"))?,
+            id: self.id,
+            tags: self.tags,
+            references: self.references,
+            condition: self.condition,
+            patterns: self.patterns,
+            sha256: self.sha256,
+            domains: self.domains,
+        })
+    }
+}
