@@ -1,0 +1,249 @@
+//! Single blobs: in with a digest computed or checked on the way, out with a length or a hash
+//! compared.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::digest::Hasher;
+use crate::layout::sync_directory;
+use crate::tree::{DIRECTORY_BYTES_MAX, Directory, TreeError};
+use crate::{Digest, Store, StoreError};
+
+/// Up to this size a blob is read into memory first, so that one that is already present costs
+/// no write.
+const MEMORY_BYTES_MAX: usize = 1024 * 1024;
+
+impl Store {
+    /// Stores bytes, durably.
+    ///
+    /// # Errors
+    /// Whatever writing reports.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        if !self.contains(&digest)? {
+            let file = write_blob(&self.incoming(), bytes)?;
+            return self.publish(file, digest);
+        }
+        self.sync_shard(&digest)?;
+        Ok(digest)
+    }
+
+    /// Stores what a reader yields, durably and in one pass.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] beyond `size_bytes_max`, [`StoreError::Input`] if the reader
+    /// fails; nothing is stored then.
+    pub fn put_reader(&self, reader: impl Read, size_bytes_max: u64) -> Result<Digest, StoreError> {
+        let received = receive(reader, size_bytes_max, &self.incoming())?;
+        self.keep(received)
+    }
+
+    /// Stores what a reader yields if, and only if, it is what `expected` names.
+    ///
+    /// # Errors
+    /// [`StoreError::DigestMismatch`] or [`StoreError::TooLarge`]; nothing is stored then.
+    pub fn put_verified(&self, reader: impl Read, expected: &Digest) -> Result<(), StoreError> {
+        let received = receive(reader, expected.size_bytes, &self.incoming())?;
+        received.require(expected)?;
+        self.keep(received).map(|_| ())
+    }
+
+    /// Whether the blob is present, judged by name and size.
+    ///
+    /// # Errors
+    /// Whatever the file system reports other than absence.
+    pub fn contains(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let path = self.blob_path(digest);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) => Ok(metadata.is_file() && metadata.len() == digest.size_bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::io("inspect", &path, error)),
+        }
+    }
+
+    /// Opens a blob for reading. Its length is compared, its bytes are not hashed: who must be
+    /// sure reads through [`Store::read_blob`] or hashes what it reads.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobMissing`], [`StoreError::BlobDamaged`].
+    pub fn open_blob(&self, digest: &Digest) -> Result<File, StoreError> {
+        let path = self.blob_path(digest);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::BlobMissing { digest: *digest });
+            }
+            Err(error) => return Err(StoreError::io("open", &path, error)),
+        };
+        let metadata = file.metadata().map_err(StoreError::at("inspect", &path))?;
+        if !metadata.is_file() || metadata.len() != digest.size_bytes {
+            return Err(StoreError::BlobDamaged {
+                digest: *digest,
+                path,
+            });
+        }
+        Ok(file)
+    }
+
+    /// Reads a whole blob and compares its hash.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] if it has more than `size_bytes_max` bytes;
+    /// [`StoreError::BlobMissing`], [`StoreError::BlobDamaged`].
+    pub fn read_blob(&self, digest: &Digest, size_bytes_max: u64) -> Result<Vec<u8>, StoreError> {
+        if digest.size_bytes > size_bytes_max {
+            return Err(StoreError::TooLarge { size_bytes_max });
+        }
+        let path = self.blob_path(digest);
+        let file = self.open_blob(digest)?;
+        let mut bytes = Vec::new();
+        file.take(digest.size_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(StoreError::at("read", &path))?;
+        if Digest::of(&bytes) != *digest {
+            return Err(StoreError::BlobDamaged {
+                digest: *digest,
+                path,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Reads one directory object.
+    ///
+    /// # Errors
+    /// As [`Store::read_blob`]; [`StoreError::Tree`] if it is not a canonical directory.
+    pub fn directory(&self, digest: &Digest) -> Result<Directory, StoreError> {
+        if digest.size_bytes > DIRECTORY_BYTES_MAX {
+            return Err(TreeError::TooManyEntries.into());
+        }
+        Ok(Directory::decode(
+            &self.read_blob(digest, DIRECTORY_BYTES_MAX)?,
+        )?)
+    }
+
+    pub(crate) fn shard_path(&self, digest: &Digest) -> PathBuf {
+        self.path()
+            .join("blobs")
+            .join(format!("{:02x}", digest.hash.as_bytes()[0]))
+    }
+
+    pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.shard_path(digest).join(digest.hash.to_string())
+    }
+
+    pub(crate) fn sync_shard(&self, digest: &Digest) -> Result<(), StoreError> {
+        sync_directory(&self.shard_path(digest))
+    }
+
+    fn keep(&self, received: Received) -> Result<Digest, StoreError> {
+        match received {
+            Received::Memory(bytes, _) => self.put_bytes(&bytes),
+            Received::File(file, digest) => {
+                if self.contains(&digest)? {
+                    self.sync_shard(&digest)?;
+                    return Ok(digest);
+                }
+                self.publish(file, digest)
+            }
+        }
+    }
+
+    fn publish(&self, file: NamedTempFile, digest: Digest) -> Result<Digest, StoreError> {
+        let path = self.blob_path(&digest);
+        file.as_file()
+            .sync_all()
+            .map_err(StoreError::at("flush", file.path()))?;
+        // Replaces at most the same bytes put by another process, or a damaged blob.
+        file.persist(&path)
+            .map_err(|error| StoreError::io("store", &path, error.error))?;
+        self.sync_shard(&digest)?;
+        Ok(digest)
+    }
+}
+
+/// What a reader yielded, not yet in the store.
+pub(crate) enum Received {
+    Memory(Vec<u8>, Digest),
+    File(NamedTempFile, Digest),
+}
+
+impl Received {
+    pub(crate) fn require(&self, expected: &Digest) -> Result<(), StoreError> {
+        let (Self::Memory(_, found) | Self::File(_, found)) = self;
+        if found == expected {
+            return Ok(());
+        }
+        Err(StoreError::DigestMismatch {
+            expected: *expected,
+            found: *found,
+        })
+    }
+}
+
+/// Reads to the end, into memory if small, else into a file in `directory`.
+pub(crate) fn receive(
+    reader: impl Read,
+    size_bytes_max: u64,
+    directory: &Path,
+) -> Result<Received, StoreError> {
+    // One byte more than allowed tells "exactly full" from "goes on".
+    let mut reader = reader.take(size_bytes_max.saturating_add(1));
+    let too_large = |size_bytes: u64| {
+        (size_bytes > size_bytes_max).then_some(StoreError::TooLarge { size_bytes_max })
+    };
+    let mut bytes = Vec::new();
+    (&mut reader)
+        .take(MEMORY_BYTES_MAX as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|source| StoreError::Input { source })?;
+    if let Some(error) = too_large(bytes.len() as u64) {
+        return Err(error);
+    }
+    if bytes.len() < MEMORY_BYTES_MAX {
+        let digest = Digest::of(&bytes);
+        return Ok(Received::Memory(bytes, digest));
+    }
+    let mut file = new_blob_file(directory)?;
+    let mut hasher = Hasher::new();
+    let mut filled = bytes.len();
+    loop {
+        hasher.update(&bytes[..filled]);
+        if let Some(error) = too_large(hasher.size_bytes()) {
+            return Err(error);
+        }
+        file.as_file_mut()
+            .write_all(&bytes[..filled])
+            .map_err(|error| StoreError::io("write", file.path(), error))?;
+        filled = match reader.read(&mut bytes) {
+            Ok(0) => return Ok(Received::File(file, hasher.finish())),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(source) => return Err(StoreError::Input { source }),
+        };
+    }
+}
+
+/// A new file in `directory`, removed again unless it is persisted, already read-only by mode.
+fn new_blob_file(directory: &Path) -> Result<NamedTempFile, StoreError> {
+    let file = tempfile::Builder::new()
+        .prefix("blob-")
+        .tempfile_in(directory)
+        .map_err(StoreError::at("create a file in", directory))?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(0o444))
+        .map_err(StoreError::at("protect", file.path()))?;
+    Ok(file)
+}
+
+/// A new file in `directory` that holds `bytes`, not flushed.
+pub(crate) fn write_blob(directory: &Path, bytes: &[u8]) -> Result<NamedTempFile, StoreError> {
+    let mut file = new_blob_file(directory)?;
+    let written = file.as_file_mut().write_all(bytes);
+    written.map_err(StoreError::at("write", file.path()))?;
+    Ok(file)
+}

@@ -1,0 +1,220 @@
+//! Re-reading everything: does each blob still hold what its name says, does each record still
+//! refer to something.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::gc::list;
+use crate::records::Record;
+use crate::tree::{DIRECTORY_BYTES_MAX, Directory};
+use crate::{Digest, Store, StoreError};
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Blobs that were hashed, damaged ones included.
+    pub blobs_count: u64,
+    /// Their size.
+    pub blobs_bytes: u64,
+    /// Pins, action results and derived objects that were read.
+    pub records_count: u64,
+    /// What is wrong, in the order of the paths.
+    pub problems: Vec<Problem>,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// One thing that is wrong with a store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A blob's bytes do not have the hash that is its name.
+    #[error("{}: damaged blob: found sha256:{} ({} bytes)", path.display(), found.hash, found.size_bytes)]
+    BlobDamaged {
+        /// The blob's file, relative to the store.
+        path: PathBuf,
+        /// What its bytes are.
+        found: Digest,
+    },
+    /// A blob cannot be read at all.
+    #[error("{}: unreadable blob: {reason}", path.display())]
+    BlobUnreadable {
+        /// The blob's file, relative to the store.
+        path: PathBuf,
+        /// What the operating system reported.
+        reason: String,
+    },
+    /// A blob can be written to by somebody.
+    #[error("{}: blob is writable (mode {mode:04o})", path.display())]
+    BlobWritable {
+        /// The blob's file, relative to the store.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Something that the store did not put there.
+    #[error("{}: does not belong into a store", path.display())]
+    Foreign {
+        /// The file, relative to the store.
+        path: PathBuf,
+    },
+    /// A pin or cache record cannot be read.
+    #[error("{}: damaged record", path.display())]
+    RecordDamaged {
+        /// The record's file, relative to the store.
+        path: PathBuf,
+    },
+    /// A record refers, directly or through directory objects, to a blob that is absent.
+    #[error("{}: refers to sha256:{} ({} bytes), which is missing", path.display(), missing.hash, missing.size_bytes)]
+    Dangling {
+        /// The record's file, relative to the store.
+        path: PathBuf,
+        /// The absent blob.
+        missing: Digest,
+    },
+}
+
+impl Store {
+    /// Hashes every blob and follows every record. Changes nothing; other processes may go on.
+    ///
+    /// # Errors
+    /// Only if the store's directories cannot be listed; what is wrong with the content is in
+    /// the report.
+    pub fn check(&self) -> Result<CheckReport, StoreError> {
+        let mut report = CheckReport::default();
+        self.check_blobs(&mut report)?;
+        self.check_records(&mut report)?;
+        report.problems.sort();
+        Ok(report)
+    }
+
+    fn check_blobs(&self, report: &mut CheckReport) -> Result<(), StoreError> {
+        let mut files = Vec::new();
+        for shard in list(&self.path().join("blobs"))? {
+            files.extend(list(&shard.path())?.iter().map(std::fs::DirEntry::path));
+        }
+        let next = AtomicUsize::new(0);
+        let shared = Mutex::new(report);
+        let work = || {
+            while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let (size_bytes, problem) = self.check_blob(path);
+                // Nothing panics while it holds the lock.
+                let mut report = shared
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                report.blobs_count += 1;
+                report.blobs_bytes += size_bytes;
+                report.problems.extend(problem);
+            }
+        };
+        let threads = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(4);
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+        Ok(())
+    }
+
+    fn check_blob(&self, full: &Path) -> (u64, Option<Problem>) {
+        let path = self.shown(full);
+        let shard = full
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str());
+        let name = full.file_name().and_then(|name| name.to_str());
+        let named: Option<counterseal_attestation::Sha256Digest> = name
+            .filter(|name| shard.is_some_and(|shard| name.starts_with(shard)))
+            .and_then(|name| name.parse().ok());
+        let metadata = match std::fs::symlink_metadata(full) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                return (
+                    0,
+                    Some(Problem::BlobUnreadable {
+                        path,
+                        reason: error.to_string(),
+                    }),
+                );
+            }
+        };
+        let Some(named) = named.filter(|_| metadata.is_file()) else {
+            return (0, Some(Problem::Foreign { path }));
+        };
+        let mode = metadata.permissions().mode() & 0o7777;
+        match File::open(full).and_then(Digest::of_reader) {
+            Err(error) => (
+                0,
+                Some(Problem::BlobUnreadable {
+                    path,
+                    reason: error.to_string(),
+                }),
+            ),
+            Ok(found) if found.hash != named => {
+                (found.size_bytes, Some(Problem::BlobDamaged { path, found }))
+            }
+            Ok(found) if mode & 0o222 != 0 => {
+                (found.size_bytes, Some(Problem::BlobWritable { path, mode }))
+            }
+            Ok(found) => (found.size_bytes, None),
+        }
+    }
+
+    fn check_records(&self, report: &mut CheckReport) -> Result<(), StoreError> {
+        let mut files = list(&self.path().join("pins"))?;
+        files.extend(list(&self.path().join("actions"))?);
+        for kind in list(&self.path().join("derived"))? {
+            files.extend(list(&kind.path())?);
+        }
+        let mut known = HashSet::new();
+        for file in files {
+            let path = self.shown(&file.path());
+            let Ok(Some(record)) = Record::read(&file.path()) else {
+                report.problems.push(Problem::RecordDamaged { path });
+                continue;
+            };
+            report.records_count += 1;
+            for digest in &record.digests {
+                if let Some(missing) = self.missing_from(digest, &mut known)? {
+                    report.problems.push(Problem::Dangling {
+                        path: path.clone(),
+                        missing,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Like `missing_below`, for what may also be a plain file; damage is reported elsewhere.
+    fn missing_from(
+        &self,
+        digest: &Digest,
+        known: &mut HashSet<Digest>,
+    ) -> Result<Option<Digest>, StoreError> {
+        if !self.contains(digest)? {
+            return Ok(Some(*digest));
+        }
+        if digest.size_bytes > DIRECTORY_BYTES_MAX {
+            return Ok(None);
+        }
+        let is_directory = self
+            .read_blob(digest, DIRECTORY_BYTES_MAX)
+            .is_ok_and(|bytes| Directory::decode(&bytes).is_ok());
+        if !is_directory {
+            return Ok(None);
+        }
+        self.missing_below(digest, known).or(Ok(None))
+    }
+
+    fn shown(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(self.path()).unwrap_or(path).to_path_buf()
+    }
+}

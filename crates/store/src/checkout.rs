@@ -1,0 +1,294 @@
+//! Stored trees as files on disk, made once and then only read.
+//!
+//! Every file is a copy of its own: a hard link to a blob would let whoever can write to the
+//! checkout change the store. While it is copied, each file is hashed, so a damaged blob never
+//! reaches an action. Absent on purpose: writable checkouts, owners, extended attributes.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use counterseal_attestation::UnixSeconds;
+use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, flock, utimensat};
+
+use crate::layout::StoreLock;
+use crate::tree::{WalkEntry, WalkKind, walk};
+use crate::{Digest, Store, StoreError};
+
+/// More threads than this gain nothing on one disk.
+const THREADS_MAX: usize = 4;
+/// Files up to this size are copied through memory and hashed there.
+const MEMORY_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A tree on disk: files 0444 or 0555, directories 0555, all times as asked for.
+///
+/// Shared: the same tree with the same time is the same directory for everybody. The store
+/// cannot be garbage-collected while it lives.
+#[derive(Debug)]
+pub struct Checkout {
+    path: PathBuf,
+    tree: Digest,
+    _lock: Arc<StoreLock>,
+}
+
+impl Checkout {
+    /// The root of the tree, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the tree is.
+    pub fn tree(&self) -> &Digest {
+        &self.tree
+    }
+}
+
+impl Store {
+    /// Materialises a tree, or finds it materialised already.
+    ///
+    /// If several processes want the same one, one makes it and the others wait.
+    ///
+    /// # Errors
+    /// A missing, damaged or hostile object anywhere in the tree; whatever writing reports. A
+    /// half-made checkout is never used.
+    pub fn checkout(&self, tree: &Digest, mtime: UnixSeconds) -> Result<Checkout, StoreError> {
+        let temporary;
+        let boot = match boot_identifier() {
+            Some(boot) => boot,
+            // Without the kernel's word nothing older than this call is believed.
+            None => {
+                temporary = tempfile::Builder::new()
+                    .prefix("unknown-")
+                    .tempdir_in(self.path().join("checkouts"))
+                    .map_err(StoreError::at("create a directory in", self.path()))?;
+                temporary
+                    .keep()
+                    .file_name()
+                    .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+            }
+        };
+        let home = self.path().join("checkouts").join(boot);
+        fs::create_dir_all(&home).map_err(StoreError::at("create", &home))?;
+        let key = format!("{}-{}-{}", tree.hash, tree.size_bytes, mtime.0);
+        let place = home.join(&key);
+        let checkout = Checkout {
+            path: place.join("tree"),
+            tree: *tree,
+            _lock: self.lock(),
+        };
+        if checkout.path.is_dir() {
+            return Ok(checkout);
+        }
+
+        let _turn = lock_file(&home.join(format!("{key}.lock")))?;
+        if !checkout.path.is_dir() {
+            let incoming = self.incoming();
+            let unfinished = tempfile::Builder::new()
+                .prefix("checkout-")
+                .tempdir_in(&incoming)
+                .map_err(StoreError::at("create a directory in", &incoming))?;
+            let made = self.materialise(tree, mtime, &unfinished.path().join("tree"));
+            // Moved as a whole, wrapped in a directory that is writable: moving a read-only
+            // directory to another parent is refused to ordinary users.
+            let moved = made.and_then(|()| {
+                fs::rename(unfinished.path(), &place).map_err(StoreError::at("move", &place))
+            });
+            let unfinished = unfinished.keep();
+            if moved.is_err() {
+                // The first error is the one to report; what stays is swept on the next opening.
+                let _ = remove_tree(&unfinished);
+            }
+            moved?;
+        }
+        Ok(checkout)
+    }
+
+    fn materialise(
+        &self,
+        tree: &Digest,
+        mtime: UnixSeconds,
+        root: &Path,
+    ) -> Result<(), StoreError> {
+        let entries = walk(self, tree)?;
+        let mut directories = vec![root.to_path_buf()];
+        make_directory(root)?;
+        for entry in &entries {
+            if let WalkKind::Directory { .. } = entry.kind {
+                let path = root.join(&entry.path);
+                make_directory(&path)?;
+                directories.push(path);
+            }
+        }
+        self.fill(&entries, mtime, root)?;
+        // Innermost first: setting a directory's time last keeps it.
+        for path in directories.iter().rev() {
+            fs::set_permissions(path, Permissions::from_mode(0o555))
+                .map_err(StoreError::at("protect", path))?;
+            set_mtime(path, mtime)?;
+        }
+        Ok(())
+    }
+
+    /// Writes files and links, several threads at once.
+    fn fill(
+        &self,
+        entries: &[WalkEntry],
+        mtime: UnixSeconds,
+        root: &Path,
+    ) -> Result<(), StoreError> {
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let work = || -> Result<(), StoreError> {
+            while !failed.load(Ordering::Relaxed) {
+                let Some(entry) = entries.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                    break;
+                };
+                let path = root.join(&entry.path);
+                let done = match &entry.kind {
+                    WalkKind::Directory { .. } => continue,
+                    WalkKind::Symlink { target } => symlink(target, &path)
+                        .map_err(StoreError::at("create", &path))
+                        .and_then(|()| set_mtime(&path, mtime)),
+                    WalkKind::File { digest, executable } => {
+                        self.copy_out(digest, *executable, mtime, &path)
+                    }
+                };
+                if done.is_err() {
+                    failed.store(true, Ordering::Relaxed);
+                    return done;
+                }
+            }
+            Ok(())
+        };
+        let threads = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(THREADS_MAX);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut result = work();
+            for other in others {
+                // A panic in a worker is a bug; pass it on.
+                let theirs = other
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                result = result.and(theirs);
+            }
+            result
+        })
+    }
+
+    fn copy_out(
+        &self,
+        digest: &Digest,
+        executable: bool,
+        mtime: UnixSeconds,
+        path: &Path,
+    ) -> Result<(), StoreError> {
+        let mode = if executable { 0o555 } else { 0o444 };
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)
+            .map_err(StoreError::at("create", path))?;
+        if digest.size_bytes <= MEMORY_BYTES_MAX {
+            let bytes = self.read_blob(digest, MEMORY_BYTES_MAX)?;
+            file.write_all(&bytes)
+                .map_err(StoreError::at("write", path))?;
+        } else {
+            let mut blob = self.open_blob(digest)?;
+            // Uses copy_file_range, which shares extents where the file system can.
+            io::copy(&mut blob, &mut file).map_err(StoreError::at("write", path))?;
+            file.seek(SeekFrom::Start(0))
+                .map_err(StoreError::at("read", path))?;
+            let found = Digest::of_reader(&mut file).map_err(StoreError::at("read", path))?;
+            if found != *digest {
+                let path = self.blob_path(digest);
+                return Err(StoreError::BlobDamaged {
+                    digest: *digest,
+                    path,
+                });
+            }
+        }
+        // The mode given on creation went through the umask.
+        file.set_permissions(Permissions::from_mode(mode))
+            .map_err(StoreError::at("protect", path))?;
+        rustix::fs::futimens(&file, &timestamps(mtime)).map_err(StoreError::at("date", path))
+    }
+}
+
+/// Removes a directory with everything in it, read-only directories included, or a file. Links
+/// are removed, not followed. A missing path is no error.
+///
+/// # Errors
+/// Whatever the file system reports.
+pub fn remove_tree(path: &Path) -> Result<(), StoreError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(StoreError::io("inspect", path, error)),
+    };
+    if !metadata.is_dir() {
+        return fs::remove_file(path).map_err(StoreError::at("remove", path));
+    }
+    if metadata.permissions().mode() & 0o700 != 0o700 {
+        fs::set_permissions(path, Permissions::from_mode(0o700))
+            .map_err(StoreError::at("unlock", path))?;
+    }
+    for entry in fs::read_dir(path).map_err(StoreError::at("list", path))? {
+        remove_tree(&entry.map_err(StoreError::at("list", path))?.path())?;
+    }
+    fs::remove_dir(path).map_err(StoreError::at("remove", path))
+}
+
+/// Names the running kernel's boot; `None` where the kernel does not tell.
+pub(crate) fn boot_identifier() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let text = text.trim();
+    let plain = text.len() == 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    plain.then(|| text.to_owned())
+}
+
+fn make_directory(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .map_err(StoreError::at("create", path))
+}
+
+/// Blocks until this process, and in it this thread, is the only one to hold the file.
+fn lock_file(path: &Path) -> Result<File, StoreError> {
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(StoreError::at("open", path))?;
+    loop {
+        match flock(&file, FlockOperation::LockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(StoreError::io("lock", path, error.into())),
+        }
+    }
+}
+
+fn timestamps(mtime: UnixSeconds) -> Timestamps {
+    let time = Timespec {
+        tv_sec: i64::try_from(mtime.0).unwrap_or(i64::MAX),
+        tv_nsec: 0,
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}
+
+fn set_mtime(path: &Path, mtime: UnixSeconds) -> Result<(), StoreError> {
+    utimensat(CWD, path, &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(StoreError::at("date", path))
+}

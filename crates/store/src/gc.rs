@@ -1,0 +1,233 @@
+//! Garbage collection: what no pin reaches goes.
+
+use std::collections::HashSet;
+use std::fs::{self, DirEntry};
+use std::path::Path;
+
+use counterseal_attestation::Sha256Digest;
+
+use crate::checkout::remove_tree;
+use crate::layout::sync_file_system;
+use crate::records::Record;
+use crate::tree::{DIRECTORY_BYTES_MAX, Directory};
+use crate::{Digest, Store, StoreError};
+
+/// What a collection found and removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GcReport {
+    /// Blobs that a pin reaches.
+    pub kept_blobs_count: u64,
+    /// Their size.
+    pub kept_bytes: u64,
+    /// Blobs that were removed.
+    pub removed_blobs_count: u64,
+    /// Their size, which is the space won (checkouts aside).
+    pub removed_bytes: u64,
+    /// Action results and derived objects that were removed.
+    pub removed_records_count: u64,
+    /// Checkouts that were removed.
+    pub removed_checkouts_count: u64,
+    /// Unfinished files and directories of processes that were killed.
+    pub removed_unfinished_count: u64,
+}
+
+impl Store {
+    /// Removes everything that no pin reaches.
+    ///
+    /// The rule: what a pin names stays, and if it is a directory object, everything below it,
+    /// too. An action result or derived object stays as long as everything that it names stays.
+    /// A checkout stays as long as its tree stays. Everything else goes.
+    ///
+    /// Killed half-way, it leaves a sound store: records go, durably, before the blobs that
+    /// they name.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while another process has the store open or a checkout of this one
+    /// lives. [`StoreError::RecordDamaged`] for a pin that cannot be read: nothing is removed
+    /// then.
+    pub fn gc(&mut self) -> Result<GcReport, StoreError> {
+        let in_use = || StoreError::InUse {
+            path: self.path().to_path_buf(),
+        };
+        if self.has_live_checkouts() {
+            return Err(in_use());
+        }
+        let collected = if self.lock_exclusively()? {
+            self.collect()
+        } else {
+            Err(in_use())
+        };
+        self.lock_shared()?;
+        collected
+    }
+
+    fn collect(&self) -> Result<GcReport, StoreError> {
+        let kept = self.mark()?;
+        let mut report = GcReport {
+            removed_unfinished_count: self.sweep()?,
+            ..GcReport::default()
+        };
+        self.collect_records(&kept, &mut report)?;
+        self.collect_checkouts(&kept, &mut report)?;
+        sync_file_system(self.path())?;
+        self.collect_blobs(&kept, &mut report)?;
+        Ok(report)
+    }
+
+    /// Everything that pins reach. A damaged or missing object is passed over: collecting must
+    /// stay possible in a store that [`Store::check`] complains about.
+    fn mark(&self) -> Result<HashSet<Sha256Digest>, StoreError> {
+        let mut waiting = Vec::new();
+        for entry in list(&self.path().join("pins"))? {
+            waiting.extend(Record::read(&entry.path())?.map_or_else(Vec::new, |pin| pin.digests));
+        }
+        let mut kept = HashSet::new();
+        // Files below a directory are marked without being read; only pins may name either.
+        let mut read = HashSet::new();
+        while let Some(digest) = waiting.pop() {
+            kept.insert(digest.hash);
+            if !read.insert(digest.hash) || digest.size_bytes > DIRECTORY_BYTES_MAX {
+                continue;
+            }
+            let Ok(bytes) = self.read_blob(&digest, DIRECTORY_BYTES_MAX) else {
+                continue;
+            };
+            // A pinned file that happens to be a directory message keeps a little more.
+            let Ok(directory) = Directory::decode(&bytes) else {
+                continue;
+            };
+            kept.extend(directory.files.iter().map(|node| node.digest.hash));
+            waiting.extend(directory.directories.iter().map(|node| node.digest));
+        }
+        Ok(kept)
+    }
+
+    fn collect_records(
+        &self,
+        kept: &HashSet<Sha256Digest>,
+        report: &mut GcReport,
+    ) -> Result<(), StoreError> {
+        let mut records = list(&self.path().join("actions"))?;
+        for kind in list(&self.path().join("derived"))? {
+            records.extend(list(&kind.path())?);
+        }
+        for entry in records {
+            // A damaged record of a cache is worth nothing.
+            let alive = Record::read(&entry.path())
+                .ok()
+                .flatten()
+                .is_some_and(|record| record.digests.iter().all(|d| kept.contains(&d.hash)));
+            if !alive {
+                remove_tree(&entry.path())?;
+                report.removed_records_count += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_checkouts(
+        &self,
+        kept: &HashSet<Sha256Digest>,
+        report: &mut GcReport,
+    ) -> Result<(), StoreError> {
+        for boot in list(&self.path().join("checkouts"))? {
+            for entry in list(&boot.path())? {
+                let tree = entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.split_once('-')?.0.parse().ok());
+                if tree.is_none_or(|tree| !kept.contains(&tree)) {
+                    report.removed_checkouts_count += u64::from(entry.path().is_dir());
+                    remove_tree(&entry.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_blobs(
+        &self,
+        kept: &HashSet<Sha256Digest>,
+        report: &mut GcReport,
+    ) -> Result<(), StoreError> {
+        for shard in list(&self.path().join("blobs"))? {
+            for entry in list(&shard.path())? {
+                let path = entry.path();
+                let size = entry
+                    .metadata()
+                    .map_err(StoreError::at("inspect", &path))?
+                    .len();
+                let hash = entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse().ok());
+                if hash.is_some_and(|hash| kept.contains(&hash)) {
+                    report.kept_blobs_count += 1;
+                    report.kept_bytes += size;
+                } else {
+                    remove_tree(&path)?;
+                    report.removed_blobs_count += 1;
+                    report.removed_bytes += size;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A directory's entries, in ascending order.
+pub(crate) fn list(path: &Path) -> Result<Vec<DirEntry>, StoreError> {
+    let entries = fs::read_dir(path).map_err(StoreError::at("list", path))?;
+    let mut entries = entries
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(StoreError::at("list", path))?;
+    entries.sort_by_key(DirEntry::file_name);
+    Ok(entries)
+}
+
+impl Store {
+    /// The names of all pins, in ascending order.
+    ///
+    /// # Errors
+    /// Whatever listing the directory reports.
+    pub fn pins(&self) -> Result<Vec<String>, StoreError> {
+        let entries = list(&self.path().join("pins"))?;
+        Ok(entries
+            .iter()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect())
+    }
+
+    /// Whether a tree's objects and files are all present, judged by name and size.
+    ///
+    /// # Errors
+    /// A damaged or hostile directory object.
+    pub fn contains_tree(&self, tree: &Digest) -> Result<bool, StoreError> {
+        Ok(self.missing_below(tree, &mut HashSet::new())?.is_none())
+    }
+
+    /// The first object of a tree that is absent. `known` are directories already found whole.
+    pub(crate) fn missing_below(
+        &self,
+        tree: &Digest,
+        known: &mut HashSet<Digest>,
+    ) -> Result<Option<Digest>, StoreError> {
+        let mut waiting = vec![*tree];
+        while let Some(digest) = waiting.pop() {
+            if !known.insert(digest) {
+                continue;
+            }
+            if !self.contains(&digest)? {
+                return Ok(Some(digest));
+            }
+            let directory = self.directory(&digest)?;
+            for node in &directory.files {
+                if !self.contains(&node.digest)? {
+                    return Ok(Some(node.digest));
+                }
+            }
+            waiting.extend(directory.directories.iter().map(|node| node.digest));
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,270 @@
+//! Small records that refer to blobs: pins, action results, derived objects.
+//!
+//! All have one form, a text that anybody can read:
+//! ```text
+//! counterseal record 1
+//! HASH/SIZE            one line for each blob referred to, order preserved
+//! sum HASH             SHA-256 over the lines above
+//! ```
+//! An action result is a record whose first line names the result itself, which is a blob like
+//! any other; the lines after it are what the result refers to.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use counterseal_attestation::Sha256Digest;
+use tempfile::NamedTempFile;
+
+use crate::blobs::write_blob;
+use crate::layout::sync_directory;
+use crate::{Digest, Store, StoreError};
+
+const HEADER: &str = "counterseal record 1";
+/// An action result or pin refers to fewer blobs than this.
+const RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Size of an opaque action result.
+const ACTION_RESULT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+impl Store {
+    /// Remembers the result of an action, replacing an earlier one. `references` are the blobs
+    /// and trees that the result is worth nothing without; they must be in the store.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobMissing`] for an absent reference; whatever writing reports.
+    pub fn put_action_result(
+        &self,
+        action: &Digest,
+        result: &[u8],
+        references: &[Digest],
+    ) -> Result<(), StoreError> {
+        if result.len() as u64 > ACTION_RESULT_BYTES_MAX {
+            return Err(StoreError::TooLarge {
+                size_bytes_max: ACTION_RESULT_BYTES_MAX,
+            });
+        }
+        self.require(references)?;
+        let own = self.put_bytes(result)?;
+        let record = Record::new(std::iter::once(own).chain(references.iter().copied()));
+        self.write_record(&self.action_path(action), &record)
+    }
+
+    /// The remembered result of an action, if it and everything that it refers to is present.
+    ///
+    /// # Errors
+    /// [`StoreError::RecordDamaged`], [`StoreError::BlobDamaged`].
+    pub fn action_result(&self, action: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(record) = Record::read(&self.action_path(action))? else {
+            return Ok(None);
+        };
+        if !self.holds_all(&record.digests)? {
+            return Ok(None);
+        }
+        match record.digests.first() {
+            Some(own) => self.read_blob(own, ACTION_RESULT_BYTES_MAX).map(Some),
+            None => Err(StoreError::RecordDamaged {
+                path: self.action_path(action),
+                defect: "it names no result",
+            }),
+        }
+    }
+
+    /// Remembers what was made of a source, such as the tree unpacked from an archive. `kind`
+    /// says what was done and in which version, so that a changed procedure starts afresh.
+    ///
+    /// # Errors
+    /// [`StoreError::NameInvalid`], [`StoreError::BlobMissing`] for an absent value.
+    pub fn put_derived(
+        &self,
+        kind: &str,
+        key: &Sha256Digest,
+        value: &Digest,
+    ) -> Result<(), StoreError> {
+        plain_name(kind)?;
+        self.require(&[*value])?;
+        self.write_record(&self.derived_path(kind, key), &Record::new([*value]))
+    }
+
+    /// What was made of a source, if it is still present.
+    ///
+    /// # Errors
+    /// [`StoreError::NameInvalid`], [`StoreError::RecordDamaged`].
+    pub fn derived(&self, kind: &str, key: &Sha256Digest) -> Result<Option<Digest>, StoreError> {
+        plain_name(kind)?;
+        let path = self.derived_path(kind, key);
+        let Some(record) = Record::read(&path)? else {
+            return Ok(None);
+        };
+        let [value] = record.digests[..] else {
+            return Err(StoreError::RecordDamaged {
+                path,
+                defect: "it must name one blob",
+            });
+        };
+        Ok(self.contains(&value)?.then_some(value))
+    }
+
+    /// Keeps blobs and trees from being collected, replacing what the pin held before.
+    ///
+    /// # Errors
+    /// [`StoreError::NameInvalid`], [`StoreError::BlobMissing`] for an absent root.
+    pub fn pin(&self, name: &str, roots: &[Digest]) -> Result<(), StoreError> {
+        plain_name(name)?;
+        self.require(roots)?;
+        let path = self.pin_path(name);
+        self.write_record(&path, &Record::new(roots.iter().copied()))?;
+        sync_directory(&self.path().join("pins"))
+    }
+
+    /// Removes a pin. Returns whether it existed.
+    ///
+    /// # Errors
+    /// [`StoreError::NameInvalid`].
+    pub fn unpin(&self, name: &str) -> Result<bool, StoreError> {
+        plain_name(name)?;
+        let path = self.pin_path(name);
+        match fs::remove_file(&path) {
+            Ok(()) => sync_directory(&self.path().join("pins")).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StoreError::io("remove", &path, error)),
+        }
+    }
+
+    /// What a pin holds, if it exists.
+    ///
+    /// # Errors
+    /// [`StoreError::NameInvalid`], [`StoreError::RecordDamaged`].
+    pub fn pinned(&self, name: &str) -> Result<Option<Vec<Digest>>, StoreError> {
+        plain_name(name)?;
+        Ok(Record::read(&self.pin_path(name))?.map(|record| record.digests))
+    }
+
+    pub(crate) fn derived_path(&self, kind: &str, key: &Sha256Digest) -> PathBuf {
+        self.path().join("derived").join(kind).join(key.to_string())
+    }
+
+    pub(crate) fn holds_all(&self, digests: &[Digest]) -> Result<bool, StoreError> {
+        for digest in digests {
+            if !self.contains(digest)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn require(&self, digests: &[Digest]) -> Result<(), StoreError> {
+        for digest in digests {
+            if !self.contains(digest)? {
+                return Err(StoreError::BlobMissing { digest: *digest });
+            }
+        }
+        Ok(())
+    }
+
+    fn action_path(&self, action: &Digest) -> PathBuf {
+        self.path()
+            .join("actions")
+            .join(format!("{}-{}", action.hash, action.size_bytes))
+    }
+
+    fn pin_path(&self, name: &str) -> PathBuf {
+        self.path().join("pins").join(name)
+    }
+
+    fn write_record(&self, path: &Path, record: &Record) -> Result<(), StoreError> {
+        let file = write_blob(&self.incoming(), &record.to_bytes())?;
+        file.as_file()
+            .sync_all()
+            .map_err(StoreError::at("flush", file.path()))?;
+        Record::replace(file, path)
+    }
+}
+
+/// A record's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) digests: Vec<Digest>,
+}
+
+impl Record {
+    pub(crate) fn new(digests: impl IntoIterator<Item = Digest>) -> Self {
+        Self {
+            digests: digests.into_iter().collect(),
+        }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut text = format!("{HEADER}\n");
+        for digest in &self.digests {
+            text.push_str(&digest.to_string());
+            text.push('\n');
+        }
+        let sum = Sha256Digest::of(text.as_bytes());
+        text.push_str(&format!("sum {sum}\n"));
+        text.into_bytes()
+    }
+
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
+        let damaged = |defect| StoreError::RecordDamaged {
+            path: path.to_path_buf(),
+            defect,
+        };
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if !metadata.is_file() => return Err(damaged("it is not a file")),
+            Ok(metadata) if metadata.len() > RECORD_BYTES_MAX => {
+                return Err(damaged("it is too large"));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("inspect", path, error)),
+        }
+        let text = fs::read(path).map_err(StoreError::at("read", path))?;
+        let text = String::from_utf8(text).map_err(|_| damaged("it is not text"))?;
+        Self::parse(&text).map(Some).map_err(damaged)
+    }
+
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let body = text.strip_suffix('\n').ok_or("it is cut short")?;
+        let (_, last) = body.rsplit_once('\n').ok_or("it is cut short")?;
+        let sum = last.strip_prefix("sum ").ok_or("it is cut short")?;
+        let signed = &body[..body.len() - last.len()];
+        if sum.parse() != Ok(Sha256Digest::of(signed.as_bytes())) {
+            return Err("its sum does not match");
+        }
+        let mut lines = signed.lines();
+        if lines.next() != Some(HEADER) {
+            return Err("its format is unknown");
+        }
+        let digests = lines.map(str::parse).collect::<Result<_, _>>();
+        Ok(Self {
+            digests: digests.map_err(|_| "it holds a malformed digest")?,
+        })
+    }
+
+    /// Moves a flushed file to a record's place, making the place's directory if need be.
+    pub(crate) fn replace(file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(StoreError::at("create", parent))?;
+        }
+        file.persist(path)
+            .map_err(|error| StoreError::io("store", path, error.error))?;
+        Ok(())
+    }
+}
+
+/// Refuses what could be a path or a hidden file.
+pub(crate) fn plain_name(name: &str) -> Result<(), StoreError> {
+    let plain = !name.is_empty()
+        && name.len() <= 200
+        && !name.starts_with('.')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    if plain {
+        Ok(())
+    } else {
+        Err(StoreError::NameInvalid {
+            name: name.to_owned(),
+        })
+    }
+}
