@@ -1,0 +1,130 @@
+//! The key that signs attestations: ECDSA P-256 with SHA-256 over the DSSE pre-authentication
+//! encoding (DSSE v1, protocol.md). Nonces are derived from key and message (RFC 6979), so
+//! the same payload always gets the same signature and a record can recognise it.
+//! Deliberately absent: other curves, several signatures in one envelope.
+
+use std::fmt;
+use std::path::Path;
+
+use counterseal_attestation::Sha256Digest;
+use counterseal_attestation::dsse::{self, Envelope};
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{Signature, SigningKey};
+use pkcs8::der::Decode;
+use pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding, PrivateKeyInfoRef, SecretDocument};
+use zeroize::Zeroizing;
+
+use crate::key_file;
+use crate::{KeyKind, Passphrase, SigningError};
+
+/// An attestation key in memory; wiped when dropped.
+pub struct AttestationKey {
+    key: SigningKey,
+    spki_der: Vec<u8>,
+    keyid: String,
+}
+
+impl AttestationKey {
+    /// Opens the key file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::Permissions`] when group or others may touch the file,
+    /// [`SigningError::PassphraseNeeded`] or [`SigningError::PassphraseWrong`] for an
+    /// encrypted one, [`SigningError::WrongKind`] for a key of another algorithm,
+    /// [`SigningError::Malformed`] or [`SigningError::Io`] otherwise.
+    pub fn load(path: &Path, passphrase: Option<&Passphrase>) -> Result<Self, SigningError> {
+        let file = key_file::read_private(path, passphrase)?;
+        let wrong_kind = || SigningError::WrongKind {
+            path: path.to_owned(),
+            expected: KeyKind::Attestation,
+        };
+        if file.origin.is_some() {
+            return Err(wrong_kind());
+        }
+        let info = PrivateKeyInfoRef::from_der(file.secret.as_bytes()).map_err(|_| {
+            SigningError::Malformed {
+                path: path.to_owned(),
+                detail: "damaged PKCS#8 document",
+            }
+        })?;
+        let key = SigningKey::try_from(info).map_err(|_| wrong_kind())?;
+        Self::from_key(key)
+    }
+
+    /// The public key as DER `SubjectPublicKeyInfo`: 91 bytes, uncompressed point.
+    pub fn spki_der(&self) -> &[u8] {
+        &self.spki_der
+    }
+
+    /// 64 lower-case hexadecimal digits: the SHA-256 of [`Self::spki_der`].
+    pub fn keyid(&self) -> &str {
+        &self.keyid
+    }
+
+    /// The public key as a PEM `PUBLIC KEY` block with its final newline.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::Encoding`]; it does not depend on input.
+    pub fn public_pem(&self) -> Result<String, SigningError> {
+        self.key
+            .verifying_key()
+            .to_public_key_pem(LineEnding::LF)
+            .map_err(|error| SigningError::Encoding {
+                source: error.into(),
+            })
+    }
+
+    /// Signs `payload` as it is, byte for byte, and wraps it.
+    pub fn sign_envelope(&self, payload_type: &str, payload: &[u8]) -> Envelope {
+        let signature: Signature = self.key.sign(&dsse::pae(payload_type, payload));
+        Envelope {
+            payload_type: payload_type.to_owned(),
+            payload: payload.to_vec(),
+            signature: signature.to_der().as_bytes().to_vec(),
+            keyid: self.keyid.clone(),
+        }
+    }
+
+    pub(crate) fn generate() -> Result<Self, SigningError> {
+        loop {
+            let mut scalar = Zeroizing::new([0; 32]);
+            key_file::random(scalar.as_mut())?;
+            // Zero or a value above the group order: once in 2^32 draws at most.
+            if let Ok(key) = SigningKey::from_slice(scalar.as_ref()) {
+                return Self::from_key(key);
+            }
+        }
+    }
+
+    pub(crate) fn to_pkcs8(&self) -> Result<SecretDocument, SigningError> {
+        self.key
+            .to_pkcs8_der()
+            .map_err(|source| SigningError::Encoding { source })
+    }
+
+    fn from_key(key: SigningKey) -> Result<Self, SigningError> {
+        let spki_der = key
+            .verifying_key()
+            .to_public_key_der()
+            .map_err(|error| SigningError::Encoding {
+                source: error.into(),
+            })?
+            .into_vec();
+        let keyid = Sha256Digest::of(&spki_der).to_string();
+        Ok(Self {
+            key,
+            spki_der,
+            keyid,
+        })
+    }
+}
+
+impl fmt::Debug for AttestationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttestationKey")
+            .field("keyid", &self.keyid)
+            .finish_non_exhaustive()
+    }
+}
