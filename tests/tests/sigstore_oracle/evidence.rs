@@ -1,0 +1,198 @@
+//! Evidence as `assemble` leaves it, with throw-away keys and a record in memory, and the same
+//! trust written down the way Sigstore's clients read it.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry};
+use counterseal_attestation::dsse::IN_TOTO_PAYLOAD_TYPE;
+use counterseal_attestation::provenance::{
+    BUILD_TYPE, BuildDefinition, Builder, EmbeddedFile, ExternalParameters, InternalParameters,
+    Limits, Metadata, Product, Provenance, RunDetails,
+};
+use counterseal_attestation::statement::{DigestSet, Statement, Subject};
+use counterseal_attestation::{Sha256Digest, UnixSeconds, encode_base64, hashedrekord};
+use counterseal_signing::{AttestationKey, KeyKind, RecordKey, create_key};
+use counterseal_tlog::checkpoint::Checkpoint;
+use counterseal_tlog::proof::{NodeSource, prove_inclusion, tree_root};
+use counterseal_tlog::{NodeHash, leaf_hash, node_hash, note};
+use serde_json::json;
+
+/// The bytes that the evidence is about.
+pub(crate) const ARTIFACT: &[u8] = b"an installer\n";
+
+const ORIGIN: &str = "zurich.record.example";
+
+/// `SubjectPublicKeyInfo` of Ed25519 up to the key (RFC 8410, section 4).
+const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 42, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 33, 0];
+
+/// A bundle, and the keys that it can be checked with.
+pub(crate) struct Evidence {
+    pub(crate) builder: AttestationKey,
+    pub(crate) record: RecordKey,
+    pub(crate) bundle: Bundle,
+}
+
+impl Evidence {
+    pub(crate) fn new() -> Self {
+        Self::among(3, 2)
+    }
+
+    /// Evidence whose entry stands in a record with others before and after it.
+    pub(crate) fn among(before: u64, after: u64) -> Self {
+        let keys = tempfile::tempdir().unwrap();
+        let builder = keys.path().join("builder.key");
+        create_key(KeyKind::Attestation, "builder", &builder, None).unwrap();
+        let builder = AttestationKey::load(&builder, None).unwrap();
+        let record = keys.path().join("record.key");
+        create_key(KeyKind::Record, ORIGIN, &record, None).unwrap();
+        let record = RecordKey::load(&record, None).unwrap();
+
+        let payload = statement().to_payload().unwrap();
+        let envelope = builder.sign_envelope(IN_TOTO_PAYLOAD_TYPE, &payload);
+        let leaf = hashedrekord::leaf(
+            &envelope.pae_digest(),
+            &envelope.signature,
+            builder.spki_der(),
+        );
+        let mut tree = Tree::default();
+        (0..before).for_each(|index| tree.push(&index.to_be_bytes()));
+        tree.push(&leaf);
+        (0..after).for_each(|index| tree.push(&index.to_le_bytes()));
+
+        let bundle = Bundle {
+            public_key_hint: builder.keyid().to_string(),
+            entry: Some(tree.receipt(before, leaf, &record)),
+            envelope,
+        };
+        Self {
+            builder,
+            record,
+            bundle,
+        }
+    }
+
+    /// Sigstore's `trusted_root.json` for the record's key.
+    pub(crate) fn trusted_root(&self) -> String {
+        let key = self.record.verifier_key();
+        let spki = [&ED25519_SPKI_PREFIX[..], key.public_key()].concat();
+        json!({
+            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+            "tlogs": [{
+                "baseUrl": format!("https://{}", key.name()),
+                "hashAlgorithm": "SHA2_256",
+                "publicKey": {
+                    "rawBytes": encode_base64(&spki),
+                    "keyDetails": "PKIX_ED25519",
+                    "validFor": { "start": "2020-01-01T00:00:00Z" },
+                },
+                "logId": { "keyId": encode_base64(&key.full_key_hash()) },
+            }],
+        })
+        .to_string()
+    }
+}
+
+fn statement() -> Statement<Provenance> {
+    let subject = Subject {
+        name: "hello_2.10_amd64.tar.zst".into(),
+        digest: DigestSet::from_sha256(Sha256Digest::of(ARTIFACT)),
+    };
+    let provenance = Provenance {
+        build_definition: BuildDefinition {
+            build_type: BUILD_TYPE.into(),
+            external_parameters: ExternalParameters {
+                product: Product {
+                    name: "hello".into(),
+                    version: "2.10".into(),
+                },
+                recipe: EmbeddedFile::new("assembly.toml", "format = 1\n").unwrap(),
+                lock: EmbeddedFile::new("assembly.lock", "format = 1\n").unwrap(),
+            },
+            internal_parameters: InternalParameters {
+                source_date_epoch: UnixSeconds(1_700_000_000),
+                limits: Limits {
+                    wall_seconds: 60,
+                    memory_bytes: 1 << 30,
+                    scratch_bytes: 1 << 30,
+                    log_bytes: 1 << 20,
+                    processes_max: 64,
+                },
+                isolation: BTreeMap::new(),
+                steps: Vec::new(),
+            },
+            resolved_dependencies: Vec::new(),
+        },
+        run_details: RunDetails {
+            builder: Builder {
+                id: "https://builder.example/assembly".into(),
+                version: BTreeMap::new(),
+            },
+            metadata: Metadata {
+                invocation_id: "1".into(),
+                started_on: UnixSeconds(1_700_000_000),
+                finished_on: UnixSeconds(1_700_000_060),
+            },
+            byproducts: Vec::new(),
+        },
+    };
+    Statement::new(vec![subject], provenance)
+}
+
+/// A Merkle tree in memory: level 0 holds the leaves.
+#[derive(Default)]
+struct Tree {
+    levels: Vec<Vec<NodeHash>>,
+}
+
+impl Tree {
+    fn push(&mut self, entry: &[u8]) {
+        let mut hash = leaf_hash(entry);
+        for level in 0.. {
+            if level == self.levels.len() {
+                self.levels.push(Vec::new());
+            }
+            let nodes = &mut self.levels[level];
+            nodes.push(hash);
+            if nodes.len() % 2 == 1 {
+                return;
+            }
+            hash = node_hash(&nodes[nodes.len() - 2], &nodes[nodes.len() - 1]);
+        }
+    }
+
+    fn receipt(&self, index: u64, leaf: Vec<u8>, key: &RecordKey) -> LogEntry {
+        let size = self.levels[0].len() as u64;
+        let root = tree_root(self, size).unwrap_or_else(|never| match never {});
+        let checkpoint = Checkpoint {
+            origin: ORIGIN.into(),
+            size,
+            root,
+        };
+        LogEntry {
+            log_index: index,
+            log_id: key.verifier_key().full_key_hash(),
+            proof: InclusionProof {
+                log_index: index,
+                tree_size: size,
+                root_hash: root.0,
+                hashes: prove_inclusion(self, index, size)
+                    .unwrap()
+                    .into_iter()
+                    .map(|hash| hash.0)
+                    .collect(),
+                checkpoint: note::sign(&checkpoint.to_text(), &[key]).unwrap(),
+            },
+            canonicalized_body: leaf,
+        }
+    }
+}
+
+impl NodeSource for Tree {
+    type Error = Infallible;
+
+    fn node(&self, level: u8, index: u64) -> Result<NodeHash, Infallible> {
+        let index = usize::try_from(index).expect("a tree in memory has few nodes");
+        Ok(self.levels[usize::from(level)][index])
+    }
+}
