@@ -97,7 +97,7 @@ fn refuses_another_record() {
 #[test]
 fn refuses_a_bundle_without_entry() {
     refuses("the entry is missing", "inclusion proof", |bundle| {
-        bundle.entry = None
+        bundle.entry = None;
     });
 }
 
@@ -127,7 +127,7 @@ fn refuses_an_altered_signature() {
 fn refuses_an_entry_of_another_envelope() {
     let other = Evidence::new().bundle;
     refuses("the entry is of another envelope", "", |bundle| {
-        bundle.entry = other.entry
+        bundle.entry = other.entry;
     });
 }
 
