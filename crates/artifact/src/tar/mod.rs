@@ -1,0 +1,512 @@
+//! Tar archives from strangers: POSIX ustar and pax (IEEE Std 1003.1, `pax`), GNU long names,
+//! and the old form before both.
+//!
+//! What comes out is safe to build a tree from: every path is relative and in its shortest form,
+//! nothing is placed twice or below something that is not a directory, hard links point to
+//! files that came before. Devices, pipes, sparse files and everything else that cannot be in a
+//! reproducible input is refused. An archive must end as the format says, and nothing but zeros
+//! may follow.
+//!
+//! Absent on purpose: owners' meaning, extended attributes, sub-second times (all read past).
+
+mod header;
+mod pax;
+
+use std::io::{self, Read};
+
+use crate::path::{Occupant, Places, normalise};
+use header::{BLOCK_BYTES, Header};
+
+pub use crate::path::PathDefect;
+
+/// Size of one pax header or GNU long name.
+const EXTENSION_BYTES_MAX: u64 = 64 * 1024;
+
+/// Bounds of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Number of entries, extension headers included.
+    pub entries_max: u64,
+    /// Size of one file.
+    pub file_bytes_max: u64,
+    /// Size of all files together.
+    pub total_bytes_max: u64,
+}
+
+impl Default for Limits {
+    /// A million entries, 8 GiB for a file, 16 GiB together.
+    fn default() -> Self {
+        Self {
+            entries_max: 1_000_000,
+            file_bytes_max: 8 << 30,
+            total_bytes_max: 16 << 30,
+        }
+    }
+}
+
+/// An archive cannot be read or is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TarError {
+    /// The underlying reader failed; damage in a compressed stream ends up here.
+    #[error("cannot read the archive: {0}")]
+    Io(#[source] io::Error),
+    /// The archive ends in the middle of something, or without its end mark.
+    #[error("archive is cut short")]
+    Truncated,
+    /// Something other than zeros follows the end mark.
+    #[error("something follows the end of the archive")]
+    TrailingData,
+    /// A header's sum does not match its bytes.
+    #[error("checksum of an archive header does not match: expected {expected}, found {found}")]
+    Checksum {
+        /// What the header says.
+        expected: u64,
+        /// What its bytes add up to.
+        found: u64,
+    },
+    /// A header's field is malformed.
+    #[error("archive header is malformed: {field}")]
+    Header {
+        /// The offending field.
+        field: &'static str,
+    },
+    /// A path that could lead out of the tree.
+    #[error("path is not allowed in an archive: \"{}\": {defect}", path.escape_debug())]
+    Path {
+        /// The path as it stands in the archive, undecodable bytes replaced.
+        path: String,
+        /// Why it is refused.
+        defect: PathDefect,
+    },
+    /// An entry of a kind that is refused: device, pipe, sparse file, …
+    #[error(
+        "entry \"{}\" is of a kind that is not allowed (type flag \"{}\")",
+        path.escape_debug(), type_flag.escape_ascii()
+    )]
+    Kind {
+        /// Its path.
+        path: String,
+        /// The header's type flag.
+        type_flag: u8,
+    },
+    /// An entry would replace another one or stand below something that is not a directory.
+    #[error("entry \"{}\" collides with \"{}\"", path.escape_debug(), with.escape_debug())]
+    Collision {
+        /// The later entry.
+        path: String,
+        /// What is already there.
+        with: String,
+    },
+    /// A symbolic link's target is empty, too long, or not text.
+    #[error("target of symbolic link \"{}\" is empty, too long or not text", path.escape_debug())]
+    Target {
+        /// The link's path.
+        path: String,
+    },
+    /// A hard link to something that is not an earlier file of the archive.
+    #[error(
+        "hard link \"{}\" does not point to an earlier file: \"{}\"",
+        path.escape_debug(), target.escape_debug()
+    )]
+    HardlinkTarget {
+        /// The link's path.
+        path: String,
+        /// What it points to.
+        target: String,
+    },
+    /// A bound of [`Limits`] is exceeded.
+    #[error("archive has more {what} than the {allowed} allowed")]
+    Limit {
+        /// Of what there is too much.
+        what: &'static str,
+        /// The bound.
+        allowed: u64,
+    },
+}
+
+impl TarError {
+    fn from_io(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Truncated,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// One entry of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Relative, shortest form, never empty (the root's own entry is left out).
+    pub path: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, set-id and sticky bits included (`0o7777`).
+    pub mode: u32,
+    /// Time of last modification as the plain header has it.
+    pub mtime_unix_seconds: u64,
+    /// Owner and group as the plain header has them.
+    pub owner: Owner,
+}
+
+/// Whom an entry belonged to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// User number.
+    pub uid: u64,
+    /// Group number.
+    pub gid: u64,
+    /// Whether a user or group name is given, too.
+    pub is_named: bool,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file; read it through [`Reader::content`].
+    File {
+        /// Its size.
+        size_bytes: u64,
+        /// Whether its owner may execute it.
+        executable: bool,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link. The target is not interpreted: it may be absolute or lead upwards.
+    Symlink {
+        /// What it points to.
+        target: String,
+    },
+    /// Another name of an earlier file of the archive.
+    Hardlink {
+        /// That file's path, in the same form as [`Entry::path`].
+        target: String,
+    },
+}
+
+/// Walks through an archive, front to back.
+pub struct Reader<R> {
+    inner: R,
+    limits: Limits,
+    places: Places,
+    entries_count: u64,
+    total_bytes: u64,
+    /// Of the current file.
+    content_bytes_left: u64,
+    padding_bytes: u64,
+    ended: bool,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads from the beginning of an archive. Reads in small pieces: give it something buffered.
+    pub fn new(inner: R, limits: Limits) -> Self {
+        Self {
+            inner,
+            limits,
+            places: Places::default(),
+            entries_count: 0,
+            total_bytes: 0,
+            content_bytes_left: 0,
+            padding_bytes: 0,
+            ended: false,
+        }
+    }
+
+    /// The next entry, or `None` after a proper end. What was not read of the previous file is
+    /// skipped.
+    ///
+    /// # Errors
+    /// See [`TarError`]; after an error the archive is not to be used further.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, TarError> {
+        let mut extension = Extension::default();
+        loop {
+            if self.ended {
+                return Ok(None);
+            }
+            self.skip()?;
+            let Some(header) = self.header()? else {
+                if !extension.is_empty() {
+                    return Err(TarError::Header {
+                        field: "extension without an entry",
+                    });
+                }
+                self.end()?;
+                return Ok(None);
+            };
+            self.entries_count += 1;
+            self.limit("entries", self.entries_count, self.limits.entries_max)?;
+            match header.type_flag {
+                b'L' => set_once(&mut extension.path, self.long_name(&header)?)?,
+                b'K' => set_once(&mut extension.target, self.long_name(&header)?)?,
+                b'x' => {
+                    let bytes = self.extension_bytes(&header)?;
+                    let records = pax::parse(&bytes)?;
+                    if let Some(path) = records.path {
+                        set_once(&mut extension.path, path)?;
+                    }
+                    if let Some(target) = records.target {
+                        set_once(&mut extension.target, target)?;
+                    }
+                    if let Some(size) = records.size_bytes {
+                        set_once(&mut extension.size_bytes, size)?;
+                    }
+                }
+                b'g' => {
+                    let bytes = self.extension_bytes(&header)?;
+                    if pax::parse(&bytes)? != pax::Records::default() {
+                        return Err(TarError::Header {
+                            field: "global path, target or size",
+                        });
+                    }
+                }
+                _ => {
+                    let extension = std::mem::take(&mut extension);
+                    if let Some(entry) = self.entry(&header, extension)? {
+                        return Ok(Some(entry));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The rest of the current file's bytes; empty for anything but a file.
+    pub fn content(&mut self) -> Content<'_, R> {
+        Content(self)
+    }
+
+    /// What the archive was read from.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+
+    fn entry(&mut self, header: &Header, extension: Extension) -> Result<Option<Entry>, TarError> {
+        let raw = extension.path.unwrap_or_else(|| header.path.clone());
+        let shown = || String::from_utf8_lossy(&raw).into_owned();
+        let path = normalise(&raw).map_err(|defect| TarError::Path {
+            path: shown(),
+            defect,
+        })?;
+        let path = path.to_owned();
+        let size_bytes = extension.size_bytes.unwrap_or(header.size_bytes);
+        let target = extension.target.unwrap_or_else(|| header.target.clone());
+        // Before ustar, a directory was a file whose name ends with a slash.
+        let type_flag = match header.type_flag {
+            b'0' | 0 if raw.ends_with(b"/") => b'5',
+            0 => b'0',
+            other => other,
+        };
+        let kind = match type_flag {
+            b'0' => Kind::File {
+                size_bytes,
+                executable: header.mode & 0o100 != 0,
+            },
+            b'5' => Kind::Directory,
+            b'2' => Kind::Symlink {
+                target: symlink_target(&path, target)?,
+            },
+            b'1' => Kind::Hardlink {
+                target: self.hardlink_target(&path, &target)?,
+            },
+            type_flag => return Err(TarError::Kind { path, type_flag }),
+        };
+        let occupant = match kind {
+            Kind::File { .. } | Kind::Hardlink { .. } => Occupant::File,
+            Kind::Directory => Occupant::Directory,
+            Kind::Symlink { .. } => Occupant::Link,
+        };
+        if type_flag == b'0' {
+            self.expect_content(size_bytes)?;
+        } else if size_bytes != 0 {
+            return Err(TarError::Header {
+                field: "size of something that has no content",
+            });
+        }
+        if path.is_empty() {
+            return match kind {
+                Kind::Directory => Ok(None),
+                _ => Err(TarError::Path {
+                    path: shown(),
+                    defect: PathDefect::NotShortest,
+                }),
+            };
+        }
+        if let Err(with) = self.places.take(&path, occupant) {
+            return Err(TarError::Collision { path, with });
+        }
+        Ok(Some(Entry {
+            path,
+            kind,
+            mode: header.mode,
+            mtime_unix_seconds: header.mtime_unix_seconds,
+            owner: header.owner.clone(),
+        }))
+    }
+
+    fn hardlink_target(&self, path: &str, target: &[u8]) -> Result<String, TarError> {
+        let shown = || String::from_utf8_lossy(target).into_owned();
+        let target = normalise(target).map_err(|defect| TarError::Path {
+            path: shown(),
+            defect,
+        })?;
+        if !self.places.is_file(target) {
+            return Err(TarError::HardlinkTarget {
+                path: path.to_owned(),
+                target: target.to_owned(),
+            });
+        }
+        Ok(target.to_owned())
+    }
+
+    fn expect_content(&mut self, size_bytes: u64) -> Result<(), TarError> {
+        self.limit("bytes in one file", size_bytes, self.limits.file_bytes_max)?;
+        self.total_bytes = self.total_bytes.saturating_add(size_bytes);
+        self.limit(
+            "bytes in files",
+            self.total_bytes,
+            self.limits.total_bytes_max,
+        )?;
+        self.content_bytes_left = size_bytes;
+        self.padding_bytes = padding_bytes(size_bytes);
+        Ok(())
+    }
+
+    #[allow(clippy::unused_self)] // reads as what it is: a check of this archive
+    fn limit(&self, what: &'static str, found: u64, allowed: u64) -> Result<(), TarError> {
+        if found > allowed {
+            Err(TarError::Limit { what, allowed })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn extension_bytes(&mut self, header: &Header) -> Result<Vec<u8>, TarError> {
+        self.limit(
+            "bytes in an extension",
+            header.size_bytes,
+            EXTENSION_BYTES_MAX,
+        )?;
+        let mut bytes = Vec::new();
+        (&mut self.inner)
+            .take(header.size_bytes)
+            .read_to_end(&mut bytes)
+            .map_err(TarError::from_io)?;
+        if bytes.len() as u64 != header.size_bytes {
+            return Err(TarError::Truncated);
+        }
+        self.padding_bytes = padding_bytes(header.size_bytes);
+        Ok(bytes)
+    }
+
+    fn long_name(&mut self, header: &Header) -> Result<Vec<u8>, TarError> {
+        let mut bytes = self.extension_bytes(header)?;
+        if bytes.last() == Some(&0) {
+            bytes.pop();
+        }
+        Ok(bytes)
+    }
+
+    /// Reads past the rest of the current entry.
+    fn skip(&mut self) -> Result<(), TarError> {
+        let left = self.content_bytes_left + std::mem::take(&mut self.padding_bytes);
+        self.content_bytes_left = 0;
+        let skipped = io::copy(&mut (&mut self.inner).take(left), &mut io::sink())
+            .map_err(TarError::from_io)?;
+        if skipped == left {
+            Ok(())
+        } else {
+            Err(TarError::Truncated)
+        }
+    }
+
+    fn header(&mut self) -> Result<Option<Header>, TarError> {
+        let mut block = [0; BLOCK_BYTES];
+        self.inner
+            .read_exact(&mut block)
+            .map_err(TarError::from_io)?;
+        Header::parse(&block)
+    }
+
+    /// After the first block of zeros: the second one, and nothing but zeros to the end.
+    fn end(&mut self) -> Result<(), TarError> {
+        self.ended = true;
+        let mut block = [0; BLOCK_BYTES];
+        self.inner
+            .read_exact(&mut block)
+            .map_err(TarError::from_io)?;
+        // GNU tar fills up to a multiple of its blocking factor, 20 by default, 2^15 at most.
+        let mut blocks_left = 1 << 15;
+        loop {
+            if block.iter().any(|byte| *byte != 0) || blocks_left == 0 {
+                return Err(TarError::TrailingData);
+            }
+            blocks_left -= 1;
+            let mut rest = (&mut self.inner).take(BLOCK_BYTES as u64);
+            let count = io::copy(&mut rest, &mut &mut block[..]).map_err(TarError::from_io)?;
+            if count == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Reads the content of the current file.
+pub struct Content<'a, R>(&'a mut Reader<R>);
+
+impl<R: Read> Read for Content<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.0.content_bytes_left)
+            .map_or(buffer.len(), |left| left.min(buffer.len()));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let count = self.0.inner.read(&mut buffer[..wanted])?;
+        if count == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "archive is cut short",
+            ));
+        }
+        self.0.content_bytes_left -= count as u64;
+        Ok(count)
+    }
+}
+
+/// What extension headers say about the entry that follows them.
+#[derive(Default)]
+struct Extension {
+    path: Option<Vec<u8>>,
+    target: Option<Vec<u8>>,
+    size_bytes: Option<u64>,
+}
+
+impl Extension {
+    fn is_empty(&self) -> bool {
+        self.path.is_none() && self.target.is_none() && self.size_bytes.is_none()
+    }
+}
+
+fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), TarError> {
+    if slot.replace(value).is_some() {
+        return Err(TarError::Header {
+            field: "two extensions say the same",
+        });
+    }
+    Ok(())
+}
+
+fn symlink_target(path: &str, target: Vec<u8>) -> Result<String, TarError> {
+    let fits = !target.is_empty() && target.len() < crate::PATH_BYTES_MAX && !target.contains(&0);
+    match String::from_utf8(target) {
+        Ok(target) if fits => Ok(target),
+        _ => Err(TarError::Target {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+fn padding_bytes(size_bytes: u64) -> u64 {
+    (BLOCK_BYTES as u64 - size_bytes % BLOCK_BYTES as u64) % BLOCK_BYTES as u64
+}
+
+#[cfg(test)]
+mod tests;
