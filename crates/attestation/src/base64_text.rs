@@ -59,8 +59,10 @@ pub(crate) mod optional {
     use super::{String, Vec, decode_base64, encode_base64};
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    // serde's `with` hands over a reference to the field's own type.
-    #[allow(clippy::ref_option)]
+    #[allow(
+        clippy::ref_option,
+        reason = "serde's `with` hands over a reference to the field"
+    )]
     pub(crate) fn serialize<S: Serializer>(
         bytes: &Option<Vec<u8>>,
         out: S,

@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 
 use crate::dsse::Envelope;
 use crate::json::{self, JsonError, Limits};
+use crate::shown::shown;
 use crate::{Base64Error, hashedrekord};
 
 mod wire;
@@ -154,7 +155,10 @@ pub enum BundleError {
     #[error("evidence file holds too many bundles: at most {LINES_MAX} are read")]
     TooManyLines,
     /// The bundle is of another kind or version.
-    #[error("bundle media type is not acceptable: expected {MEDIA_TYPE}, found {}", found.escape_debug())]
+    #[error(
+        "bundle media type is not acceptable: expected {MEDIA_TYPE}, found {}",
+        shown(found)
+    )]
     MediaType {
         /// The media type found.
         found: String,
@@ -174,7 +178,10 @@ pub enum BundleError {
     /// The entry is of a kind that is not read.
     #[error(
         "log entry kind is not acceptable: expected {}/{}, found {}/{}",
-        hashedrekord::KIND, hashedrekord::VERSION, kind.escape_debug(), version.escape_debug()
+        hashedrekord::KIND,
+        hashedrekord::VERSION,
+        shown(kind),
+        shown(version)
     )]
     KindVersion {
         /// The kind found.
@@ -199,7 +206,8 @@ pub enum BundleError {
     /// The hint is not the envelope's `keyid`.
     #[error(
         "public key hint does not match the envelope's key id: hint {}, key id {}",
-        hint.escape_debug(), keyid.escape_debug()
+        shown(hint),
+        shown(keyid)
     )]
     Hint {
         /// The bundle's hint.
@@ -246,7 +254,10 @@ pub enum BundleError {
         found: usize,
     },
     /// A 64-bit integer is not in decimal without sign and leading zeros, or above 2^63 - 1.
-    #[error("bundle field {field} is not a decimal integer: found {}", found.escape_debug())]
+    #[error(
+        "bundle field {field} is not a decimal integer: found {}",
+        shown(found)
+    )]
     Integer {
         /// The field.
         field: &'static str,

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use crate::json::{self, JsonError, Limits};
+use crate::shown::shown;
 use crate::{Base64Error, Sha256Digest, decode_base64, encode_base64};
 
 /// The kind, as a bundle's `kindVersion` repeats it.
@@ -112,7 +113,10 @@ pub enum LeafError {
     #[error(transparent)]
     Json(#[from] JsonError),
     /// A field that has only one value has another.
-    #[error("record entry has another {field}: expected {expected}, found {}", found.escape_debug())]
+    #[error(
+        "record entry has another {field}: expected {expected}, found {}",
+        shown(found)
+    )]
     Constant {
         /// The field.
         field: &'static str,

@@ -15,6 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::shown::shown;
+
 mod canonical;
 mod strict;
 mod typed;
@@ -175,22 +177,6 @@ enum Step {
     Index(usize),
 }
 
-/// The longest stretch of a foreign key that a message repeats, in characters.
-const KEY_SHOWN_CHARS_MAX: usize = 64;
-
-/// A key as it may stand in a message: no control characters, bounded length.
-fn printable(key: &str) -> String {
-    let mut shown = String::new();
-    for (count, character) in key.chars().enumerate() {
-        if count == KEY_SHOWN_CHARS_MAX {
-            shown.push('…');
-            break;
-        }
-        shown.extend(character.escape_debug());
-    }
-    shown
-}
-
 /// Renders steps that were collected from the inside out.
 fn render_path(inside_out: &[Step]) -> String {
     use core::fmt::Write as _;
@@ -198,7 +184,7 @@ fn render_path(inside_out: &[Step]) -> String {
     for step in inside_out.iter().rev() {
         // Writing to a String does not fail.
         let _ = match step {
-            Step::Key(key) => write!(path, ".{}", printable(key)),
+            Step::Key(key) => write!(path, ".{}", shown(key)),
             Step::Index(index) => write!(path, "[{index}]"),
         };
     }

@@ -16,6 +16,7 @@ extern crate alloc;
 
 mod base64_text;
 mod digest;
+mod shown;
 mod time;
 
 pub mod bundle;

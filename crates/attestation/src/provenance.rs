@@ -15,6 +15,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::shown::shown;
 use crate::statement::{Predicate, ResourceDescriptor};
 use crate::{Sha256Digest, UnixSeconds};
 
@@ -67,7 +68,7 @@ fn our_build_type<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Erro
     }
     Err(D::Error::custom(format_args!(
         "build type does not match: expected {BUILD_TYPE}, found {}",
-        found.escape_debug()
+        shown(&found)
     )))
 }
 
@@ -150,7 +151,7 @@ impl EmbeddedFile {
 #[non_exhaustive]
 pub enum EmbeddedFileError {
     /// The name is not a plain file name.
-    #[error("embedded file name is not a plain file name: {}", found.escape_debug())]
+    #[error("embedded file name is not a plain file name: {}", shown(found))]
     Name {
         /// The name found.
         found: String,

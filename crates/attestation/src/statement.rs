@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::digest::check_lower_hex;
 use crate::json::{self, JsonError, Limits};
+use crate::shown::shown;
 use crate::{DigestError, Sha256Digest};
 
 /// The only `_type` that is read or written.
@@ -156,7 +157,10 @@ pub enum StatementError {
     #[error(transparent)]
     Json(#[from] JsonError),
     /// Another kind of statement, or another version.
-    #[error("statement type is not acceptable: expected {STATEMENT_TYPE}, found {}", found.escape_debug())]
+    #[error(
+        "statement type is not acceptable: expected {STATEMENT_TYPE}, found {}",
+        shown(found)
+    )]
     Type {
         /// The `_type` found.
         found: String,
@@ -168,7 +172,10 @@ pub enum StatementError {
         found: usize,
     },
     /// The predicate is of another type.
-    #[error("predicate type does not match: expected {expected}, found {}", found.escape_debug())]
+    #[error(
+        "predicate type does not match: expected {expected}, found {}",
+        shown(found)
+    )]
     PredicateType {
         /// The type asked for.
         expected: &'static str,

@@ -140,8 +140,10 @@ pub(crate) mod rfc3339 {
     use super::{String, UnixSeconds};
     use serde::{Deserialize as _, Deserializer, Serializer, de, ser};
 
-    // serde's `with` hands over a reference.
-    #[allow(clippy::trivially_copy_pass_by_ref)]
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's `with` demands it"
+    )]
     pub(crate) fn serialize<S: Serializer>(time: &UnixSeconds, out: S) -> Result<S::Ok, S::Error> {
         if *time > UnixSeconds::MAX_RFC3339 {
             return Err(ser::Error::custom(super::TimeError::Range));

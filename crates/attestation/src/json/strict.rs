@@ -11,7 +11,8 @@ use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{DEPTH_CEILING, JsonError, Limits, Step, printable, render_path};
+use super::{DEPTH_CEILING, JsonError, Limits, Step, render_path};
+use crate::shown::shown;
 
 pub(super) fn parse_value(bytes: &[u8], limits: Limits) -> Result<Value, JsonError> {
     if bytes.len() > limits.bytes_max {
@@ -83,7 +84,7 @@ impl Watch {
             },
             Some(Fault::DuplicateKey(key)) => JsonError::DuplicateKey {
                 path,
-                key: printable(&key),
+                key: shown(&key),
             },
             None => JsonError::Syntax {
                 line: error.line(),

@@ -20,7 +20,8 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-use super::{JsonError, Step, printable, render_path};
+use super::{JsonError, Step, render_path};
+use crate::shown::shown;
 
 pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
     T::deserialize(Typed(value)).map_err(|refusal| {
@@ -74,7 +75,8 @@ impl core::error::Error for Refusal {}
 
 impl serde::de::Error for Refusal {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(Fault::Unexpected(message.to_string()))
+        // serde repeats what it found, whatever that is.
+        Self::new(Fault::Unexpected(shown(&message.to_string())))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -82,7 +84,7 @@ impl serde::de::Error for Refusal {
     }
 
     fn unknown_field(field: &str, _expected: &'static [&'static str]) -> Self {
-        Self::new(Fault::Unknown(printable(field)))
+        Self::new(Fault::Unknown(shown(field)))
     }
 }
 
