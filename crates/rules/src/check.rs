@@ -220,3 +220,116 @@ fn rule_of(source: SourceRule) -> Rule {
         domains: sorted(source.domains),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::parse;
+
+    /// Rules with the given ids and lines, one after the other, checked as one database.
+    fn findings(rules: &[(&str, &str)]) -> Vec<String> {
+        let rules: Vec<String> = rules
+            .iter()
+            .map(|(id, lines)| {
+                format!("rule {id}\nrevision 1\nseverity low\ntitle \"t\"\n{lines}\nend\n")
+            })
+            .collect();
+        let text = rules.concat();
+        let findings = check(parse("f", text.as_bytes()).unwrap())
+            .err()
+            .unwrap_or_default();
+        findings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_rule_must_say_something_once() {
+        for (lines, expected) in [
+            ("tag a", "f:1:6: rule A has no matcher"),
+            (
+                "domain a.example\ncondition any",
+                "f:6:11: `condition` in rule A, which has no",
+            ),
+            (
+                "text \"abc\"",
+                "f:5:1: pattern is too weak to match alone: at least 4 whole bytes",
+            ),
+            ("bytes 4d ?? 5a 00 0?", "f:5:1: pattern is too weak"),
+            (
+                "condition any\ntext \"abcd\"\ntext \"ab\"",
+                "f:7:1: pattern is too weak",
+            ),
+            (
+                "text \"abcd\"\ntext \"abcd\"",
+                "f:6:1: the same pattern stands at f:5:1",
+            ),
+            (
+                "text nocase \"abcd\"\ntext nocase \"ABCD\"",
+                "f:6:1: the same pattern",
+            ),
+            (
+                "domain a.example\ndomain a.example",
+                "f:6:8: the same domain stands at f:5:8",
+            ),
+            (
+                "domain a.example\ntag a\ntag a",
+                "f:7:5: the same tag stands at f:6:5",
+            ),
+        ] {
+            let found = findings(&[("A", lines)]);
+            assert_eq!(found.len(), 1, "{lines}: {found:?}");
+            assert!(found[0].starts_with(expected), "{lines}: {}", found[0]);
+        }
+        let many: Vec<String> = (0..=limits::PATTERNS_MAX)
+            .map(|n| format!("text \"abc{n}\""))
+            .collect();
+        let many = many.join("\n");
+        assert_eq!(
+            findings(&[("A", &many)]),
+            ["f:1:6: too many patterns: at most 64, found 65"]
+        );
+    }
+
+    #[test]
+    fn rules_do_not_overlap() {
+        let digest = format!("sha256 {}", "00".repeat(32));
+        for (first, second, expected) in [
+            (
+                "domain a.example",
+                "domain a.example",
+                "f:11:8: the same domain stands at f:5:8",
+            ),
+            (&digest, &digest, "f:11:8: the same sha256 stands at f:5:8"),
+            (
+                "text \"abcd\"",
+                "condition any\ntext \"abcd\"",
+                "f:7:6: rule B has the same patterns",
+            ),
+        ] {
+            let found = findings(&[("A", first), ("B", second)]);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with(expected), "{}", found[0]);
+        }
+        let same_id = findings(&[("A", "domain a.example"), ("A", "domain b.example")]);
+        assert_eq!(same_id, ["f:7:6: rule id A is taken: first used at f:1:6"]);
+    }
+
+    #[test]
+    fn what_may_be_shared_is_shared() {
+        let magic = "bytes at 0 4d 5a\ntext \"one thing\"";
+        let other = "bytes at 0 4d 5a\ntext \"another\"";
+        assert_eq!(findings(&[("A", magic), ("B", other)]), [""; 0]);
+        assert_eq!(
+            findings(&[("A", "domain example.test"), ("B", "domain a.example.test")]),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn all_findings_are_reported_in_order() {
+        let found = findings(&[("A", "tag a"), ("B", "text \"x\""), ("A", "tag b")]);
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert!(
+            found.is_sorted_by_key(|text| text.split(':').nth(1).unwrap().parse::<u32>().unwrap())
+        );
+    }
+}

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::check::RuleSet;
 use crate::layout::{self, Header, PatternRecord, RECORD_BYTES, RuleRecord, SECTIONS, Span};
 use crate::limits;
-use crate::rule::{self, Rule};
+use crate::rule::{Rule, forms};
 
 /// What a pack says about itself besides its rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Stamp {
     /// When the version is empty, longer than [`limits::VERSION_BYTES_MAX`] or holds anything but
     /// ASCII letters, digits and `. + ~ -`.
     pub fn new(product_version: &str, build_epoch: u64) -> Result<Self, CompileError> {
-        if !rule::is_version(product_version) {
+        if !forms::is_version(product_version) {
             return Err(CompileError::ProductVersion {
                 found: product_version.to_owned(),
             });

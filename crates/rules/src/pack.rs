@@ -9,12 +9,17 @@
 
 use std::ops::Range;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::layout::{self, PatternRecord, RuleRecord, SECTIONS, Span};
+use crate::layout::{self, PatternRecord, RuleRecord, Span};
 use crate::limits;
-use crate::rule::{self, Condition, Indicator, Pattern, PatternForm, Rule, Severity};
+use crate::rule::{Indicator, forms, pattern};
+
+mod envelope;
+mod view;
+
+pub(crate) use view::PatternView;
+pub use view::RuleView;
 
 /// Why bytes are not a pack.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -89,8 +94,8 @@ impl<'a> Pack<'a> {
     /// # Errors
     /// When any byte is not what a correct compiler would have written there.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, PackError> {
-        let header = header(bytes)?;
-        let sections = sections(bytes)?;
+        let header = envelope::header(bytes)?;
+        let sections = envelope::sections(bytes)?;
         let [
             strings,
             rules,
@@ -104,7 +109,7 @@ impl<'a> Pack<'a> {
         let version = strings.get(layout::Span::decode(header, 32).range());
         let product_version =
             version
-                .filter(|text| rule::is_version(text))
+                .filter(|text| forms::is_version(text))
                 .ok_or(PackError::Malformed {
                     section: "header",
                     record: 0,
@@ -209,13 +214,13 @@ impl<'a> Pack<'a> {
             let wrong = |what| malformed(1, number, what);
             let rule = RuleRecord::decode(record).ok_or_else(|| wrong("unknown code"))?;
             let text = |span: Span| self.strings.get(span.range());
-            let id = text(rule.id).filter(|id| rule::is_rule_id(id));
+            let id = text(rule.id).filter(|id| forms::is_rule_id(id));
             let id = id.ok_or_else(|| wrong("bad rule id"))?;
             if id <= previous {
                 return Err(wrong("rules are not sorted by id"));
             }
             previous = id;
-            if !text(rule.title).is_some_and(rule::is_title) {
+            if !text(rule.title).is_some_and(forms::is_title) {
                 return Err(wrong("bad title"));
             }
             if rule.revision == 0 {
@@ -229,9 +234,9 @@ impl<'a> Pack<'a> {
             if tags.len() > limits::LABELS_MAX || references.len() > limits::LABELS_MAX {
                 return Err(wrong("too many labels"));
             }
-            self.check_labels(tags, rule::is_tag)
+            self.check_labels(tags, forms::is_tag)
                 .ok_or_else(|| wrong("bad tags"))?;
-            let references = self.check_labels(references, rule::is_reference);
+            let references = self.check_labels(references, forms::is_reference);
             references.ok_or_else(|| wrong("bad references"))?;
             let own = rule.patterns.range();
             if own.start != patterns || own.len() > limits::PATTERNS_MAX {
@@ -269,7 +274,7 @@ impl<'a> Pack<'a> {
             let view = self
                 .pattern(pattern)
                 .ok_or_else(|| wrong("pattern bytes missing"))?;
-            rule::validate_pattern(view.form, view.offset_bytes, view.value, view.mask)
+            pattern::validate_pattern(view.form, view.offset_bytes, view.value, view.mask)
                 .map_err(|_| wrong("bad pattern"))?;
             end = pattern.value.range().end.saturating_add(view.mask.len());
         }
@@ -297,7 +302,7 @@ impl<'a> Pack<'a> {
         for (number, record) in self.domains.iter().enumerate() {
             let wrong = |what| malformed(6, number, what);
             let name = self.strings.get(Span::decode(record, 0).range());
-            let name = name.filter(|name| rule::is_domain(name));
+            let name = name.filter(|name| forms::is_domain(name));
             let name = name.ok_or_else(|| wrong("bad domain name"))?;
             if name <= previous {
                 return Err(wrong("domain names are not sorted"));
@@ -325,206 +330,6 @@ impl<'a> Pack<'a> {
             value,
             mask,
         })
-    }
-}
-
-/// A pattern within a pack.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PatternView<'a> {
-    pub(crate) form: PatternForm,
-    pub(crate) offset_bytes: Option<u32>,
-    pub(crate) value: &'a [u8],
-    pub(crate) mask: &'a [u8],
-}
-
-/// A rule within a pack.
-#[derive(Debug, Clone, Copy)]
-pub struct RuleView<'a> {
-    pack: Pack<'a>,
-    number: usize, // of a record: `Pack` makes no other
-}
-
-impl<'a> RuleView<'a> {
-    fn record(&self) -> RuleRecord {
-        let record = &self.pack.rules[self.number];
-        RuleRecord::decode(record).expect("Pack::parse decoded every rule record")
-    }
-
-    /// Its place in the order of ids.
-    pub fn number(&self) -> usize {
-        self.number
-    }
-
-    /// Its name for ever.
-    pub fn id(&self) -> &'a str {
-        self.pack.text(&self.pack.rules[self.number], 0)
-    }
-
-    /// One line for people.
-    pub fn title(&self) -> &'a str {
-        self.pack.text(&self.pack.rules[self.number], 8)
-    }
-
-    /// Counts the changes of this rule, from 1.
-    pub fn revision(&self) -> u32 {
-        self.record().revision
-    }
-
-    /// How much a match matters.
-    pub fn severity(&self) -> Severity {
-        self.record().severity
-    }
-
-    /// How its patterns combine.
-    pub fn condition(&self) -> Condition {
-        self.record().condition
-    }
-
-    pub(crate) fn patterns(&self) -> impl Iterator<Item = PatternView<'a>> + use<'a> {
-        let pack = self.pack;
-        // `Pack::parse` saw that the range and each record in it are good.
-        let records = pack
-            .patterns
-            .get(self.record().patterns.range())
-            .unwrap_or_default();
-        records
-            .iter()
-            .filter_map(move |record| pack.pattern(PatternRecord::decode(record)?))
-    }
-
-    /// The whole rule, owned. Cost: one pass over both indices, which do not lead from rules to
-    /// indicators.
-    pub fn to_rule(&self) -> Rule {
-        let (pack, record) = (self.pack, self.record());
-        let labels = |span: Span| {
-            let records = pack.labels.get(span.range()).unwrap_or_default();
-            records
-                .iter()
-                .map(|record| pack.text(record, 0).to_owned())
-                .collect()
-        };
-        let is_own = |rule: u32| usize::try_from(rule).is_ok_and(|rule| rule == self.number);
-        let own_digests = pack
-            .sha256
-            .iter()
-            .filter(|record| is_own(layout::u32_at(record, 32)));
-        let own_domains = pack
-            .domains
-            .iter()
-            .filter(|record| is_own(layout::u32_at(record, 8)));
-        let owned = |view: PatternView<'_>| {
-            let (value, mask) = (view.value.to_vec(), view.mask.to_vec());
-            Pattern::new(view.form, view.offset_bytes, value, mask).ok()
-        };
-        Rule {
-            id: self.id().to_owned(),
-            revision: record.revision,
-            severity: record.severity,
-            title: self.title().to_owned(),
-            tags: labels(record.tags),
-            references: labels(record.references),
-            condition: record.condition,
-            patterns: self.patterns().filter_map(owned).collect(),
-            sha256: own_digests
-                .filter_map(|record| record.first_chunk().copied())
-                .collect(),
-            domains: own_domains
-                .map(|record| pack.text(record, 0).to_owned())
-                .collect(),
-        }
-    }
-}
-
-/// Checks the header and gives it back.
-fn header(bytes: &[u8]) -> Result<&[u8; layout::DIRECTORY_AT], PackError> {
-    let found_bytes = bytes.len();
-    if found_bytes > limits::PACK_BYTES_MAX {
-        return Err(PackError::TooLong {
-            found_bytes,
-            max_bytes: limits::PACK_BYTES_MAX,
-        });
-    }
-    if !bytes.starts_with(&layout::MAGIC) {
-        return Err(PackError::Magic);
-    }
-    let (Some(header), Some(signed), Some(digest)) = (
-        bytes.first_chunk::<{ layout::DIRECTORY_AT }>(),
-        bytes.get(..layout::HEADER_DIGEST_AT),
-        bytes.get(layout::HEADER_DIGEST_AT..layout::SECTIONS_AT),
-    ) else {
-        return Err(PackError::Length {
-            expected_bytes: layout::SECTIONS_AT as u64,
-            found_bytes,
-        });
-    };
-    // The format comes before the digest: another format may well place its digest elsewhere.
-    let found = layout::u32_at(header, 8);
-    if found != layout::FORMAT {
-        return Err(PackError::Format {
-            expected: layout::FORMAT,
-            found,
-        });
-    }
-    if Sha256::digest(signed).as_slice() != digest {
-        return Err(PackError::HeaderDigest);
-    }
-    let expected_bytes = layout::u64_at(header, 24);
-    if expected_bytes != found_bytes as u64 {
-        return Err(PackError::Length {
-            expected_bytes,
-            found_bytes,
-        });
-    }
-    let wrong = |what| PackError::Malformed {
-        section: "header",
-        record: 0,
-        what,
-    };
-    if layout::u32_at(header, 12) as usize != SECTIONS {
-        return Err(wrong("wrong number of sections"));
-    }
-    if header[40..].iter().any(|byte| *byte != 0) {
-        return Err(wrong("reserved bytes are not zero"));
-    }
-    Ok(header)
-}
-
-/// Checks the directory, alignment and digests, and cuts the sections out.
-fn sections(bytes: &[u8]) -> Result<[&[u8]; SECTIONS], PackError> {
-    let mut sections: [&[u8]; SECTIONS] = [&[]; SECTIONS];
-    let directory = &bytes[layout::DIRECTORY_AT..layout::HEADER_DIGEST_AT]; // `header` saw the length
-    let (entries, _) = directory.as_chunks::<{ layout::DIRECTORY_ENTRY_BYTES }>();
-    let mut end = layout::SECTIONS_AT;
-    for (index, entry) in entries.iter().enumerate() {
-        let wrong = |what| malformed(index, 0, what);
-        let record_bytes = layout::RECORD_BYTES[index];
-        if layout::u32_at(entry, 0) as usize != index + 1
-            || layout::u32_at(entry, 4) as usize != record_bytes
-        {
-            return Err(wrong("wrong kind or record length"));
-        }
-        let size = |at| usize::try_from(layout::u64_at(entry, at)).unwrap_or(usize::MAX);
-        let (offset, length, count) = (size(8), size(16), size(24));
-        if offset != layout::aligned(end) || count.checked_mul(record_bytes) != Some(length) {
-            return Err(wrong("wrong place or length"));
-        }
-        let section = bytes.get(offset..offset.saturating_add(length));
-        let section = section.ok_or_else(|| wrong("ends behind the pack"))?;
-        if bytes[end..offset].iter().any(|byte| *byte != 0) {
-            return Err(wrong("bytes before the section are not zero"));
-        }
-        if Sha256::digest(section).as_slice() != &entry[32..] {
-            return Err(PackError::SectionDigest {
-                section: layout::SECTION_NAMES[index],
-            });
-        }
-        end = offset + length;
-        sections[index] = section;
-    }
-    if end == bytes.len() {
-        Ok(sections)
-    } else {
-        Err(malformed(SECTIONS - 1, 0, "bytes behind"))
     }
 }
 

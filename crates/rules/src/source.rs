@@ -49,7 +49,7 @@ use thiserror::Error;
 
 use crate::limits;
 use crate::problem::Problem;
-use crate::rule::{self, Condition, Pattern, Severity};
+use crate::rule::{Condition, Pattern, Severity, forms};
 
 use line::{Line, number};
 
@@ -203,7 +203,7 @@ fn statement(
             ));
         }
         let id = line.value("rule", "rule id", |text| {
-            rule::is_rule_id(text).then(|| text.to_owned())
+            forms::is_rule_id(text).then(|| text.to_owned())
         })?;
         *open = Some(Draft::new(id));
         return line.finish();
@@ -295,7 +295,7 @@ impl Draft {
                 once(line, self.title.is_some())?;
                 let string = line.string(word)?;
                 let title = String::from_utf8_lossy(&string.value).into_owned();
-                if title.as_bytes() != string.value || !rule::is_title(&title) {
+                if title.as_bytes() != string.value || !forms::is_title(&title) {
                     let expected = "title: 1 to 200 bytes, no spaces at its ends, no controls";
                     let found = title.escape_default().to_string();
                     let problem = Problem::Malformed { expected, found };
@@ -317,21 +317,21 @@ impl Draft {
             }
             "tag" => self
                 .tags
-                .push(line.value(word, "tag", owned(rule::is_tag))?),
+                .push(line.value(word, "tag", owned(forms::is_tag))?),
             "reference" => {
                 let expected = "reference (https://…)";
                 self.references
-                    .push(line.value(word, expected, owned(rule::is_reference))?);
+                    .push(line.value(word, expected, owned(forms::is_reference))?);
             }
             "domain" => {
                 let expected = "domain name in lower case";
                 self.domains
-                    .push(line.value(word, expected, owned(rule::is_domain))?);
+                    .push(line.value(word, expected, owned(forms::is_domain))?);
             }
             "sha256" => loop {
                 let expected = "SHA-256 in 64 lower-case hexadecimal digits";
                 self.sha256
-                    .push(line.value(word, expected, rule::parse_sha256)?);
+                    .push(line.value(word, expected, forms::parse_sha256)?);
                 line.skip_spaces();
                 if line.rest().is_empty() {
                     break;
@@ -370,5 +370,138 @@ impl Draft {
             sha256: self.sha256,
             domains: self.domains,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "rule A-1\nrevision 1\nseverity low\ntitle \"t\"\ndomain a.example\nend\n";
+
+    /// Parses a rule with `line` in it; the rule's own lines come first.
+    fn with(line: &str) -> Result<SourceRule, SourceError> {
+        let text = GOOD.replace("end\n", &format!("{line}\nend\n"));
+        Ok(parse("f.rule", text.as_bytes())?.remove(0))
+    }
+
+    fn refusal(contents: &[u8]) -> String {
+        parse("f.rule", contents).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_line_is_read() {
+        let rule = with(
+            "  tag x-1\n\n# comment\nreference https://a.example/\ncondition any\n\
+             bytes at 7 4d 5? ?a ff\ntext nocase \"aZ-\\x00\\\"\\\\\\n\"\n\
+             sha256 0000000000000000000000000000000000000000000000000000000000000001 \
+             0000000000000000000000000000000000000000000000000000000000000002",
+        )
+        .unwrap();
+        assert_eq!((rule.id.value.as_str(), rule.revision), ("A-1", 1));
+        assert_eq!(rule.tags[0].place.to_string(), "f.rule:6:7");
+        let [bytes, text] = &rule.patterns[..] else {
+            panic!("two patterns expected")
+        };
+        assert_eq!(bytes.value.value(), [0x4d, 0x50, 0x0a, 0xff]);
+        assert_eq!(bytes.value.mask(), [0xff, 0xf0, 0x0f, 0xff]);
+        assert_eq!(bytes.value.offset_bytes(), Some(7));
+        assert_eq!(text.value.value(), b"AZ-\0\"\\\n");
+        assert_eq!(
+            text.value.mask(),
+            [0xdf, 0xdf, 0xff, 0xff, 0xff, 0xff, 0xff]
+        );
+        assert_eq!(rule.sha256.len(), 2);
+    }
+
+    #[test]
+    fn a_fault_is_named_with_its_place() {
+        for (line, expected) in [
+            ("colour red", "6:1: unknown word `colour`"),
+            ("Tag x", "6:1: unknown word `Tag`"),
+            ("rule B-1", "6:1: rule A-1 is not closed"),
+            ("revision 2", "6:1: second `revision` line"),
+            ("  title \"u\"", "6:3: second `title` line"),
+            ("tag", "6:4: `tag` needs a value"),
+            ("tag a b", "6:7: unexpected text after the value: `b`"),
+            ("tag Ä", "6:5: `Ä` is not a tag"),
+            ("condition some", "6:11: `some` is not a condition"),
+            ("reference http://a", "6:11: `http://a` is not a reference"),
+            (
+                "domain Example.com",
+                "6:8: `Example.com` is not a domain name",
+            ),
+            ("sha256 00", "6:8: `00` is not a SHA-256"),
+            ("bytes", "6:6: pattern is empty"),
+            ("bytes 4D", "6:7: `4D` is not a byte"),
+            ("bytes 4d ?? 5", "6:13: `5` is not a byte"),
+            ("bytes 4d ??", "6:7: pattern begins or ends with `??`"),
+            ("bytes at 01 4d", "6:10: `01` is not a number of bytes"),
+            (
+                "bytes at 99999999 4d",
+                "6:10: `99999999` is not a number of bytes",
+            ),
+            ("text x", "6:6: expected a string in double quotes"),
+            ("text \"x", "6:6: string is not closed"),
+            ("text \"ä\\q\"", "6:8: unknown escape"),
+            ("text \"\\x4G\"", "6:7: unknown escape"),
+            ("text \"\"", "6:6: pattern is empty"),
+            ("text \"x\" \"y\"", "6:10: unexpected text"),
+            ("tag\ta", "6:4: control character U+0009"),
+            ("tag a\r", "6:6: control character U+000D"),
+        ] {
+            let found = with(line).unwrap_err().to_string();
+            assert!(
+                found.starts_with(&format!("f.rule:{expected}")),
+                "{line}: {found}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_is_refused_as_a_whole() {
+        let long_line = [b"#".as_slice(), &[b'x'; limits::LINE_BYTES_MAX]].concat();
+        for (contents, expected) in [
+            (
+                b"severity low".as_slice(),
+                "f.rule:1:1: `severity` outside a rule",
+            ),
+            (b"\nend", "f.rule:2:1: `end` outside a rule"),
+            (b"rule A\nrevision 1\n", "f.rule:3:1: rule A is not closed"),
+            (
+                b"rule A\nrevision 1\nend",
+                "f.rule:3:1: rule A has no `severity` line",
+            ),
+            (b"# \xc3\xa4 \xff", "f.rule:1:5: invalid UTF-8"),
+            (b"\xef\xbb\xbfrule A", "f.rule:1:1: unknown word"),
+            (
+                &long_line,
+                "f.rule:1:1: line is too long: at most 8192 bytes, found 8193",
+            ),
+        ] {
+            assert!(
+                refusal(contents).starts_with(expected),
+                "{}",
+                refusal(contents)
+            );
+        }
+        let large = vec![b'\n'; limits::FILE_BYTES_MAX + 1];
+        assert!(refusal(&large).contains("file is too long"));
+        assert_eq!(parse("f.rule", b"\n# nothing\n"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn titles_are_one_plain_line() {
+        let titled = |title: &str| parse("f", GOOD.replace("\"t\"", title).as_bytes());
+        assert!(titled("\"Grüße\"").is_ok());
+        for title in [
+            "\"\"",
+            "\" t\"",
+            "\"a\\n\"",
+            "\"\\xff\"",
+            &format!("\"{}\"", "x".repeat(201)),
+        ] {
+            assert!(titled(title).is_err(), "{title}");
+        }
     }
 }

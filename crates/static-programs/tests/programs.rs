@@ -41,14 +41,18 @@ fn run(program: &[u8], arguments: &[&str]) -> Output {
     let path = folder.path().join("program");
     fs::write(&path, program).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-    loop {
-        let output = Command::new(&path).args(arguments).env_clear().output();
-        match output {
-            // Another test's child may for a moment hold the descriptor that wrote the file.
-            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {}
-            other => return other.unwrap(),
-        }
-    }
+    let attempt = || Command::new(&path).args(arguments).env_clear().output();
+    let is_busy = |result: &io::Result<Output>| {
+        result
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::ExecutableFileBusy)
+    };
+    // Another test's child may for a moment hold the descriptor that wrote the file.
+    (0..10_000)
+        .map(|_| attempt())
+        .find(|result| !is_busy(result))
+        .unwrap()
+        .unwrap()
 }
 
 #[test]

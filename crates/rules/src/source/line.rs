@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::{Place, Placed, SourceError};
 use crate::limits;
 use crate::problem::Problem;
-use crate::rule::{self, Pattern, PatternForm};
+use crate::rule::{Pattern, PatternForm, forms, pattern};
 
 /// A line without control characters, read from left to right; `at` is a byte index on a
 /// character boundary.
@@ -101,7 +101,7 @@ impl<'a> Line<'a> {
         if !self.accept("at") {
             return Ok(None);
         }
-        let offset = self.value("at", "offset from 0 to 16777216", |text| {
+        let offset = self.value("at", "number of bytes from 0 to 16777216", |text| {
             number(text).filter(|offset| *offset <= limits::OFFSET_BYTES_MAX)
         })?;
         Ok(Some(offset.value))
@@ -134,7 +134,7 @@ impl<'a> Line<'a> {
         };
         let mask_of = |byte: &u8| {
             if any_case {
-                rule::any_case_mask(*byte)
+                pattern::any_case_mask(*byte)
             } else {
                 0xff
             }
@@ -195,7 +195,7 @@ impl<'a> Line<'a> {
 fn escape(text: &[u8]) -> Option<(u8, usize)> {
     match text {
         [b'\\', b'x', high, low, ..] => {
-            Some((rule::hex_digit(*high)? << 4 | rule::hex_digit(*low)?, 4))
+            Some((forms::hex_digit(*high)? << 4 | forms::hex_digit(*low)?, 4))
         }
         [b'\\', b'\\', ..] => Some((b'\\', 2)),
         [b'\\', b'"', ..] => Some((b'"', 2)),
@@ -210,7 +210,7 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
 fn masked_byte(text: &str) -> Option<(u8, u8)> {
     let half = |digit: u8| match digit {
         b'?' => Some((0, 0)),
-        digit => Some((rule::hex_digit(digit)?, 0x0f)),
+        digit => Some((forms::hex_digit(digit)?, 0x0f)),
     };
     let &[high, low] = text.as_bytes() else {
         return None;
