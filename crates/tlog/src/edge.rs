@@ -9,7 +9,7 @@
 
 use alloc::vec::Vec;
 
-use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TileError, TilePath, encode_tile, level_size};
+use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TilePath, encode_tile, level_size};
 use crate::{NodeHash, empty_root, node_hash};
 
 /// A tile that is ready to be written.
@@ -28,75 +28,10 @@ pub struct RightEdge {
     levels: Vec<Vec<NodeHash>>,
 }
 
-/// Why the right edge could not be read back.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError<E> {
-    /// A tile has the wrong size.
-    #[error("the tile `{path}` is damaged")]
-    Tile {
-        /// Name of the tile.
-        path: TilePath,
-        /// What is wrong with it.
-        #[source]
-        source: TileError,
-    },
-    /// A tile could not be read.
-    #[error("the tile `{path}` could not be read")]
-    Read {
-        /// Name of the tile.
-        path: TilePath,
-        /// Why.
-        #[source]
-        source: E,
-    },
-}
-
 impl RightEdge {
     /// The edge of the empty tree.
     pub fn empty() -> Self {
         Self::default()
-    }
-
-    /// Reads the edge of a tree of `size` leaves back from its partial tiles.
-    ///
-    /// The caller compares [`RightEdge::root`] with the root that it trusts.
-    ///
-    /// # Errors
-    /// When `read` fails or returns something that is not that tile.
-    pub fn load<E>(
-        size: u64,
-        mut read: impl FnMut(&TilePath) -> Result<Vec<u8>, E>,
-    ) -> Result<Self, LoadError<E>> {
-        let mut levels = Vec::new();
-        for level in 0..TILE_HEIGHT {
-            let count = level_size(level, size);
-            if count == 0 {
-                break;
-            }
-            let Some(path) = partial_tile(level, count) else {
-                levels.push(Vec::new());
-                continue;
-            };
-            let bytes = read(&path).map_err(|source| LoadError::Read { path, source })?;
-            let expected_bytes = usize::from(path.width()) * 32;
-            if bytes.len() != expected_bytes {
-                let source = TileError::TileSize {
-                    expected_bytes,
-                    found_bytes: bytes.len(),
-                };
-                return Err(LoadError::Tile { path, source });
-            }
-            levels.push(
-                bytes
-                    .as_chunks::<32>()
-                    .0
-                    .iter()
-                    .map(|chunk| NodeHash(*chunk))
-                    .collect(),
-            );
-        }
-        Ok(Self { size, levels })
     }
 
     /// Leaves in the tree.

@@ -14,19 +14,18 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
-use core::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest as _, Sha256};
+
+mod key;
+
+pub use key::{ALGORITHM_ED25519, Ed25519Verifier, VerifierKey, VerifierKeyError};
 
 /// The longest note that is read, in bytes.
 pub const NOTE_BYTES_MAX: usize = 1 << 20;
 /// The most signature lines that are read.
 pub const SIGNATURES_MAX: usize = 100;
-/// The algorithm byte of Ed25519 in key ids and verifier keys.
-pub const ALGORITHM_ED25519: u8 = 0x01;
 
 /// A reason that comes from outside, such as a token that was pulled.
 pub type BoxedError = Box<dyn core::error::Error + Send + Sync>;
@@ -285,182 +284,4 @@ pub fn open(note: &str, verifiers: &[&dyn NoteVerifier]) -> Result<Opened, NoteE
 /// no control character.
 pub fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
-}
-
-/// The public half of an Ed25519 note key: `<name>+<8 hex digits>+<base64>`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VerifierKey {
-    name: String,
-    public_key: [u8; 32],
-}
-
-/// Why a text is not a verifier key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum VerifierKeyError {
-    /// The text must be a name, a key id and a key, joined by `+`.
-    #[error("not a verifier key of the form `name+key id+key`: `{text}`")]
-    Form {
-        /// The text as found.
-        text: String,
-    },
-    /// A key name is not empty and has neither white space nor `+`.
-    #[error("not a key name: `{name}`")]
-    Name {
-        /// The name as found.
-        name: String,
-    },
-    /// Only Ed25519 (`01`) is known.
-    #[error("the verifier key `{name}` has the unknown algorithm {algorithm:#04x}")]
-    Algorithm {
-        /// Name of the key.
-        name: String,
-        /// The algorithm byte.
-        algorithm: u8,
-    },
-    /// The key id does not belong to this name and key.
-    #[error("the key id of `{name}` does not match: expected {expected:08x}, found {found:08x}")]
-    KeyId {
-        /// Name of the key.
-        name: String,
-        /// The key id of this name and key.
-        expected: u32,
-        /// The key id in the text.
-        found: u32,
-    },
-}
-
-impl VerifierKey {
-    /// A key from its parts.
-    ///
-    /// # Errors
-    /// [`VerifierKeyError::Name`].
-    pub fn new(name: &str, public_key: [u8; 32]) -> Result<Self, VerifierKeyError> {
-        if !is_key_name(name) {
-            return Err(VerifierKeyError::Name { name: name.into() });
-        }
-        Ok(Self {
-            name: name.into(),
-            public_key,
-        })
-    }
-
-    /// Reads the text form.
-    ///
-    /// # Errors
-    /// A [`VerifierKeyError`].
-    pub fn parse(text: &str) -> Result<Self, VerifierKeyError> {
-        let form = || VerifierKeyError::Form { text: text.into() };
-        // Base64 may contain `+`, so only the first two separate.
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(key_id), Some(key)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(form());
-        };
-        let lower_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if key_id.len() != 8 || !key_id.bytes().all(lower_hex) {
-            return Err(form());
-        }
-        let found = u32::from_str_radix(key_id, 16).map_err(|_| form())?;
-        let bytes = STANDARD.decode(key).map_err(|_| form())?;
-        let (algorithm, key) = bytes.split_first().ok_or_else(form)?;
-        if *algorithm != ALGORITHM_ED25519 {
-            return Err(VerifierKeyError::Algorithm {
-                name: name.into(),
-                algorithm: *algorithm,
-            });
-        }
-        let key = Self::new(name, key.try_into().map_err(|_| form())?)?;
-        let expected = key.key_id();
-        if found != expected {
-            return Err(VerifierKeyError::KeyId {
-                name: name.into(),
-                expected,
-                found,
-            });
-        }
-        Ok(key)
-    }
-
-    /// Name of the key.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The Ed25519 public key.
-    pub fn public_key(&self) -> &[u8; 32] {
-        &self.public_key
-    }
-
-    /// The key id: the first four bytes of [`VerifierKey::full_key_hash`], big-endian.
-    pub fn key_id(&self) -> u32 {
-        let [a, b, c, d, ..] = self.full_key_hash();
-        u32::from_be_bytes([a, b, c, d])
-    }
-
-    /// `SHA-256(name ‖ "\n" ‖ 0x01 ‖ key)`, all of it: Sigstore's log id.
-    pub fn full_key_hash(&self) -> [u8; 32] {
-        let mut hasher = Sha256::new();
-        hasher.update(self.name.as_bytes());
-        hasher.update([b'\n', ALGORITHM_ED25519]);
-        hasher.update(self.public_key);
-        hasher.finalize().into()
-    }
-
-    /// This key as a [`NoteVerifier`], with the caller's Ed25519 check of
-    /// (public key, message, signature).
-    pub fn verifier<F>(self, check: F) -> Ed25519Verifier<F>
-    where
-        F: Fn(&[u8; 32], &[u8], &[u8; 64]) -> bool,
-    {
-        Ed25519Verifier { key: self, check }
-    }
-}
-
-impl fmt::Display for VerifierKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = [ALGORITHM_ED25519; 33];
-        key[1..].copy_from_slice(&self.public_key);
-        write!(
-            f,
-            "{}+{:08x}+{}",
-            self.name,
-            self.key_id(),
-            STANDARD.encode(key)
-        )
-    }
-}
-
-impl FromStr for VerifierKey {
-    type Err = VerifierKeyError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}
-
-/// A [`VerifierKey`] together with somebody's Ed25519; from [`VerifierKey::verifier`].
-#[derive(Debug, Clone)]
-pub struct Ed25519Verifier<F> {
-    key: VerifierKey,
-    check: F,
-}
-
-impl<F> NoteVerifier for Ed25519Verifier<F>
-where
-    F: Fn(&[u8; 32], &[u8], &[u8; 64]) -> bool,
-{
-    fn name(&self) -> &str {
-        self.key.name()
-    }
-
-    fn key_id(&self) -> u32 {
-        self.key.key_id()
-    }
-
-    fn verify(&self, text: &[u8], signature: &[u8]) -> bool {
-        signature
-            .try_into()
-            .is_ok_and(|signature| (self.check)(self.key.public_key(), text, signature))
-    }
 }

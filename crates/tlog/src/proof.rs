@@ -1,8 +1,8 @@
 //! Inclusion and consistency proofs, made and checked.
 //!
-//! RFC 9162 sections 2.1.3 (inclusion) and 2.1.4 (consistency). A proof holds
-//! at most 63 hashes for any tree that fits into a `u64` minus the very last
-//! sizes, and at most 64 there.
+//! RFC 9162 sections 2.1.3 (inclusion) and 2.1.4 (consistency). In a tree of n
+//! leaves an inclusion proof holds at most ⌈log₂ n⌉ hashes, a consistency proof
+//! at most one more; both lengths follow from the position and the sizes.
 //!
 //! The two sides do not share their arithmetic: the prover walks the tree from
 //! its root as the recursive definition does, the checker folds the proof from

@@ -2,19 +2,21 @@
 //!
 //! C2SP tlog-tiles. A tile at level L holds 256 hashes of level 8 · L of the
 //! tree, or fewer at its right edge; an entry bundle holds the 256 entries
-//! under a tile of level 0, each behind its length in two big-endian bytes.
-//! Names are `tile/<L>/<N>[.p/<W>]` and `tile/entries/<N>[.p/<W>]`, where N is
-//! written in groups of three digits: 1234067 is `x001/x234/067`.
+//! under a tile of level 0, each behind its length in two big-endian bytes. The
+//! names are in the inner module `path`, whose types stand here.
 //!
 //! Parsing is strict: there is exactly one name for a tile and one encoding
 //! for its content. Deliberately absent: reading and writing of files.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use crate::{NodeHash, node_hash};
+
+mod path;
+
+pub(crate) use path::parse_decimal;
+pub use path::{EntriesPath, NodePlace, TilePath};
 
 /// Hashes in a full tile, entries in a full bundle.
 pub const TILE_WIDTH: u16 = 256;
@@ -89,216 +91,6 @@ pub enum TileError {
         /// Size of the tree, in leaves.
         size: u64,
     },
-}
-
-/// Names one tile of hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TilePath {
-    level: u8,
-    index: u64,
-    width: u16,
-}
-
-impl TilePath {
-    /// The tile `index` of `level` with `width` hashes.
-    ///
-    /// # Errors
-    /// [`TileError::Shape`] for a level above 63 or a width outside 1 to 256.
-    pub fn new(level: u8, index: u64, width: u16) -> Result<Self, TileError> {
-        if level > LEVEL_MAX || !(1..=TILE_WIDTH).contains(&width) {
-            return Err(TileError::Shape { level, width });
-        }
-        Ok(Self {
-            level,
-            index,
-            width,
-        })
-    }
-
-    /// The tile that holds what is needed to compute a node, as wide as a tree
-    /// of `size` leaves makes it, and the node's place in it for [`Tile::node`].
-    ///
-    /// # Errors
-    /// [`TileError::NoSuchNode`] when the node is not complete in that tree.
-    pub fn for_node(level: u8, index: u64, size: u64) -> Result<(Self, NodePlace), TileError> {
-        let absent = TileError::NoSuchNode { level, index, size };
-        if level > 63 || index >= size >> level {
-            return Err(absent);
-        }
-        let height = level % TILE_HEIGHT;
-        let tile_level = level / TILE_HEIGHT;
-        // In range: the node is complete, so its first hash is one of the level's.
-        let first_hash = index << height;
-        let tile_index = first_hash / WIDTH;
-        let width = width_at(level_size(tile_level, size), tile_index).ok_or(absent)?;
-        let place = NodePlace {
-            height,
-            position: index - ((tile_index * WIDTH) >> height),
-        };
-        Ok((
-            Self {
-                level: tile_level,
-                index: tile_index,
-                width,
-            },
-            place,
-        ))
-    }
-
-    /// Level of the tile: its hashes are of level 8 · `level` of the tree.
-    pub fn level(&self) -> u8 {
-        self.level
-    }
-
-    /// Index of the tile in its level, from 0.
-    pub fn index(&self) -> u64 {
-        self.index
-    }
-
-    /// Hashes in the tile, 1 to 256.
-    pub fn width(&self) -> u16 {
-        self.width
-    }
-
-    /// Whether the tile has all its 256 hashes.
-    pub fn is_full(&self) -> bool {
-        self.width == TILE_WIDTH
-    }
-
-    /// The same tile once it is full.
-    #[must_use]
-    pub fn full(self) -> Self {
-        Self {
-            width: TILE_WIDTH,
-            ..self
-        }
-    }
-
-    /// The path under the log's root, such as `tile/1/x001/234.p/17`.
-    pub fn to_path(&self) -> String {
-        format!(
-            "tile/{}/{}",
-            self.level,
-            index_and_width(self.index, self.width)
-        )
-    }
-
-    /// Reads what [`TilePath::to_path`] writes and nothing else.
-    ///
-    /// # Errors
-    /// [`TileError::Path`].
-    pub fn parse(path: &str) -> Result<Self, TileError> {
-        Self::parse_inner(path).ok_or_else(|| TileError::Path { path: path.into() })
-    }
-
-    fn parse_inner(path: &str) -> Option<Self> {
-        let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
-        let level = u8::try_from(parse_decimal(level)?).ok()?;
-        let (index, width) = parse_index_and_width(rest)?;
-        Self::new(level, index, width).ok()
-    }
-}
-
-impl fmt::Display for TilePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_path())
-    }
-}
-
-/// Names one bundle of entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntriesPath {
-    index: u64,
-    width: u16,
-}
-
-impl EntriesPath {
-    /// The bundle `index` with `width` entries.
-    ///
-    /// # Errors
-    /// [`TileError::Shape`] for a width outside 1 to 256.
-    pub fn new(index: u64, width: u16) -> Result<Self, TileError> {
-        if !(1..=TILE_WIDTH).contains(&width) {
-            return Err(TileError::Shape { level: 0, width });
-        }
-        Ok(Self { index, width })
-    }
-
-    /// The bundle that holds entry `entry_index` in a log of `size` entries, and
-    /// the entry's position in it.
-    ///
-    /// # Errors
-    /// [`TileError::NoSuchNode`] when the log is not that long.
-    pub fn for_entry(entry_index: u64, size: u64) -> Result<(Self, usize), TileError> {
-        let absent = TileError::NoSuchNode {
-            level: 0,
-            index: entry_index,
-            size,
-        };
-        let index = entry_index / WIDTH;
-        let width = width_at(size, index).ok_or(absent.clone())?;
-        // Below 256, so it fits every usize.
-        let position = usize::try_from(entry_index % WIDTH).map_err(|_| absent.clone())?;
-        if entry_index >= size {
-            return Err(absent);
-        }
-        Ok((Self { index, width }, position))
-    }
-
-    /// Index of the bundle, from 0.
-    pub fn index(&self) -> u64 {
-        self.index
-    }
-
-    /// Entries in the bundle, 1 to 256.
-    pub fn width(&self) -> u16 {
-        self.width
-    }
-
-    /// Whether the bundle has all its 256 entries.
-    pub fn is_full(&self) -> bool {
-        self.width == TILE_WIDTH
-    }
-
-    /// The same bundle once it is full.
-    #[must_use]
-    pub fn full(self) -> Self {
-        Self {
-            width: TILE_WIDTH,
-            ..self
-        }
-    }
-
-    /// The path under the log's root, such as `tile/entries/x001/234.p/17`.
-    pub fn to_path(&self) -> String {
-        format!("tile/entries/{}", index_and_width(self.index, self.width))
-    }
-
-    /// Reads what [`EntriesPath::to_path`] writes and nothing else.
-    ///
-    /// # Errors
-    /// [`TileError::Path`].
-    pub fn parse(path: &str) -> Result<Self, TileError> {
-        path.strip_prefix("tile/entries/")
-            .and_then(parse_index_and_width)
-            .map(|(index, width)| Self { index, width })
-            .ok_or_else(|| TileError::Path { path: path.into() })
-    }
-}
-
-impl fmt::Display for EntriesPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_path())
-    }
-}
-
-/// Where a node lies inside its tile; from [`TilePath::for_node`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NodePlace {
-    /// Levels above the tile's own hashes, 0 to 7.
-    height: u8,
-    /// Position among the tile's nodes of that height.
-    position: u64,
 }
 
 /// A tile read into memory, with every complete node inside it: at most 511
@@ -448,48 +240,4 @@ fn width_at(count: u64, index: u64) -> Option<u16> {
     } else {
         u16::try_from(behind.min(WIDTH)).ok()
     }
-}
-
-fn index_and_width(index: u64, width: u16) -> String {
-    let mut text = format!("{:03}", index % 1000);
-    let mut rest = index / 1000;
-    while rest > 0 {
-        text = format!("x{:03}/{text}", rest % 1000);
-        rest /= 1000;
-    }
-    if width < TILE_WIDTH {
-        format!("{text}.p/{width}")
-    } else {
-        text
-    }
-}
-
-fn parse_index_and_width(text: &str) -> Option<(u64, u16)> {
-    let (groups, width) = match text.split_once(".p/") {
-        Some((groups, width)) => (groups, u16::try_from(parse_decimal(width)?).ok()?),
-        None => (text, TILE_WIDTH),
-    };
-    let mut index = 0_u64;
-    let mut groups = groups.split('/').peekable();
-    while let Some(group) = groups.next() {
-        let digits = if groups.peek().is_some() {
-            group.strip_prefix('x')?
-        } else {
-            group
-        };
-        if digits.len() != 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        index = index.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
-    }
-    // Writing it again settles every question of spelling: leading groups of
-    // zeros, a partial tile of width 0 or 256.
-    (width > 0 && index_and_width(index, width) == text).then_some((index, width))
-}
-
-/// A decimal number without sign and without leading zeros.
-pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
-    let plain =
-        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    if plain { text.parse().ok() } else { None }
 }

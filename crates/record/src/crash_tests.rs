@@ -1,0 +1,1 @@
+//! Crash tests: stop the appender at every step, in every way.

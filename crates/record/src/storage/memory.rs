@@ -1,0 +1,1 @@
+//! Storage in memory that forgets what was not synced.

@@ -1,0 +1,146 @@
+//! Storage in a directory of a POSIX file system.
+//!
+//! Relies on atomic `rename`, on `fsync` of files and directories, and on
+//! `flock`. Network file systems that weaken one of these are not supported.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+
+use super::{Item, ItemKind, Lock, LockKind, Storage};
+
+/// A record below one directory.
+#[derive(Debug)]
+pub(crate) struct Posix {
+    directory: PathBuf,
+}
+
+impl Posix {
+    /// A record that is expected to exist.
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
+    /// Makes the directory of a new record, and its name durable.
+    pub(crate) fn create(directory: &Path) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        if let Some(parent) = directory.canonicalize()?.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(Self::new(directory))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        if name.is_empty() {
+            self.directory.clone()
+        } else {
+            self.directory.join(name)
+        }
+    }
+}
+
+/// Closing the file releases the lock.
+struct Flock {
+    _file: File,
+}
+
+impl Lock for Flock {}
+
+impl Storage for Posix {
+    fn display(&self, name: &str) -> PathBuf {
+        self.path(name)
+    }
+
+    fn lock(&self, name: &str, kind: LockKind) -> io::Result<Box<dyn Lock>> {
+        // Every call opens the file anew: two threads of one process hold two
+        // different locks, so they exclude each other like two processes do.
+        let file = File::open(self.path(name))?;
+        let operation = match kind {
+            LockKind::Exclusive => FlockOperation::LockExclusive,
+            LockKind::Shared => FlockOperation::LockShared,
+        };
+        loop {
+            match flock(&file, operation) {
+                Ok(()) => return Ok(Box::new(Flock { _file: file })),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>> {
+        // Without blocking: somebody could have put a pipe there.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = File::from(rustix::fs::open(self.path(name), flags, Mode::empty())?);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "not a regular file",
+            ));
+        }
+        let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() > bytes_max {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the file is too long",
+            ));
+        }
+        Ok(bytes)
+    }
+
+    fn list(&self, name: &str) -> io::Result<Vec<Item>> {
+        let mut items = Vec::new();
+        for entry in fs::read_dir(self.path(name))? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            let utf8 = entry.file_name().into_string();
+            items.push(Item {
+                kind: match &utf8 {
+                    Ok(_) if kind.is_file() => ItemKind::File,
+                    Ok(_) if kind.is_dir() => ItemKind::Directory,
+                    _ => ItemKind::Other,
+                },
+                name: utf8.unwrap_or_else(|raw| raw.to_string_lossy().into_owned()),
+            });
+        }
+        items.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(items)
+    }
+
+    fn create_directory(&self, name: &str) -> io::Result<()> {
+        let path = self.path(name);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            result => result,
+        }
+    }
+
+    fn write_synced(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::create(self.path(name))?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn sync_directory(&self, name: &str) -> io::Result<()> {
+        File::open(self.path(name))?.sync_all()
+    }
+
+    fn remove_file(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn remove_directory(&self, name: &str) -> io::Result<()> {
+        fs::remove_dir(self.path(name))
+    }
+}
