@@ -1,0 +1,247 @@
+//! Writes a corpus of valid inputs for the fuzz targets, made by the crates' own writers.
+//!
+//! `cargo run --manifest-path fuzz/Cargo.toml --example seeds` fills `fuzz/corpus/TARGET/seed-…`. The
+//! keys in it are thrown away.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry};
+use counterseal_attestation::dsse::IN_TOTO_PAYLOAD_TYPE;
+use counterseal_attestation::{Sha256Digest, hashedrekord};
+use counterseal_rules::{Stamp, check, compile, source};
+use counterseal_signing::{AttestationKey, KeyKind, RecordKey, create_key};
+use counterseal_store::Digest;
+use counterseal_store::tree::{Directory, DirectoryNode, FileNode, SymlinkNode};
+use counterseal_tlog::checkpoint::Checkpoint;
+use counterseal_tlog::tile::{encode_entries, encode_tile};
+use counterseal_tlog::{leaf_hash, node_hash, note};
+use serde_json::json;
+
+type Done = Result<(), Box<dyn Error>>;
+
+const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn main() -> Done {
+    evidence()?;
+    record()?;
+    rules()?;
+    trees()
+}
+
+/// Writes one seed of a target.
+fn seed(target: &str, name: &str, bytes: impl AsRef<[u8]>) -> Done {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    fs::create_dir_all(&folder)?;
+    Ok(fs::write(folder.join(format!("seed-{name}")), bytes)?)
+}
+
+fn evidence() -> Done {
+    let keys = tempfile::tempdir()?;
+    let path = keys.path().join("builder.key");
+    create_key(KeyKind::Attestation, "builder", &path, None)?;
+    let builder = AttestationKey::load(&path, None)?;
+    let path = keys.path().join("record.key");
+    create_key(KeyKind::Record, "zurich.record.example", &path, None)?;
+    let key = RecordKey::load(&path, None)?;
+
+    for (name, payload) in [("provenance", provenance()), ("verdict", verdict())] {
+        let payload = serde_json::to_vec(&payload)?;
+        let envelope = builder.sign_envelope(IN_TOTO_PAYLOAD_TYPE, &payload);
+        let leaf = hashedrekord::leaf(
+            &envelope.pae_digest(),
+            &envelope.signature,
+            builder.spki_der(),
+        );
+        let (ours, other) = (leaf_hash(&leaf), leaf_hash(b"other"));
+        let root = node_hash(&ours, &other);
+        let checkpoint = Checkpoint {
+            origin: "zurich.record.example".into(),
+            size: 2,
+            root,
+        };
+        let signed = note::sign(&checkpoint.to_text(), &[&key])?;
+        let bundle = Bundle {
+            public_key_hint: builder.keyid().to_string(),
+            entry: Some(LogEntry {
+                log_index: 0,
+                log_id: key.verifier_key().full_key_hash(),
+                proof: InclusionProof {
+                    log_index: 0,
+                    tree_size: 2,
+                    root_hash: root.0,
+                    hashes: vec![other.0],
+                    checkpoint: signed.clone(),
+                },
+                canonicalized_body: leaf.clone(),
+            }),
+            envelope,
+        };
+        let line = bundle.to_line();
+        seed("statement", name, &payload)?;
+        seed("json", name, &payload)?;
+        seed("hashedrekord", name, &leaf)?;
+        seed("json", &format!("{name}-leaf"), &leaf)?;
+        seed("bundle", name, &line)?;
+        seed(
+            "bundle",
+            &format!("{name}-bare"),
+            Bundle {
+                entry: None,
+                ..bundle
+            }
+            .to_line(),
+        )?;
+        seed("bundle_lines", name, format!("{line}\n\n{line}\r\n"))?;
+        seed("note", name, &signed)?;
+        seed("checkpoint", name, checkpoint.to_text())?;
+        seed("verifier_key", name, key.verifier_key().to_string())?;
+    }
+    Ok(())
+}
+
+fn provenance() -> serde_json::Value {
+    let file = |name: &str, content: &str| {
+        let sha256 = Sha256Digest::of(content.as_bytes()).to_string();
+        json!({"name": name, "sha256": sha256, "content": content})
+    };
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "a", "digest": {"sha256": DIGEST}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "https://counterseal.dev/attestations/assembly/v1",
+                "externalParameters": {
+                    "product": {"name": "a", "version": "1"},
+                    "recipe": file("assembly.toml", "format = 1\n"),
+                    "lock": file("assembly.lock", "format = 1\n"),
+                },
+                "internalParameters": {
+                    "sourceDateEpoch": 1,
+                    "limits": {
+                        "wallSeconds": 1, "memoryBytes": 1, "scratchBytes": 1, "logBytes": 1,
+                        "processesMax": 1,
+                    },
+                    "isolation": {"network": {"state": "enforced", "mechanism": "namespace"}},
+                    "steps": [{"name": "build", "actionDigest": DIGEST}],
+                },
+                "resolvedDependencies": [{"uri": "pkg:deb/debian/a@1", "digest": {"sha256": DIGEST}}],
+            },
+            "runDetails": {
+                "builder": {"id": "https://builder.example/a", "version": {"counterseal": "0.1.0"}},
+                "metadata": {
+                    "invocationId": "1",
+                    "startedOn": "2026-01-01T00:00:00Z",
+                    "finishedOn": "2026-01-01T00:00:01Z",
+                },
+                "byproducts": [{"name": "log", "digest": {"sha256": DIGEST}}],
+            },
+        },
+    })
+}
+
+fn verdict() -> serde_json::Value {
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "a", "digest": {"sha256": DIGEST}}],
+        "predicateType": "https://counterseal.dev/attestations/replay-verdict/v1",
+        "predicate": {
+            "verdict": "reproduced",
+            "provenance": {"sha256": DIGEST},
+            "replayer": {"id": "https://auditor.example/a", "version": {"counterseal": "0.1.0"}},
+            "environment": {"kernel": "6.1"},
+            "rebuilt": [{"name": "a", "digest": {"sha256": DIGEST}}],
+            "differences": [],
+            "startedOn": "2026-01-01T00:00:00Z",
+            "finishedOn": "2026-01-01T00:00:01Z",
+            "isolation": {"network": {"state": "enforced", "mechanism": "namespace"}},
+        },
+    })
+}
+
+fn record() -> Done {
+    for path in [
+        "tile/0/000",
+        "tile/1/x001/x234/067.p/8",
+        "tile/entries/x001/067",
+        "tile/63/255",
+    ] {
+        seed("tile_path", &path.replace('/', "-"), path)?;
+    }
+    let entries = [&b"one"[..], b"", b"three"];
+    let hashes: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+    // The target's first byte is the width less one.
+    seed(
+        "entries",
+        "bundle",
+        [vec![2], encode_entries(&entries)?].concat(),
+    )?;
+    seed("entries", "tile", [vec![2], encode_tile(&hashes)].concat())
+}
+
+fn rules() -> Done {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../products/rules");
+    let mut all = Vec::new();
+    for path in rule_files(&folder) {
+        let text = fs::read(&path)?;
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        seed("rules_source", &name, &text)?;
+        all.extend(source::parse(&name, &text).map_err(|error| error.to_string())?);
+    }
+    let example = "rule EX-1\nrevision 1\nseverity low\ntitle \"An example\"\n\
+                   domain bad.example\nend\n";
+    seed("rules_source", "example", example)?;
+    if all.is_empty() {
+        all = source::parse("example", example.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    let rules = check(all).map_err(|_| "the product's rules do not pass the checks")?;
+    seed(
+        "rules_pack",
+        "product",
+        compile(&rules, &Stamp::new("2026.1", 1_700_000_000)?)?,
+    )
+}
+
+/// The `*.rule` files below a folder; none where there is no such folder.
+fn rule_files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(rule_files(&path));
+        } else if path.extension().is_some_and(|end| end == "rule") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn trees() -> Done {
+    let digest = Digest::of(b"content");
+    let directory = Directory {
+        files: vec![FileNode {
+            name: "a".into(),
+            digest,
+            is_executable: true,
+        }],
+        directories: vec![DirectoryNode {
+            name: "b".into(),
+            digest,
+        }],
+        symlinks: vec![SymlinkNode {
+            name: "c".into(),
+            target: "../a".into(),
+        }],
+    };
+    seed("store_directory", "one-of-each", directory.encode()?)?;
+    seed("store_directory", "empty", Directory::default().encode()?)
+}
