@@ -55,7 +55,11 @@ mod reader;
 mod storage;
 
 #[cfg(test)]
+mod check_tests;
+#[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod test_key;
 
 pub use check::{CheckFailure, CheckReport};
 pub use error::RecordError;
