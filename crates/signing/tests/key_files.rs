@@ -229,7 +229,7 @@ fn unusable_files_are_refused_with_the_reason() {
             b"-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n",
             "damaged PKCS#8",
         ),
-        ("endless", &[b'a'; 70_000], "too large"),
+        ("endless", &vec![b'a'; 70_000], "too large"),
     ];
     for (name, content, expected) in cases {
         let error = AttestationKey::load(&write(name, content), None).unwrap_err();

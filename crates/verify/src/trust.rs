@@ -1,0 +1,470 @@
+//! The trust file: whose signatures count, for what, and which records are believed.
+//!
+//! ```toml
+//! format = 1
+//! replays-required = 0               # optional: auditors that must have reproduced it
+//! expires = "2027-06-30T00:00:00Z"   # optional: after this, no conclusion
+//!
+//! [[builder]]                        # at least one
+//! name = "Example, Zurich assembly"
+//! key = """
+//! -----BEGIN PUBLIC KEY-----
+//! …
+//! -----END PUBLIC KEY-----
+//! """
+//! builder-ids = ["https://builder.example/zurich"]
+//! build-types = ["https://counterseal.dev/attestations/assembly/v1"]
+//!
+//! [[auditor]]                        # any number
+//! name = "Auditor A"
+//! key = "…"
+//!
+//! [[record]]                         # at least one
+//! key = "zurich.record.example+c74f20a3+…"
+//! ```
+//!
+//! Unknown keys are refused. A key has one role and one owner: the same key twice, or as
+//! builder and auditor, is refused, so that nobody counts twice or audits themselves. Two
+//! keys under one name are one party (that is how a key is rotated).
+//!
+//! Deliberately absent: where the file comes from and who vouches for it; validity periods
+//! per key, which mean nothing without a trusted time of signing; witnesses.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use counterseal_attestation::UnixSeconds;
+use counterseal_tlog::note::VerifierKey;
+use serde::Deserialize;
+
+use crate::public_key::PublicKey;
+
+/// Largest trust file, in bytes.
+pub const TRUST_BYTES_MAX: usize = 1024 * 1024;
+/// Most builders, auditors or records in a trust file, each.
+pub const PARTIES_MAX: usize = 64;
+/// Longest name, builder id or build type, in bytes.
+pub const TEXT_BYTES_MAX: usize = 512;
+
+/// A trust file that has been checked. It cannot hold a contradiction: see [`Trust::parse`].
+#[derive(Clone, Debug)]
+pub struct Trust {
+    builders: Vec<Builder>,
+    auditors: Vec<Auditor>,
+    records: Vec<VerifierKey>,
+    replays_required: usize,
+    expires: Option<UnixSeconds>,
+}
+
+/// One key that may sign provenance.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    /// The party, as the trust file's author calls it.
+    pub name: String,
+    /// Its key.
+    pub key: PublicKey,
+    /// The values of `runDetails.builder.id` this key may claim.
+    pub builder_ids: Vec<String>,
+    /// The values of `buildDefinition.buildType` this key may claim.
+    pub build_types: Vec<String>,
+}
+
+/// One key that may sign replay verdicts.
+#[derive(Clone, Debug)]
+pub struct Auditor {
+    /// The party, as the trust file's author calls it; counted once, however many keys.
+    pub name: String,
+    /// Its key.
+    pub key: PublicKey,
+}
+
+impl Trust {
+    /// Reads a trust file.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError`] for anything that is not exactly the form above, for missing builders or
+    /// records, for a key that appears twice, and for a number of required replays that the
+    /// listed auditors cannot reach.
+    pub fn parse(toml: &str) -> Result<Self, TrustError> {
+        if toml.len() > TRUST_BYTES_MAX {
+            return Err(TrustError::TooLarge {
+                bytes_max: TRUST_BYTES_MAX,
+                found: toml.len(),
+            });
+        }
+        let file: File = toml::from_str(toml).map_err(|error| syntax(toml, &error))?;
+        if file.format != FORMAT {
+            return Err(TrustError::Format {
+                expected: FORMAT,
+                found: file.format,
+            });
+        }
+        let trust = Self {
+            builders: each("builder", &file.builder, read_builder)?,
+            auditors: each("auditor", &file.auditor, read_auditor)?,
+            records: each("record", &file.record, read_record)?,
+            replays_required: file.replays_required,
+            expires: file.expires.as_deref().map(read_time).transpose()?,
+        };
+        trust.check()?;
+        Ok(trust)
+    }
+
+    /// Who may sign provenance; never empty.
+    pub fn builders(&self) -> &[Builder] {
+        &self.builders
+    }
+
+    /// Who may sign replay verdicts.
+    pub fn auditors(&self) -> &[Auditor] {
+        &self.auditors
+    }
+
+    /// The records that are believed; never empty.
+    pub fn records(&self) -> &[VerifierKey] {
+        &self.records
+    }
+
+    /// How many auditors must have reproduced an artifact for it to be verified.
+    pub fn replays_required(&self) -> usize {
+        self.replays_required
+    }
+
+    /// After this instant the file supports no conclusion.
+    pub fn expires(&self) -> Option<UnixSeconds> {
+        self.expires
+    }
+
+    pub(crate) fn builder_of(&self, spki_der: &[u8]) -> Option<&Builder> {
+        self.builders
+            .iter()
+            .find(|builder| builder.key.spki_der() == spki_der)
+    }
+
+    pub(crate) fn auditor_of(&self, spki_der: &[u8]) -> Option<&Auditor> {
+        self.auditors
+            .iter()
+            .find(|auditor| auditor.key.spki_der() == spki_der)
+    }
+
+    /// The configured attestation key, of whatever role, that has this keyid.
+    pub(crate) fn key_of(&self, keyid: &str) -> Option<&PublicKey> {
+        self.attestation_keys()
+            .map(|(_, key)| key)
+            .find(|key| key.keyid() == keyid)
+    }
+
+    fn attestation_keys(&self) -> impl Iterator<Item = (&str, &PublicKey)> {
+        let builders = self
+            .builders
+            .iter()
+            .map(|builder| (builder.name.as_str(), &builder.key));
+        let auditors = self
+            .auditors
+            .iter()
+            .map(|auditor| (auditor.name.as_str(), &auditor.key));
+        builders.chain(auditors)
+    }
+
+    fn check(&self) -> Result<(), TrustError> {
+        if self.builders.is_empty() {
+            return Err(TrustError::Missing { what: "builder" });
+        }
+        if self.records.is_empty() {
+            return Err(TrustError::Missing { what: "record" });
+        }
+        let mut seen: Vec<(&str, &PublicKey)> = Vec::new();
+        for (name, key) in self.attestation_keys() {
+            if let Some((first, _)) = seen.iter().find(|(_, other)| *other == key) {
+                return Err(TrustError::KeyTwice {
+                    keyid: key.keyid().to_string(),
+                    first: (*first).to_string(),
+                    second: name.to_string(),
+                });
+            }
+            seen.push((name, key));
+        }
+        for (index, record) in self.records.iter().enumerate() {
+            if self.records[..index]
+                .iter()
+                .any(|other| other.name() == record.name())
+            {
+                return Err(TrustError::RecordTwice {
+                    origin: record.name().to_string(),
+                });
+            }
+        }
+        let mut parties: Vec<String> = self
+            .auditors
+            .iter()
+            .map(|auditor| party(&auditor.name))
+            .collect();
+        parties.sort_unstable();
+        parties.dedup();
+        if self.replays_required > parties.len() {
+            return Err(TrustError::TooManyReplays {
+                required: self.replays_required,
+                auditors: parties.len(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What a party is counted by: its name without regard to case.
+pub(crate) fn party(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// Why a trust file is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// The file is larger than any trust file.
+    #[error("trust file is too large: at most {bytes_max} bytes, found {found}")]
+    TooLarge {
+        /// The bound.
+        bytes_max: usize,
+        /// The file's size.
+        found: usize,
+    },
+    /// Not TOML, or not these tables: a missing, unknown or mistyped key.
+    #[error("trust file, line {line}: {message}")]
+    Syntax {
+        /// Counted from 1.
+        line: usize,
+        /// The parser's words.
+        message: String,
+    },
+    /// A format this version does not know.
+    #[error("trust file has an unknown format: expected {expected}, found {found}")]
+    Format {
+        /// The one known.
+        expected: u32,
+        /// What the file says.
+        found: u32,
+    },
+    /// Nobody is trusted in a role that a verdict needs.
+    #[error("trust file names no {what}: at least one [[{what}]] is needed")]
+    Missing {
+        /// The role.
+        what: &'static str,
+    },
+    /// More entries than are read.
+    #[error("trust file has too many [[{what}]] entries: at most {max}, found {found}")]
+    TooMany {
+        /// The role.
+        what: &'static str,
+        /// The bound.
+        max: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A name, id or type that is empty, too long or holds control characters.
+    #[error("trust file, [[{what}]] number {number}: {field} must be 1 to {max} bytes of text")]
+    Text {
+        /// The role.
+        what: &'static str,
+        /// Counted from 1.
+        number: usize,
+        /// The key in the table.
+        field: &'static str,
+        /// The bound.
+        max: usize,
+    },
+    /// A key that cannot be read.
+    #[error("trust file, [[{what}]] number {number}: the key is unusable: {reason}")]
+    Key {
+        /// The role.
+        what: &'static str,
+        /// Counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The same key in two entries.
+    #[error(
+        "trust file lists key sha256:{keyid} twice, for '{first}' and for '{second}': a key has \
+         one owner and one role"
+    )]
+    KeyTwice {
+        /// The key.
+        keyid: String,
+        /// The name it appears under first.
+        first: String,
+        /// The name it appears under again.
+        second: String,
+    },
+    /// Two keys for one record.
+    #[error("trust file lists record {origin} twice")]
+    RecordTwice {
+        /// The record.
+        origin: String,
+    },
+    /// An instant not in the one accepted form.
+    #[error("trust file: expires must look like 2027-06-30T00:00:00Z")]
+    Expires,
+    /// A quorum that cannot be reached.
+    #[error(
+        "trust file demands {required} replays, but names {auditors} auditors: each counts once"
+    )]
+    TooManyReplays {
+        /// `replays-required`.
+        required: usize,
+        /// Distinct auditors listed.
+        auditors: usize,
+    },
+}
+
+const FORMAT: u32 = 1;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    format: u32,
+    #[serde(default)]
+    replays_required: usize,
+    expires: Option<String>,
+    #[serde(default)]
+    builder: Vec<BuilderTable>,
+    #[serde(default)]
+    auditor: Vec<AuditorTable>,
+    #[serde(default)]
+    record: Vec<RecordTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct BuilderTable {
+    name: String,
+    key: String,
+    builder_ids: Vec<String>,
+    build_types: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct AuditorTable {
+    name: String,
+    key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RecordTable {
+    key: String,
+}
+
+/// Where in the file an entry stands, for messages.
+#[derive(Clone, Copy)]
+struct Place {
+    what: &'static str,
+    number: usize,
+}
+
+fn each<T, U>(
+    what: &'static str,
+    tables: &[T],
+    read: impl Fn(Place, &T) -> Result<U, TrustError>,
+) -> Result<Vec<U>, TrustError> {
+    if tables.len() > PARTIES_MAX {
+        return Err(TrustError::TooMany {
+            what,
+            max: PARTIES_MAX,
+            found: tables.len(),
+        });
+    }
+    tables
+        .iter()
+        .enumerate()
+        .map(|(index, table)| {
+            read(
+                Place {
+                    what,
+                    number: index + 1,
+                },
+                table,
+            )
+        })
+        .collect()
+}
+
+fn read_builder(place: Place, table: &BuilderTable) -> Result<Builder, TrustError> {
+    Ok(Builder {
+        name: read_text(place, "name", &table.name)?,
+        key: read_key(place, &table.key)?,
+        builder_ids: read_texts(place, "builder-ids", &table.builder_ids)?,
+        build_types: read_texts(place, "build-types", &table.build_types)?,
+    })
+}
+
+fn read_auditor(place: Place, table: &AuditorTable) -> Result<Auditor, TrustError> {
+    Ok(Auditor {
+        name: read_text(place, "name", &table.name)?,
+        key: read_key(place, &table.key)?,
+    })
+}
+
+fn read_record(place: Place, table: &RecordTable) -> Result<VerifierKey, TrustError> {
+    VerifierKey::parse(table.key.trim()).map_err(|_| TrustError::Key {
+        what: place.what,
+        number: place.number,
+        reason: "expected an Ed25519 verifier key: name+8 hexadecimal digits+base64",
+    })
+}
+
+fn read_key(place: Place, pem: &str) -> Result<PublicKey, TrustError> {
+    PublicKey::from_pem(pem).map_err(|reason| TrustError::Key {
+        what: place.what,
+        number: place.number,
+        reason,
+    })
+}
+
+fn read_texts(
+    place: Place,
+    field: &'static str,
+    texts: &[String],
+) -> Result<Vec<String>, TrustError> {
+    if texts.is_empty() || texts.len() > PARTIES_MAX {
+        return Err(bad_text(place, field));
+    }
+    texts
+        .iter()
+        .map(|text| read_text(place, field, text))
+        .collect()
+}
+
+fn read_text(place: Place, field: &'static str, text: &str) -> Result<String, TrustError> {
+    let fits = (1..=TEXT_BYTES_MAX).contains(&text.len());
+    if !fits || text.trim() != text || text.chars().any(char::is_control) {
+        return Err(bad_text(place, field));
+    }
+    Ok(text.to_string())
+}
+
+fn bad_text(place: Place, field: &'static str) -> TrustError {
+    TrustError::Text {
+        what: place.what,
+        number: place.number,
+        field,
+        max: TEXT_BYTES_MAX,
+    }
+}
+
+fn read_time(text: &str) -> Result<UnixSeconds, TrustError> {
+    UnixSeconds::parse_rfc3339(text).map_err(|_| TrustError::Expires)
+}
+
+fn syntax(text: &str, error: &toml::de::Error) -> TrustError {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = 1 + text.as_bytes()[..start]
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count();
+    TrustError::Syntax {
+        line,
+        message: crate::display::clean(error.message()),
+    }
+}
