@@ -1,0 +1,238 @@
+//! Every byte of a lock into the store.
+//!
+//! What the store has is left alone. What stands beside the recipe is compared with the lock, so
+//! that nobody builds yesterday's sources by accident. The rest comes from input archives and
+//! mirrors, several transfers at a time; the first failure stops them all, and what arrived by
+//! then stays, so that the next run goes on from there.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use counterseal_store::{Digest, Store, tree};
+
+use crate::error::InputsError;
+use crate::lock::{Lock, LockedInput, LockedItem, LockedKind};
+use crate::obtain::{Context, Wanted};
+use crate::progress::Progress;
+use crate::sources::Sources;
+use crate::spec::{InputSpec, Location};
+use crate::transfer::LazyNetwork;
+
+/// What [`fetch`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FetchReport {
+    /// Items that the store had already or that stand beside the recipe.
+    pub present_items: u64,
+    /// Items brought in now.
+    pub fetched_items: u64,
+    /// Their total size.
+    pub fetched_bytes: u64,
+}
+
+/// Brings everything that `lock` pins into the store. Blocks; must not be called from
+/// asynchronous code.
+///
+/// `declared` are the recipe's inputs: the lock must be theirs, and they say where files behind a
+/// URL are.
+///
+/// # Errors
+/// A lock that is not this recipe's, local content that changed, and items that no place can give
+/// with the pinned digest. Nothing that does not match its digest is ever stored.
+pub fn fetch(
+    declared: &[(String, InputSpec)],
+    lock: &Lock,
+    sources: &Sources,
+    store: &Store,
+    progress: &dyn Progress,
+) -> Result<FetchReport, InputsError> {
+    lock.check_against(declared)?;
+    let network = LazyNetwork::new(sources.limits);
+    let context = Context {
+        sources,
+        store,
+        network: &network,
+        progress,
+    };
+    let mut report = FetchReport::default();
+    let mut wanted: BTreeMap<Digest, Wanted> = BTreeMap::new();
+    for input in &lock.inputs {
+        let spec = declared
+            .iter()
+            .find(|(name, _)| *name == input.name)
+            .map(|(_, spec)| spec);
+        for item in &input.items {
+            if context.is_at_hand(input, item)? {
+                report.present_items += 1;
+            } else {
+                let urls = urls(&input.kind, item, spec, sources);
+                let name = item.display_name().to_owned();
+                let digest = item.digest();
+                wanted.insert(digest, Wanted { name, digest, urls });
+            }
+        }
+    }
+    if !wanted.is_empty() {
+        let wanted: Vec<Wanted> = wanted.into_values().collect();
+        report.fetched_items = wanted.len() as u64;
+        report.fetched_bytes = wanted.iter().map(|one| one.digest.size_bytes).sum();
+        progress.begin(report.fetched_bytes, report.fetched_items);
+        context.obtain_all(&wanted)?;
+    }
+    Ok(report)
+}
+
+/// Where a blob may be had, best first.
+fn urls(
+    kind: &LockedKind,
+    item: &LockedItem,
+    spec: Option<&InputSpec>,
+    sources: &Sources,
+) -> Vec<String> {
+    match (kind, &item.path, spec) {
+        (
+            LockedKind::DebianPackages { suite, .. } | LockedKind::DebianSource { suite, .. },
+            Some(path),
+            _,
+        ) => {
+            let mirrors = sources.mirrors_for(suite);
+            mirrors
+                .iter()
+                .map(|mirror| format!("{}/{path}", mirror.url))
+                .collect()
+        }
+        (
+            _,
+            _,
+            Some(InputSpec::File {
+                location: Location::Url(url),
+                ..
+            }),
+        ) => vec![url.clone()],
+        _ => Vec::new(),
+    }
+}
+
+impl Context<'_> {
+    /// Whether the item needs no transfer; brings it in when it stands beside the recipe, and
+    /// trees when an archive holds them.
+    fn is_at_hand(&self, input: &LockedInput, item: &LockedItem) -> Result<bool, InputsError> {
+        let digest = item.digest();
+        match input.kind {
+            LockedKind::File => {
+                if self.take_file(input, item)? {
+                    return Ok(true);
+                }
+            }
+            LockedKind::Directory => {
+                return if self.take_directory(input, item)?
+                    || self.store.contains_tree(&digest)?
+                    || self.obtain_tree(&digest)?
+                {
+                    Ok(true)
+                } else {
+                    Err(InputsError::NoBaseDirectory {
+                        name: item.display_name().to_owned(),
+                    })
+                };
+            }
+            _ => {}
+        }
+        if self.store.contains(&digest)? {
+            return Ok(true);
+        }
+        if input.kind == LockedKind::File && item.path.is_some() && self.sources.archives.is_empty()
+        {
+            return Err(InputsError::NoBaseDirectory {
+                name: item.display_name().to_owned(),
+            });
+        }
+        Ok(false)
+    }
+
+    /// Takes a file from beside the recipe; `false` when there is none.
+    fn take_file(&self, input: &LockedInput, item: &LockedItem) -> Result<bool, InputsError> {
+        let Some(path) = self.local(item) else {
+            return Ok(false);
+        };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(crate::error::io("open", &path, error)),
+        };
+        let found = Digest::of_reader(file.take(item.size_bytes.saturating_add(1)))
+            .map_err(|error| crate::error::io("read", &path, error))?;
+        if found != item.digest() {
+            return Err(changed(input, item, &found));
+        }
+        if !self.store.contains(&found)? {
+            self.copy(&path, &found)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes a directory from beside the recipe; `false` when there is none.
+    fn take_directory(&self, input: &LockedInput, item: &LockedItem) -> Result<bool, InputsError> {
+        let Some(path) = self.local(item).filter(|path| path.is_dir()) else {
+            return Ok(false);
+        };
+        let found = tree::put_tree_from_dir(self.store, &path)?;
+        if found == item.digest() {
+            Ok(true)
+        } else {
+            Err(changed(input, item, &found))
+        }
+    }
+
+    fn local(&self, item: &LockedItem) -> Option<PathBuf> {
+        let base = self.sources.base_directory.as_ref()?;
+        item.path.as_ref().map(|path| path.below(base))
+    }
+
+    /// All of them, several at a time; the first failure stops the rest.
+    fn obtain_all(&self, wanted: &[Wanted]) -> Result<(), InputsError> {
+        let next = AtomicUsize::new(0);
+        let is_stopped = AtomicBool::new(false);
+        let failure = Mutex::new(None);
+        let work = || {
+            while !is_stopped.load(Ordering::Relaxed) {
+                let Some(one) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                    return;
+                };
+                match self.obtain(one) {
+                    Ok(()) => self.progress.finish_item(&one.name),
+                    Err(error) => {
+                        is_stopped.store(true, Ordering::Relaxed);
+                        // The first one is told; others are most likely the same.
+                        let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                        first.get_or_insert(error);
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.sources.limits.parallel.clamp(1, wanted.len()) {
+                scope.spawn(work);
+            }
+        });
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+fn changed(input: &LockedInput, item: &LockedItem, found: &Digest) -> InputsError {
+    InputsError::Changed {
+        input: input.name.clone(),
+        location: item
+            .path
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string),
+        expected: item.sha256,
+        found: found.hash,
+    }
+}
