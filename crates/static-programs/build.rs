@@ -183,20 +183,16 @@ fn failure(program: &Program, target: &str, output: &Output) -> String {
         "building the static program `{}` for {target} failed ({}):\n{complaints}",
         program.binary, output.status
     );
-    let misses_library = [
-        "-lc",
-        "-lm",
-        "-lpthread",
-        "-lgcc_eh",
-        "libc.a",
-        "crt1.o",
-        "crtbeginT.o",
-    ]
-    .iter()
-    .any(|part| complaints.contains(part));
-    if complaints.contains("linking with") && misses_library {
+    // As lld and as the GNU linkers put it; the list of arguments before it always names `-lc`.
+    let missing = [
+        "unable to find library -l",
+        "cannot find -l",
+        "cannot find crt",
+        "cannot open crt",
+    ];
+    if missing.iter().any(|phrase| complaints.contains(phrase)) {
         message.push_str(
-            "\nhint: the static C library seems to be missing: install libc6-dev (Debian, Ubuntu) \
+            "\nhint: the static C library is missing: install libc6-dev (Debian, Ubuntu) \
              or glibc-static (Fedora)",
         );
     }

@@ -271,6 +271,23 @@ fn every_flipped_bit_is_refused() {
     assert!(Pack::parse(&[&good[..], &[0]].concat()).is_err());
 }
 
+/// Whoever changes the layout changes [`layout::FORMAT`], and then this digest.
+#[test]
+fn the_format_does_not_change_by_accident() {
+    let bytes = compile(&rule_set(SMALL), &stamp()).unwrap();
+    let digest: Vec<String> = Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(
+        (layout::FORMAT, digest.concat().as_str()),
+        (
+            1,
+            "28085cdf3e93d24e36420a0f5d90379d69f05a86bdd15e05aa9349dab4f97b06"
+        )
+    );
+}
+
 #[test]
 fn damage_is_named() {
     let good = compile(&rule_set(SMALL), &stamp()).unwrap();
