@@ -1,0 +1,177 @@
+//! From arguments to exit code: read, judge, report. Deliberately absent: judging.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use counterseal_attestation::UnixSeconds;
+use counterseal_verify::{CryptoProvider, Request, Trust, verify};
+
+use crate::args::VerifyArgs;
+use crate::document::{Document, FORMAT, Failure, FileReport};
+use crate::environment;
+use crate::fault::{EXIT_FAULT, VERSION, report_in_json};
+use crate::files::{self, InputError, shown};
+use crate::native_provider::Native;
+use crate::text::{self, Style};
+
+/// Exit code for usage and unreadable input.
+const EXIT_UNREADABLE: u8 = 2;
+
+/// Verifies the files, prints to the process's own streams, and returns the exit code.
+pub fn execute(args: &VerifyArgs) -> u8 {
+    report_in_json(args.json);
+    let colour = io::stderr().is_terminal()
+        && std::env::var_os(environment::NO_COLOR).is_none_or(|value| value.is_empty());
+    execute_to(
+        args,
+        colour,
+        &mut io::stdout().lock(),
+        &mut io::stderr().lock(),
+    )
+}
+
+/// As [`execute`], with the two streams given: `out` gets the document and nothing else.
+pub fn execute_to(args: &VerifyArgs, colour: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let style = Style {
+        colour,
+        verbose: args.verbose,
+    };
+    let (reports, error) = match judge_all(args) {
+        Ok(reports) => (reports, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    let exit_code = match &error {
+        Some(_) => EXIT_UNREADABLE,
+        None => worst(reports.iter().map(|report| report.exit_code)),
+    };
+    let written = if args.json {
+        let document = Document {
+            format: FORMAT,
+            version: VERSION,
+            exit_code,
+            error,
+            files: &reports,
+        };
+        writeln!(out, "{}", document.to_line()).and_then(|()| out.flush())
+    } else {
+        let mut parts: Vec<String> = reports
+            .iter()
+            .map(|file| text::report(file, style))
+            .collect();
+        parts.extend(error.map(|error| text::failure(&error, style)));
+        err.write_all(parts.join("\n").as_bytes())
+            .and_then(|()| err.flush())
+    };
+    // A verdict that nobody could read must not look like success.
+    if written.is_err() {
+        EXIT_FAULT
+    } else {
+        exit_code
+    }
+}
+
+/// 70, 1, 2, 3, 0: a false file outweighs an unreadable one, which outweighs a missing proof.
+/// No file at all is a usage error.
+fn worst(codes: impl Iterator<Item = u8>) -> u8 {
+    let weight = |code: u8| match code {
+        0 => 0,
+        3 => 1,
+        2 => 2,
+        1 => 3,
+        _ => 4,
+    };
+    codes
+        .max_by_key(|code| weight(*code))
+        .unwrap_or(EXIT_UNREADABLE)
+}
+
+fn judge_all(args: &VerifyArgs) -> Result<Vec<FileReport>, Failure> {
+    if args.files.is_empty() {
+        return Err(Failure {
+            code: "usage.no-files",
+            message: "no file to verify".into(),
+            hint: Some("name at least one file".into()),
+        });
+    }
+    let trust = files::read_trust(args.trust.as_deref()).map_err(|error| as_failure(&error))?;
+    let now = match args.now {
+        Some(now) => now,
+        None => clock()?,
+    };
+    let judge = |path| match judge(path, args.evidence.as_deref(), &trust, now) {
+        Ok(report) => report,
+        Err(error) => FileReport {
+            file: shown(path),
+            exit_code: EXIT_UNREADABLE,
+            verdict: None,
+            error: Some(as_failure(&error)),
+        },
+    };
+    Ok(args.files.iter().map(|path| judge(path)).collect())
+}
+
+fn judge(
+    path: &Path,
+    evidence: Option<&Path>,
+    trust: &Trust,
+    now: UnixSeconds,
+) -> Result<FileReport, InputError> {
+    const PROVIDER: &dyn CryptoProvider = &Native;
+    let evidence = files::read_evidence(path, evidence)?;
+    let artifact = files::hash_artifact(path)?;
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let request = Request {
+        evidence: evidence.as_deref().unwrap_or_default(),
+        artifact,
+        artifact_name: name.as_deref(),
+        trust,
+        now,
+    };
+    let verdict = verify(&request, PROVIDER);
+    let exit_code = verdict.outcome.exit_code();
+    Ok(FileReport {
+        file: shown(path),
+        exit_code,
+        verdict: Some(verdict),
+        error: None,
+    })
+}
+
+fn clock() -> Result<UnixSeconds, Failure> {
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_err(|_| Failure {
+            code: "clock.unusable",
+            message: "this machine's clock is set before 1970".into(),
+            hint: Some("set the clock, or give the time with --now".into()),
+        })?;
+    Ok(UnixSeconds(elapsed.as_secs()))
+}
+
+fn as_failure(error: &InputError) -> Failure {
+    Failure {
+        code: error.code(),
+        message: error.to_string(),
+        hint: error.hint().map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_file_decides() {
+        for (codes, expected) in [
+            (&[0, 0][..], 0),
+            (&[0, 3], 3),
+            (&[3, 2, 0], 2),
+            (&[2, 1, 3, 0], 1),
+            (&[1, 70], 70),
+            (&[], 2),
+        ] {
+            assert_eq!(worst(codes.iter().copied()), expected);
+        }
+    }
+}
