@@ -205,17 +205,17 @@ pub struct InternalParameters {
     pub steps: Vec<StepSummary>,
 }
 
-/// What each step may use; exceeding one fails the build.
+/// What each step may use; a step that wants more fails the build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Wall time of one step, in seconds.
     pub wall_seconds: u64,
-    /// Memory of one process, in bytes.
+    /// Memory, in bytes: the private data of one process, and all processes together.
     pub memory_bytes: u64,
-    /// Room for the files that the steps write, in bytes.
+    /// Room for what the steps write, in bytes: `/build`, `/tmp` and `/dev/shm` together.
     pub scratch_bytes: u64,
-    /// Captured standard output and standard error of one step, in bytes.
+    /// Standard output and standard error of one step together, in bytes.
     pub log_bytes: u64,
     /// Processes and threads alive at once.
     pub processes_max: u64,
@@ -249,7 +249,8 @@ pub enum IsolationState {
 pub struct StepSummary {
     /// Its name in the recipe.
     pub name: String,
-    /// Digest of the step's action: command, environment, root, limits.
+    /// SHA-256 of the step's Remote Execution API `Action`: command, environment, root, limits,
+    /// the steps before it.
     pub action_digest: Sha256Digest,
 }
 

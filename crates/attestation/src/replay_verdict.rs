@@ -138,8 +138,8 @@ pub struct Difference {
     /// What came out; absent if nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Sha256Digest>,
-    /// Where the two files part, in bytes from the start; absent if the original file was not at
-    /// hand.
+    /// Where the two files part, in bytes from the start: the length of the shorter one if it is
+    /// the beginning of the other. Absent if the original file was not at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_difference_bytes_offset: Option<u64>,
 }
