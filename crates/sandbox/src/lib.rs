@@ -1,1 +1,62 @@
-//! Placeholder.
+//! Runs one action hermetically on Linux: no daemon, no external program, no
+//! privilege. The action sees a read-only root with the declared inputs, a bounded
+//! scratch space at `/build` and `/tmp`, a minimal `/dev`, its own processes in a
+//! read-only `/proc`, a private loopback device, and nothing else.
+//!
+//! # How a run is made
+//!
+//! 1. The first run with a [`Scratch`] makes a *room*: user, mount, network, uts and
+//!    cgroup namespaces, the scratch file system, and the root assembled from binds
+//!    (`room.rs`, `furnish.rs`). The room lives as long as the [`Scratch`] and is
+//!    shared by the steps of one assembly; no process stays in it.
+//! 2. Each run forks a process that enters the room and starts process 1 in fresh
+//!    mount, pid and ipc namespaces (`inside.rs`). Process 1 mounts `/proc`, makes the
+//!    assembled root the root, gives up every privilege, and starts the step, which
+//!    installs the system call filter (`filter.rs`), checks what it can check, and
+//!    executes the program.
+//! 3. The calling thread supervises: logs, time, memory, leftovers (`supervise.rs`).
+//!
+//! What runs between fork and execute is a function over a prepared plan (`plan.rs`): no
+//! allocation, no C library, direct system calls only.
+//!
+//! # The guarantees
+//!
+//! [`Guarantee`] lists them, [`Outcome::isolation`] reports each with its mechanism. One
+//! that cannot be kept stops the run with [`SandboxError::NotEnforceable`], unless the
+//! caller waived it by name. Absent on purpose: signing, recipes, network access,
+//! remote execution.
+//!
+//! Needs Linux 5.12 on x86-64 with unprivileged user namespaces.
+
+#![allow(unsafe_code)] // The one crate that has it; each block states its invariant.
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+compile_error!(
+    "counterseal-sandbox runs on x86-64 Linux; other systems can verify but not assemble"
+);
+
+mod action;
+mod doctor;
+mod error;
+mod filter;
+mod furnish;
+mod guarantee;
+mod inside;
+mod plan;
+mod report;
+mod room;
+mod root;
+mod run;
+mod supervise;
+mod sys;
+mod usage;
+
+pub use action::{
+    Action, BUILD_DIRECTORY, Captured, Exit, HOME_DIRECTORY, HOST_NAME, Limits, Outcome,
+    SEARCH_PATH, TEMPORARY_DIRECTORY, USER_ID,
+};
+pub use doctor::{Finding, doctor};
+pub use error::{SandboxError, SetupStep};
+pub use guarantee::{Guarantee, Isolation, State, UnknownGuarantee};
+pub use room::Scratch;
+pub use run::run;

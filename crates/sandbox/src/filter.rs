@@ -1,0 +1,430 @@
+//! The system call filter: a classic BPF program (seccomp(2)) that answers in the kernel.
+//!
+//! It refuses what a build has no use for: tracing, mounting, namespaces, keys, kernel
+//! administration, kernel interfaces that other filters cannot see into (`io_uring`), other
+//! address families than local, IPv4, IPv6 and the routing part of netlink (a VSOCK socket
+//! ignores network namespaces), set-id bits, and both other system call tables (i386, x32).
+//! Calls newer than [`LAST_KNOWN`] do not exist inside, on any kernel.
+//!
+//! Calls that are allowed whatever their arguments are cheap: the kernel caches that. The
+//! few whose arguments matter come first. Absent on purpose: virtual values (clocks, kernel
+//! release), which need a supervisor, not a filter.
+
+use libc::sock_filter;
+
+/// The newest call that exists inside: `futex_requeue`.
+const LAST_KNOWN: u32 = 456;
+
+/// The bit that marks the x32 table.
+const X32_BIT: u32 = 0x4000_0000;
+/// `AUDIT_ARCH_X86_64`.
+const ARCHITECTURE: u32 = 0xc000_003e;
+
+const OFFSET_NUMBER: u32 = 0;
+const OFFSET_ARCHITECTURE: u32 = 4;
+/// The low half of an argument.
+const fn offset_argument(index: u32) -> u32 {
+    16 + 8 * index
+}
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
+/// The kernel answers with this error number; 0 is success without doing anything.
+const fn answer(errno: i32) -> u32 {
+    libc::SECCOMP_RET_ERRNO | errno as u32
+}
+const REFUSE: u32 = answer(libc::EPERM);
+const MISSING: u32 = answer(libc::ENOSYS);
+
+const SET_ID_BITS: u32 = libc::S_ISUID | libc::S_ISGID;
+const NAMESPACE_FLAGS: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u32;
+/// `O_TMPFILE` without the `O_DIRECTORY` that it includes.
+const TEMPORARY_FILE: u32 = 0o20_000_000;
+const CREATING_FLAGS: u32 = libc::O_CREAT as u32 | TEMPORARY_FILE;
+/// `personality(2)`: the default, the query, and the default without random addresses.
+const PERSONALITIES: [u32; 3] = [0, 0xffff_ffff, 0x0004_0000];
+
+/// Answered as if the kernel did not have them, because programs then take another way.
+const MISSING_CALLS: &[i64] = &[
+    // Flags in memory, out of the filter's sight; C libraries fall back to clone.
+    libc::SYS_clone3,
+    // The same for open modes.
+    libc::SYS_openat2,
+    // Would do system calls behind the filter's back.
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    // Memory that no limit sees while it is not mapped.
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
+    libc::SYS_shmget,
+    // Kernel interfaces that a host may or may not have.
+    libc::SYS_userfaultfd,
+    libc::SYS_perf_event_open,
+    libc::SYS_bpf,
+    libc::SYS_fanotify_init,
+    libc::SYS_uselib,
+    libc::SYS__sysctl,
+    libc::SYS_nfsservctl,
+    libc::SYS_lookup_dcookie,
+];
+
+/// Answered "operation not permitted".
+const REFUSED_CALLS: &[i64] = &[
+    // Other processes' memory and descriptors.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    // Key rings, which namespaces do not separate.
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    // Mounts and roots.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    // Namespaces.
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // Files without a path.
+    libc::SYS_open_by_handle_at,
+    // The machine.
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_acct,
+    libc::SYS_syslog,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_iopl,
+    libc::SYS_ioperm,
+    libc::SYS_modify_ldt,
+    libc::SYS_vhangup,
+];
+
+/// Calls that set a file's mode, and which argument it is. `mkdir` is not among them: the
+/// kernel takes no set-id bit from it.
+const MODE_CALLS: &[(i64, u32)] = &[
+    (libc::SYS_chmod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (SYS_FCHMODAT2, 2),
+    (libc::SYS_creat, 1),
+    (libc::SYS_mknod, 1),
+    (libc::SYS_mknodat, 2),
+];
+const SYS_FCHMODAT2: i64 = 452;
+
+/// Builds the program. At most 4096 instructions, as the kernel demands; in fact under 256.
+pub(crate) fn program() -> Vec<sock_filter> {
+    let mut program = Program::default();
+    program.load(OFFSET_ARCHITECTURE);
+    program.unless_equal(ARCHITECTURE, KILL);
+    program.load(OFFSET_NUMBER);
+    program.if_at_least(X32_BIT, MISSING);
+
+    program.on(libc::SYS_openat, |block| {
+        block.load(offset_argument(2));
+        block.unless_any_bit(CREATING_FLAGS, ALLOW);
+        block.load(offset_argument(3));
+        block.if_any_bit(SET_ID_BITS, REFUSE);
+    });
+    program.on(libc::SYS_open, |block| {
+        block.load(offset_argument(1));
+        block.unless_any_bit(CREATING_FLAGS, ALLOW);
+        block.load(offset_argument(2));
+        block.if_any_bit(SET_ID_BITS, REFUSE);
+    });
+    program.on(libc::SYS_ioctl, |block| {
+        block.load(offset_argument(1));
+        // Typing into a terminal.
+        block.if_equal(libc::TIOCSTI as u32, REFUSE);
+        block.if_equal(libc::TIOCLINUX as u32, REFUSE);
+    });
+    program.on(libc::SYS_clone, |block| {
+        block.load(offset_argument(0));
+        block.if_any_bit(NAMESPACE_FLAGS, REFUSE);
+    });
+    for (number, argument) in MODE_CALLS {
+        program.on(*number, |block| {
+            block.load(offset_argument(*argument));
+            block.if_any_bit(SET_ID_BITS, REFUSE);
+        });
+    }
+    program.on(libc::SYS_socket, |block| {
+        block.load(offset_argument(0));
+        for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6] {
+            block.if_equal(family as u32, ALLOW);
+        }
+        block.unless_equal(libc::AF_NETLINK as u32, answer(libc::EAFNOSUPPORT));
+        block.load(offset_argument(2));
+        block.unless_equal(libc::NETLINK_ROUTE as u32, answer(libc::EAFNOSUPPORT));
+    });
+    program.on(libc::SYS_personality, |block| {
+        block.load(offset_argument(0));
+        for personality in PERSONALITIES {
+            block.if_equal(personality, ALLOW);
+        }
+        block.always(REFUSE);
+    });
+    // An ordinary user cannot drop supplementary groups: hide them.
+    program.on(libc::SYS_getgroups, |block| block.always(answer(0)));
+
+    program.if_at_least(LAST_KNOWN + 1, MISSING);
+    for number in MISSING_CALLS {
+        program.if_equal(*number as u32, MISSING);
+    }
+    for number in REFUSED_CALLS {
+        program.if_equal(*number as u32, REFUSE);
+    }
+    program.always(ALLOW);
+    program.0
+}
+
+#[derive(Default)]
+struct Program(Vec<sock_filter>);
+
+impl Program {
+    fn push(&mut self, code: u32, jt: u8, jf: u8, k: u32) {
+        self.0.push(sock_filter {
+            code: code as u16,
+            jt,
+            jf,
+            k,
+        });
+    }
+
+    fn load(&mut self, offset: u32) {
+        self.push(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset);
+    }
+
+    fn always(&mut self, verdict: u32) {
+        self.push(libc::BPF_RET | libc::BPF_K, 0, 0, verdict);
+    }
+
+    /// A verdict if the jump's condition holds (`when`) or does not; else falls through.
+    fn verdict(&mut self, jump: u32, when: bool, value: u32, verdict: u32) {
+        let (jt, jf) = if when { (0, 1) } else { (1, 0) };
+        self.push(libc::BPF_JMP | jump | libc::BPF_K, jt, jf, value);
+        self.always(verdict);
+    }
+
+    fn if_equal(&mut self, value: u32, verdict: u32) {
+        self.verdict(libc::BPF_JEQ, true, value, verdict);
+    }
+
+    fn unless_equal(&mut self, value: u32, verdict: u32) {
+        self.verdict(libc::BPF_JEQ, false, value, verdict);
+    }
+
+    fn if_at_least(&mut self, value: u32, verdict: u32) {
+        self.verdict(libc::BPF_JGE, true, value, verdict);
+    }
+
+    fn if_any_bit(&mut self, bits: u32, verdict: u32) {
+        self.verdict(libc::BPF_JSET, true, bits, verdict);
+    }
+
+    fn unless_any_bit(&mut self, bits: u32, verdict: u32) {
+        self.verdict(libc::BPF_JSET, false, bits, verdict);
+    }
+
+    /// A block for one call; what its conditions leave over is allowed. The accumulator
+    /// holds the call's number before, and again for whoever skips the block.
+    fn on(&mut self, number: i64, block: impl FnOnce(&mut Self)) {
+        let mut inner = Self::default();
+        block(&mut inner);
+        inner.always(ALLOW);
+        // Blocks are a dozen instructions, far below the 255 that a jump can skip.
+        let skip = u8::try_from(inner.0.len()).unwrap_or(u8::MAX);
+        self.push(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            0,
+            skip,
+            number as u32,
+        );
+        self.0.append(&mut inner.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Interprets the program the way the kernel does (the subset that it uses).
+    fn run(architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
+        let mut data = vec![0_u8; 64];
+        data[0..4].copy_from_slice(&number.to_ne_bytes());
+        data[4..8].copy_from_slice(&architecture.to_ne_bytes());
+        for (index, argument) in arguments.iter().enumerate() {
+            data[16 + 8 * index..24 + 8 * index].copy_from_slice(&argument.to_ne_bytes());
+        }
+        let program = program();
+        let mut accumulator = 0_u32;
+        let mut at = 0;
+        loop {
+            let instruction = program[at];
+            at += 1;
+            let code = u32::from(instruction.code);
+            match code & 0x07 {
+                libc::BPF_LD => {
+                    let from = instruction.k as usize;
+                    accumulator = u32::from_ne_bytes(data[from..from + 4].try_into().unwrap());
+                }
+                libc::BPF_RET => return instruction.k,
+                libc::BPF_JMP => {
+                    let holds = match code & 0xf0 {
+                        libc::BPF_JEQ => accumulator == instruction.k,
+                        libc::BPF_JGE => accumulator >= instruction.k,
+                        libc::BPF_JSET => accumulator & instruction.k != 0,
+                        other => panic!("unexpected jump {other:#x}"),
+                    };
+                    at += usize::from(if holds {
+                        instruction.jt
+                    } else {
+                        instruction.jf
+                    });
+                }
+                other => panic!("unexpected class {other}"),
+            }
+        }
+    }
+
+    fn native(number: i64, arguments: [u64; 6]) -> u32 {
+        run(ARCHITECTURE, number as u32, arguments)
+    }
+
+    #[test]
+    fn verdicts() {
+        let mode = |mode: u64, at: usize| {
+            let mut arguments = [0; 6];
+            arguments[at] = mode;
+            arguments
+        };
+        let cases: &[(&str, i64, [u64; 6], u32)] = &[
+            ("read", libc::SYS_read, [0; 6], ALLOW),
+            ("execve", libc::SYS_execve, [0; 6], ALLOW),
+            ("ptrace", libc::SYS_ptrace, [0; 6], REFUSE),
+            ("mount", libc::SYS_mount, [0; 6], REFUSE),
+            ("clone3", libc::SYS_clone3, [0; 6], MISSING),
+            ("thread", libc::SYS_clone, mode(0x3d_0f00, 0), ALLOW),
+            (
+                "clone newuser",
+                libc::SYS_clone,
+                mode(0x1000_0011, 0),
+                REFUSE,
+            ),
+            ("chmod 0755", libc::SYS_chmod, mode(0o755, 1), ALLOW),
+            ("chmod 4755", libc::SYS_chmod, mode(0o4755, 1), REFUSE),
+            ("fchmodat 2755", libc::SYS_fchmodat, mode(0o2755, 2), REFUSE),
+            ("fchmodat2 4755", SYS_FCHMODAT2, mode(0o4755, 2), REFUSE),
+            (
+                "openat reading, stray mode",
+                libc::SYS_openat,
+                [0, 0, 0, 0o4755, 0, 0],
+                ALLOW,
+            ),
+            (
+                "openat creating",
+                libc::SYS_openat,
+                [0, 0, 0o102, 0o644, 0, 0],
+                ALLOW,
+            ),
+            (
+                "openat creating set-id",
+                libc::SYS_openat,
+                [0, 0, 0o102, 0o4755, 0, 0],
+                REFUSE,
+            ),
+            (
+                "open unnamed set-id",
+                libc::SYS_open,
+                [0, 0o20_200_002, 0o4755, 0, 0, 0],
+                REFUSE,
+            ),
+            (
+                "vsock",
+                libc::SYS_socket,
+                [40, 1, 0, 0, 0, 0],
+                answer(libc::EAFNOSUPPORT),
+            ),
+            (
+                "routing netlink",
+                libc::SYS_socket,
+                [16, 3, 0, 0, 0, 0],
+                ALLOW,
+            ),
+            (
+                "audit netlink",
+                libc::SYS_socket,
+                [16, 3, 9, 0, 0, 0],
+                answer(libc::EAFNOSUPPORT),
+            ),
+            ("inet", libc::SYS_socket, [2, 1, 0, 0, 0, 0], ALLOW),
+            ("typing", libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0], REFUSE),
+            (
+                "typing, high half set",
+                libc::SYS_ioctl,
+                [0, 0x1_0000_5412, 0, 0, 0, 0],
+                REFUSE,
+            ),
+            ("getgroups", libc::SYS_getgroups, [0; 6], answer(0)),
+            (
+                "no random addresses",
+                libc::SYS_personality,
+                mode(0x4_0000, 0),
+                ALLOW,
+            ),
+            (
+                "read implies exec",
+                libc::SYS_personality,
+                mode(0x40_0000, 0),
+                REFUSE,
+            ),
+            ("unknown", 457, [0; 6], MISSING),
+        ];
+        for (name, number, arguments, expected) in cases {
+            assert_eq!(native(*number, *arguments), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn other_tables_are_closed() {
+        assert_eq!(run(0x4000_0003, 20, [0; 6]), KILL);
+        assert_eq!(run(ARCHITECTURE, X32_BIT | 39, [0; 6]), MISSING);
+        assert_eq!(run(ARCHITECTURE, u32::MAX, [0; 6]), MISSING);
+    }
+
+    #[test]
+    fn the_program_fits() {
+        assert!(program().len() < 256, "{}", program().len());
+    }
+}

@@ -1,0 +1,275 @@
+//! Makes a room from the inside: namespaces, the scratch file system, and the root assembled
+//! from read-only binds. Runs once per assembly, in a forked process that holds every
+//! capability in a user namespace of its own and nothing outside it.
+//!
+//! Mounts are made with the file-descriptor calls (fsopen(2), open_tree(2), move_mount(2),
+//! mount_setattr(2)): what comes from the host is opened first, restricted while it is still
+//! detached, and only then attached. Layout of the room's base afterwards:
+//!
+//! ```text
+//! /root      the assembled root: binds of the given root's entries, /dev, /build, /tmp
+//! /scratch   the bounded memory file system that /build, /tmp and /dev/shm are parts of
+//! /proc      the host's, because the kernel grants a new one only to who sees one
+//! ```
+//!
+//! Each run works on a copy of this mount table and drops all but `/root`. Absent on
+//! purpose: allocation, and anything of the host that is not in this list.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::RawFd;
+
+use crate::action::HOST_NAME;
+use crate::error::SetupStep;
+use crate::plan::{ABSENT, USER};
+use crate::report::{During, Failure, Report, tolerate};
+use crate::root::{RootEntry, RootEntryKind};
+use crate::sys::{self, Reach};
+
+/// Where the root is assembled, below the base.
+pub(crate) const ROOT_PLACE: &str = "root";
+
+const READ_ONLY_INPUT: u64 =
+    libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+const DEVICE: u64 = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
+const SCRATCH: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+
+/// The host's devices that a build sees, and where.
+const DEVICES: [(&CStr, &CStr); 5] = [
+    (c"/dev/null", c"root/dev/null"),
+    (c"/dev/zero", c"root/dev/zero"),
+    (c"/dev/full", c"root/dev/full"),
+    (c"/dev/random", c"root/dev/random"),
+    (c"/dev/urandom", c"root/dev/urandom"),
+];
+
+const DEVICE_LINKS: [(&CStr, &CStr); 4] = [
+    (c"/proc/self/fd", c"root/dev/fd"),
+    (c"/proc/self/fd/0", c"root/dev/stdin"),
+    (c"/proc/self/fd/1", c"root/dev/stdout"),
+    (c"/proc/self/fd/2", c"root/dev/stderr"),
+];
+
+/// A room to be made; prepared by the parent.
+pub(crate) struct Order {
+    /// Reads one byte once the parent has mapped user and group.
+    pub(crate) go: RawFd,
+    /// A local socket for reports and, at the end, descriptors.
+    pub(crate) report: RawFd,
+    pub(crate) root: CString,
+    pub(crate) entries: Vec<RootEntry>,
+    pub(crate) scratch_bytes: CString,
+    pub(crate) scratch_inodes: CString,
+    pub(crate) epoch: i64,
+    pub(crate) network_waived: bool,
+    pub(crate) host_name_waived: bool,
+    pub(crate) cgroup_waived: bool,
+}
+
+/// Which descriptors a finished room sends, in this order; those of waived namespaces repeat
+/// the user namespace's, and a [`Report::Missing`] has said so before.
+pub(crate) const DESCRIPTORS: usize = 6;
+
+/// The body of the forked process.
+pub(crate) fn make(order: &Order) -> ! {
+    match try_make(order) {
+        Ok(descriptors) => {
+            if let Err(sys::Errno(errno)) = Report::Made.send_with(order.report, &descriptors) {
+                Report::Failed {
+                    step: SetupStep::OpenNamespace,
+                    errno,
+                }
+                .send(order.report);
+            }
+        }
+        Err(Failure { step, errno }) => Report::Failed { step, errno }.send(order.report),
+    }
+    sys::exit(0)
+}
+
+fn try_make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
+    let mut byte = [0];
+    if sys::read(order.go, &mut byte) != Ok(1) {
+        // The parent could not map the user, or is gone: it knows.
+        sys::exit(0);
+    }
+    sys::set_umask(0);
+    let user = open_namespace(c"/proc/self/ns/user")?;
+
+    sys::unshare(libc::CLONE_NEWNS).during(SetupStep::CreateMountNamespace)?;
+    sys::make_mounts_private().during(SetupStep::PrivateMounts)?;
+    let mounts = open_namespace(c"/proc/self/ns/mnt")?;
+
+    let network = tolerate(make_network(), order.network_waived, order.report)?;
+    let network = if network {
+        open_namespace(c"/proc/self/ns/net")?
+    } else {
+        user
+    };
+
+    let host_name = tolerate(make_host_name(), order.host_name_waived, order.report)?;
+    let host_name = if host_name {
+        open_namespace(c"/proc/self/ns/uts")?
+    } else {
+        user
+    };
+
+    let cgroup = sys::unshare(libc::CLONE_NEWCGROUP).during(SetupStep::CreateCgroupNamespace);
+    let cgroup = tolerate(cgroup, order.cgroup_waived, order.report)?;
+    let cgroup = if cgroup {
+        open_namespace(c"/proc/self/ns/cgroup")?
+    } else {
+        user
+    };
+
+    let scratch = furnish(order)?;
+    Ok([user, mounts, network, host_name, cgroup, scratch])
+}
+
+fn open_namespace(path: &CStr) -> Result<RawFd, Failure> {
+    sys::open(ABSENT, path, libc::O_RDONLY | libc::O_CLOEXEC, 0).during(SetupStep::OpenNamespace)
+}
+
+fn make_network() -> Result<(), Failure> {
+    sys::unshare(libc::CLONE_NEWNET).during(SetupStep::CreateNetworkNamespace)?;
+    sys::raise_loopback().during(SetupStep::RaiseLoopback)
+}
+
+fn make_host_name() -> Result<(), Failure> {
+    sys::unshare(libc::CLONE_NEWUTS).during(SetupStep::CreateHostNameNamespace)?;
+    sys::set_host_name(HOST_NAME.as_bytes()).during(SetupStep::SetHostName)?;
+    sys::set_domain_name(b"(none)").during(SetupStep::SetHostName)
+}
+
+/// Builds the mount table and returns an open directory of the scratch file system.
+fn furnish(order: &Order) -> Result<RawFd, Failure> {
+    // What comes from the host is opened as the user who owns it …
+    let path_only = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    let given = sys::open(ABSENT, &order.root, path_only, 0).during(SetupStep::OpenRoot)?;
+    let host_proc = sys::copy_tree(ABSENT, c"/proc").during(SetupStep::OpenHostProc)?;
+    let mut devices = [ABSENT; DEVICES.len()];
+    for (tree, (path, _)) in devices.iter_mut().zip(DEVICES) {
+        *tree = sys::copy_tree(ABSENT, path).during(SetupStep::OpenDevice)?;
+        sys::restrict(*tree, Reach::Tree, DEVICE).during(SetupStep::OpenDevice)?;
+    }
+    // … and attached as the user of the sandbox, who owns what is made here. The entries of
+    // the root are opened before the change, too, and attached after it: that takes a place
+    // to hold their descriptors, and the place is the detached root itself.
+    let open_entry = |entry: &RootEntry| -> Result<RawFd, Failure> {
+        let tree = sys::copy_tree(given, &entry.name).during(SetupStep::OpenRootEntry)?;
+        sys::restrict(tree, Reach::Tree, READ_ONLY_INPUT).during(SetupStep::RestrictRootEntry)?;
+        Ok(tree)
+    };
+    let mut trees = [ABSENT; crate::root::ROOT_ENTRIES_MAX];
+    for (tree, entry) in trees.iter_mut().zip(&order.entries) {
+        if !matches!(entry.kind, RootEntryKind::Link { .. }) {
+            *tree = open_entry(entry)?;
+        }
+    }
+    // Refused where groups cannot be dropped (every user but root); the filter hides them.
+    let _ = sys::drop_supplementary_groups();
+    sys::set_user_and_group(USER).during(SetupStep::TakeUser)?;
+
+    let small = [
+        (c"size", c"2m"),
+        (c"mode", c"0755"),
+        (c"uid", c"1000"),
+        (c"gid", c"1000"),
+    ];
+    let base = sys::new_file_system(c"tmpfs", &small, SCRATCH).during(SetupStep::CreateTmpfs)?;
+    let root = sys::new_file_system(c"tmpfs", &small, SCRATCH).during(SetupStep::CreateTmpfs)?;
+    let bounded = [
+        (c"size", order.scratch_bytes.as_c_str()),
+        (c"nr_inodes", order.scratch_inodes.as_c_str()),
+        (c"mode", c"0755"),
+        (c"uid", c"1000"),
+        (c"gid", c"1000"),
+    ];
+    let scratch =
+        sys::new_file_system(c"tmpfs", &bounded, SCRATCH).during(SetupStep::CreateScratch)?;
+
+    // The base takes the place of the host's root.
+    sys::attach_over(base, given).during(SetupStep::SwapRoot)?;
+    sys::change_directory_to(base).during(SetupStep::SwapRoot)?;
+    sys::swap_root().during(SetupStep::SwapRoot)?;
+
+    for (tree, place) in [(root, c"root"), (scratch, c"scratch"), (host_proc, c"proc")] {
+        make_and_attach(tree, place)?;
+    }
+    make_scratch()?;
+    sys::make_directory(c"root/dev", 0o755).during(SetupStep::AssembleRoot)?;
+    sys::make_directory(c"root/proc", 0o755).during(SetupStep::AssembleRoot)?;
+    for (part, place) in [
+        (c"scratch/build", c"root/build"),
+        (c"scratch/tmp", c"root/tmp"),
+        (c"scratch/shm", c"root/dev/shm"),
+    ] {
+        let part = sys::copy_tree(libc::AT_FDCWD, part).during(SetupStep::AssembleRoot)?;
+        make_and_attach(part, place)?;
+    }
+    for (tree, (_, place)) in devices.into_iter().zip(DEVICES) {
+        make_file(place)?;
+        sys::attach(tree, place).during(SetupStep::AssembleRoot)?;
+    }
+    for (target, place) in DEVICE_LINKS {
+        sys::make_link(target, place).during(SetupStep::AssembleRoot)?;
+    }
+    for (tree, entry) in trees.into_iter().zip(&order.entries) {
+        place_entry(tree, entry)?;
+    }
+    seal(order, root)?;
+    let directory = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    sys::open(libc::AT_FDCWD, c"scratch", directory, 0).during(SetupStep::OpenScratch)
+}
+
+fn place_entry(tree: RawFd, entry: &RootEntry) -> Result<(), Failure> {
+    match &entry.kind {
+        RootEntryKind::Directory => return make_and_attach(tree, &entry.place),
+        RootEntryKind::Link { target } => sys::make_link(target, &entry.place),
+        RootEntryKind::File => {
+            make_file(&entry.place)?;
+            sys::attach(tree, &entry.place)
+        }
+    }
+    .during(SetupStep::AssembleRoot)
+}
+
+fn make_and_attach(tree: RawFd, place: &CStr) -> Result<(), Failure> {
+    sys::make_directory(place, 0o755).during(SetupStep::AssembleRoot)?;
+    sys::attach(tree, place).during(SetupStep::AssembleRoot)
+}
+
+fn make_file(place: &CStr) -> Result<(), Failure> {
+    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC;
+    let file = sys::open(libc::AT_FDCWD, place, flags, 0o444).during(SetupStep::AssembleRoot)?;
+    sys::close(file);
+    Ok(())
+}
+
+fn make_scratch() -> Result<(), Failure> {
+    for (place, mode) in [
+        (c"scratch/build", 0o755),
+        (c"scratch/build/home", 0o755),
+        (c"scratch/tmp", 0o1777),
+        (c"scratch/shm", 0o1777),
+    ] {
+        sys::make_directory(place, mode).during(SetupStep::CreateScratch)?;
+    }
+    Ok(())
+}
+
+/// Gives what was made for the root the recipe's time, and closes it to writes.
+fn seal(order: &Order, root: RawFd) -> Result<(), Failure> {
+    for entry in &order.entries {
+        if matches!(entry.kind, RootEntryKind::Link { .. }) {
+            sys::set_times(&entry.place, order.epoch).during(SetupStep::SealRoot)?;
+        }
+    }
+    for (_, place) in DEVICE_LINKS {
+        sys::set_times(place, order.epoch).during(SetupStep::SealRoot)?;
+    }
+    for place in [c"root/dev", c"root"] {
+        sys::set_times(place, order.epoch).during(SetupStep::SealRoot)?;
+    }
+    let closed = SCRATCH | libc::MOUNT_ATTR_RDONLY;
+    sys::restrict(root, Reach::Mount, closed).during(SetupStep::SealRoot)
+}

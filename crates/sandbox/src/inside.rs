@@ -1,0 +1,272 @@
+//! What runs between fork and execute, in three processes:
+//!
+//! * the *entrant* enters the room's namespaces and starts process 1, whose parent is the
+//!   assembly, not the entrant; then it exits;
+//! * *process 1* takes its fresh mount, process and ipc namespaces, mounts `/proc`, makes the
+//!   assembled root the root, gives up every privilege, starts the step and reaps;
+//! * the *step* installs the system call filter, checks what it can, and executes.
+//!
+//! Entrant and process 1 share memory for the moment in which both live; process 1 and the
+//! step until the step executes. All of it is a function over a [`Plan`].
+
+use std::ffi::c_void;
+use std::os::fd::RawFd;
+
+use crate::action::HOST_NAME;
+use crate::error::SetupStep;
+use crate::plan::{ABSENT, Goal, Plan, USER};
+use crate::report::{During, Failure, Report, tolerate};
+use crate::sys;
+
+/// Where the descriptors end up. Those from 3 on close when the program is executed.
+const STDIN: RawFd = 0;
+const STDOUT: RawFd = 1;
+const STDERR: RawFd = 2;
+const REPORT: RawFd = 3;
+const LIFE: RawFd = 4;
+
+const UMASK: u32 = 0o022;
+const PROC: u64 = libc::MOUNT_ATTR_RDONLY
+    | libc::MOUNT_ATTR_NOSUID
+    | libc::MOUNT_ATTR_NODEV
+    | libc::MOUNT_ATTR_NOEXEC;
+
+/// The body of the forked process.
+pub(crate) fn enter(plan: &Plan) -> ! {
+    // Until the descriptors are placed, number 3 may be anything of the parent's.
+    let mut report = plan.report;
+    let entered = enter_room(plan)
+        .and_then(|()| place_descriptors(plan))
+        .and_then(|()| {
+            report = REPORT;
+            start_first_process(plan)
+        });
+    match entered {
+        Ok(pid) => Report::Started { pid }.send(report),
+        Err(Failure { step, errno }) => Report::Failed { step, errno }.send(report),
+    }
+    sys::exit(0)
+}
+
+fn enter_room(plan: &Plan) -> Result<(), Failure> {
+    prefer_in_out_of_memory();
+    sys::enter_namespace(plan.user_namespace, libc::CLONE_NEWUSER)
+        .during(SetupStep::EnterUserNamespace)?;
+    sys::enter_namespace(plan.mount_namespace, libc::CLONE_NEWNS)
+        .during(SetupStep::EnterMountNamespace)?;
+    for (namespace, kind) in [
+        (plan.network_namespace, libc::CLONE_NEWNET),
+        (plan.host_name_namespace, libc::CLONE_NEWUTS),
+        (plan.cgroup_namespace, libc::CLONE_NEWCGROUP),
+    ] {
+        if namespace != ABSENT {
+            sys::enter_namespace(namespace, kind).during(SetupStep::EnterNamespace)?;
+        }
+    }
+    let ipc = sys::unshare(libc::CLONE_NEWIPC).during(SetupStep::CreateIpcNamespace);
+    tolerate(ipc, plan.ipc_waived, plan.report)?;
+    // Refused where groups cannot be dropped (every user but root); the filter hides them.
+    let _ = sys::drop_supplementary_groups();
+    Ok(())
+}
+
+fn place_descriptors(plan: &Plan) -> Result<(), Failure> {
+    // The parent keeps the sources at 10 and above, so no place is overwritten too early.
+    for (from, onto, flags) in [
+        (plan.stdout, STDOUT, 0),
+        (plan.stderr, STDERR, 0),
+        (plan.report, REPORT, libc::O_CLOEXEC),
+        (plan.life, LIFE, libc::O_CLOEXEC),
+    ] {
+        sys::duplicate_onto(from, onto, flags).during(SetupStep::PlaceDescriptors)?;
+    }
+    sys::close_from(LIFE + 1).during(SetupStep::PlaceDescriptors)
+}
+
+fn start_first_process(plan: &Plan) -> Result<i32, Failure> {
+    let flags = libc::CLONE_VM | libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+    // SAFETY: the stack is the plan's, used by process 1 alone; the plan lies in memory that
+    // lives as long as any process shares it, and neither process changes it.
+    unsafe {
+        sys::clone_onto(
+            plan.first_process_stack.top(),
+            flags,
+            first_process,
+            plan.as_argument(),
+        )
+    }
+    .during(SetupStep::CreatePidNamespace)
+}
+
+/// If memory runs out on the host, the sandbox goes first. Also hides the host's value.
+fn prefer_in_out_of_memory() {
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+    if let Ok(file) = sys::open(ABSENT, c"/proc/self/oom_score_adj", flags, 0) {
+        let _ = sys::write(file, b"1000");
+        sys::close(file);
+    }
+}
+
+extern "C" fn first_process(plan: *const c_void) -> ! {
+    // SAFETY: `clone_onto` passes on the pointer that `Plan::as_argument` made.
+    let plan = unsafe { &*plan.cast::<Plan>() };
+    if let Err(Failure { step, errno }) = take_place(plan) {
+        Report::Failed { step, errno }.send(REPORT);
+        sys::exit(1);
+    }
+    // SAFETY: the stack is the plan's, used by the step alone; this process is suspended
+    // (CLONE_VFORK) until the step has executed or exited.
+    let started = unsafe {
+        sys::clone_onto(
+            plan.step_stack.top(),
+            libc::CLONE_VM | libc::CLONE_VFORK,
+            step_process,
+            plan.as_argument(),
+        )
+    };
+    match started.during(SetupStep::StartStep) {
+        Ok(step) => reap(step),
+        Err(Failure { step, errno }) => {
+            Report::Failed { step, errno }.send(REPORT);
+            sys::exit(1);
+        }
+    }
+}
+
+/// Everything up to and including the loss of all privileges.
+fn take_place(plan: &Plan) -> Result<(), Failure> {
+    sys::reset_signal_handlers();
+    sys::set_user_and_group(USER).during(SetupStep::TakeUser)?;
+    sys::new_session().during(SetupStep::Session)?;
+
+    // Processes only, and only those that the reader may inspect: process 1, which is a copy
+    // of the assembly, stays out of sight.
+    let options = [(c"subset", c"pid"), (c"hidepid", c"invisible")];
+    let proc = sys::new_file_system(c"proc", &options, PROC).during(SetupStep::MountProc)?;
+    sys::attach(proc, c"/root/proc").during(SetupStep::MountProc)?;
+    sys::close(proc);
+    sys::change_directory(c"/root").during(SetupStep::SwapRoot)?;
+    sys::swap_root().during(SetupStep::SwapRoot)?;
+
+    sys::close(STDIN);
+    let stdin = sys::open(ABSENT, c"/dev/null", libc::O_RDONLY, 0);
+    if stdin.during(SetupStep::PlaceDescriptors)? != STDIN {
+        return Err(Failure {
+            step: SetupStep::PlaceDescriptors,
+            errno: libc::EBADF,
+        });
+    }
+    sys::set_umask(UMASK);
+    sys::set_personality(0).during(SetupStep::Personality)?;
+    for limit in &plan.resource_limits {
+        let set = sys::set_resource_limit(limit.resource, limit.value, limit.value);
+        if limit.required {
+            set.during(limit.step)?;
+        }
+    }
+
+    sys::process_control(libc::PR_SET_NO_NEW_PRIVS, 1).during(SetupStep::SetNoNewPrivileges)?;
+    for capability in 0..64 {
+        // The first number that the kernel does not know ends the list.
+        if sys::process_control(libc::PR_CAPBSET_DROP, capability).is_err() {
+            break;
+        }
+    }
+    sys::clear_ambient_capabilities().during(SetupStep::DropCapabilities)?;
+    sys::drop_capabilities().during(SetupStep::DropCapabilities)?;
+
+    // After the last change of credentials, which would reset both.
+    sys::process_control(libc::PR_SET_DUMPABLE, 0).during(SetupStep::ParentDeath)?;
+    let signal = libc::SIGKILL as usize;
+    sys::process_control(libc::PR_SET_PDEATHSIG, signal).during(SetupStep::ParentDeath)?;
+    if sys::is_hung_up(LIFE) {
+        sys::exit(1);
+    }
+    Ok(())
+}
+
+/// Waits for everything; exits when nothing is left. What ignores that is the parent's to
+/// find and kill: the end of this process is the end of them all.
+fn reap(step: i32) -> ! {
+    sys::close(STDOUT);
+    sys::close(STDERR);
+    loop {
+        match sys::wait_any() {
+            Ok((pid, status, resident_kib_max)) if pid == step => {
+                Report::Ended {
+                    status,
+                    resident_kib_max,
+                }
+                .send(REPORT);
+            }
+            Ok(_) => {}
+            Err(_) => sys::exit(0),
+        }
+    }
+}
+
+extern "C" fn step_process(plan: *const c_void) -> ! {
+    // SAFETY: `clone_onto` passes on the pointer that `Plan::as_argument` made.
+    let plan = unsafe { &*plan.cast::<Plan>() };
+    if let Err(Failure { step, errno }) = try_step(plan) {
+        Report::Failed { step, errno }.send(REPORT);
+        sys::exit(127);
+    }
+    sys::exit(0)
+}
+
+fn try_step(plan: &Plan) -> Result<(), Failure> {
+    sys::new_session().during(SetupStep::Session)?;
+    sys::set_signal_mask(0);
+    sys::change_directory(&plan.working_directory).during(SetupStep::ChangeDirectory)?;
+
+    ensure(sys::process_id() == 2, SetupStep::CheckProcessId)?;
+    ensure(sys::is_user_and_group(USER), SetupStep::CheckUser)?;
+    ensure(sys::set_umask(UMASK) == UMASK, SetupStep::CheckUmask)?;
+    ensure(
+        plan.host_name_waived || sys::host_name_is(HOST_NAME.as_bytes()),
+        SetupStep::CheckHostName,
+    )?;
+    ensure(sys::is_read_only(c"/"), SetupStep::CheckReadOnlyRoot)?;
+    ensure(sys::is_read_only(c"/proc"), SetupStep::CheckReadOnlyProc)?;
+    ensure(sys::has_no_capabilities(), SetupStep::CheckCapabilities)?;
+    let no_new_privileges = sys::process_control(libc::PR_GET_NO_NEW_PRIVS, 0);
+    ensure(no_new_privileges == Ok(1), SetupStep::CheckNoNewPrivileges)?;
+
+    let installed = sys::install_filter(&plan.filter).during(SetupStep::InstallFilter);
+    if tolerate(installed, plan.filter_waived, REPORT)? {
+        // 2 is the filter mode (prctl(2), PR_GET_SECCOMP).
+        let mode = sys::process_control(libc::PR_GET_SECCOMP, 0);
+        ensure(mode == Ok(2), SetupStep::CheckFilter)?;
+    }
+    Report::Ready.send(REPORT);
+    let Goal::Execute(program) = &plan.goal else {
+        return Ok(());
+    };
+    let mut answer = libc::ENOENT;
+    for candidate in &program.candidates {
+        let sys::Errno(errno) = sys::execute(candidate, program.argv(), program.envp());
+        match errno {
+            libc::ENOENT | libc::ENOTDIR => {}
+            libc::EACCES => answer = errno,
+            _ => {
+                return Err(Failure {
+                    step: SetupStep::Execute,
+                    errno,
+                });
+            }
+        }
+    }
+    Err(Failure {
+        step: SetupStep::Execute,
+        errno: answer,
+    })
+}
+
+fn ensure(holds: bool, step: SetupStep) -> Result<(), Failure> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Failure { step, errno: 0 })
+    }
+}

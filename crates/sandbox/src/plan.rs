@@ -1,0 +1,248 @@
+//! What the processes inside need, prepared whole by the parent: strings terminated, pointer
+//! arrays built, descriptors open. Nothing in here is computed after the fork, so that the
+//! inside can become a program of its own that reads its plan.
+//!
+//! Absent on purpose: decisions. The parent has taken them all.
+
+use std::ffi::{CString, c_char, c_void};
+use std::os::fd::RawFd;
+
+use crate::action::{Action, HOME_DIRECTORY, SEARCH_PATH, TEMPORARY_DIRECTORY, USER_ID};
+use crate::error::SandboxError;
+use crate::guarantee::Guarantee;
+use crate::sys;
+
+/// What to do once everything is in place.
+pub(crate) enum Goal {
+    /// Replace the step's process by the program.
+    Execute(Program),
+    /// Nothing: the caller wants to know what can be enforced.
+    Nothing,
+}
+
+/// A program with its arguments and environment, as the kernel wants them.
+pub(crate) struct Program {
+    /// Paths to try in this order.
+    pub(crate) candidates: Vec<CString>,
+    argv: Strings,
+    envp: Strings,
+}
+
+impl Program {
+    pub(crate) fn argv(&self) -> *const *const c_char {
+        self.argv.pointers.as_ptr()
+    }
+
+    pub(crate) fn envp(&self) -> *const *const c_char {
+        self.envp.pointers.as_ptr()
+    }
+}
+
+/// Strings and a null-terminated array of pointers to them.
+struct Strings {
+    /// Never read by name: the pointers point into these, whose bytes live on the heap and
+    /// do not move when this structure does.
+    _owned: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Strings {
+    fn new(owned: Vec<CString>) -> Self {
+        let pointers = owned
+            .iter()
+            .map(|s| s.as_ptr())
+            .chain(std::iter::once(std::ptr::null()))
+            .collect();
+        Self {
+            _owned: owned,
+            pointers,
+        }
+    }
+}
+
+/// One resource limit; soft and hard are the same.
+pub(crate) struct ResourceLimit {
+    pub(crate) resource: u32,
+    pub(crate) value: u64,
+    pub(crate) step: crate::error::SetupStep,
+    /// Whether a failure to set it ends the run.
+    pub(crate) required: bool,
+}
+
+/// One run, prepared.
+pub(crate) struct Plan {
+    /// Namespaces of the room; [`ABSENT`] for one that was waived.
+    pub(crate) user_namespace: RawFd,
+    pub(crate) mount_namespace: RawFd,
+    pub(crate) network_namespace: RawFd,
+    pub(crate) host_name_namespace: RawFd,
+    pub(crate) cgroup_namespace: RawFd,
+    /// Write ends for the step's output, and for reports to the parent.
+    pub(crate) stdout: RawFd,
+    pub(crate) stderr: RawFd,
+    pub(crate) report: RawFd,
+    /// Read end of a pipe that hangs up when the parent is gone.
+    pub(crate) life: RawFd,
+    pub(crate) goal: Goal,
+    pub(crate) working_directory: CString,
+    pub(crate) filter: Vec<libc::sock_filter>,
+    pub(crate) resource_limits: Vec<ResourceLimit>,
+    /// Whether failing to have these is tolerated.
+    pub(crate) ipc_waived: bool,
+    pub(crate) filter_waived: bool,
+    pub(crate) host_name_waived: bool,
+    pub(crate) first_process_stack: Stack,
+    pub(crate) step_stack: Stack,
+}
+
+/// No descriptor.
+pub(crate) const ABSENT: RawFd = -1;
+
+impl Plan {
+    pub(crate) fn as_argument(&self) -> *const c_void {
+        std::ptr::from_ref(self).cast()
+    }
+}
+
+/// A stack for a process that shares memory with its parent.
+pub(crate) struct Stack(Vec<[u128; 256]>);
+
+impl Stack {
+    /// 256 KiB: several times what the deepest unoptimised path uses.
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(64))
+    }
+
+    /// The 16-byte aligned end.
+    pub(crate) fn top(&self) -> *mut u8 {
+        // The capacity is real memory of that many elements, aligned as u128 (16 bytes).
+        self.0
+            .as_ptr_range()
+            .start
+            .wrapping_add(self.0.capacity())
+            .cast_mut()
+            .cast()
+    }
+}
+
+/// Builds the program part of a plan, or says what is wrong with the action.
+pub(crate) fn program(action: &Action<'_>) -> Result<Program, SandboxError> {
+    let invalid = |problem| SandboxError::InvalidAction { problem };
+    let name = action
+        .argv
+        .first()
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| invalid("the argument vector names no program"))?;
+    let terminated =
+        |s: &str| CString::new(s).map_err(|_| invalid("an argument or variable holds a zero byte"));
+
+    let mut environment = std::collections::BTreeMap::from([
+        ("HOME", HOME_DIRECTORY.to_owned()),
+        ("PATH", SEARCH_PATH.to_owned()),
+        ("TMPDIR", TEMPORARY_DIRECTORY.to_owned()),
+    ]);
+    for (key, value) in action.environment {
+        if key.is_empty() || key.contains('=') {
+            return Err(invalid(
+                "a variable's name is empty or holds an equals sign",
+            ));
+        }
+        environment.insert(key, value.clone());
+    }
+    environment.insert("LANG", "C.UTF-8".to_owned());
+    environment.insert("LC_ALL", "C.UTF-8".to_owned());
+    environment.insert("TZ", "UTC".to_owned());
+    environment.insert("SOURCE_DATE_EPOCH", action.source_date_epoch.to_string());
+
+    let candidates = if name.contains('/') {
+        vec![terminated(name)?]
+    } else {
+        environment["PATH"]
+            .split(':')
+            .filter(|directory| directory.starts_with('/'))
+            .map(|directory| terminated(&format!("{}/{name}", directory.trim_end_matches('/'))))
+            .collect::<Result<_, _>>()?
+    };
+    if candidates.is_empty() {
+        return Err(invalid(
+            "PATH names no absolute directory to look the program up in",
+        ));
+    }
+    let argv = action
+        .argv
+        .iter()
+        .map(|s| terminated(s))
+        .collect::<Result<_, _>>()?;
+    let envp = environment
+        .iter()
+        .map(|(key, value)| terminated(&format!("{key}={value}")))
+        .collect::<Result<_, _>>()?;
+    Ok(Program {
+        candidates,
+        argv: Strings::new(argv),
+        envp: Strings::new(envp),
+    })
+}
+
+/// The working directory, absolute and terminated.
+pub(crate) fn working_directory(path: &str) -> Result<CString, SandboxError> {
+    let invalid = |problem| SandboxError::InvalidAction { problem };
+    if !path.starts_with('/') {
+        return Err(invalid("the working directory is not absolute"));
+    }
+    CString::new(path).map_err(|_| invalid("the working directory holds a zero byte"))
+}
+
+/// Fixed limits, so that the host's do not show, and the action's own.
+pub(crate) fn resource_limits(action: &Action<'_>) -> Vec<ResourceLimit> {
+    use crate::error::SetupStep::{SetMemoryLimit, SetProcessLimit, SetResourceLimit};
+    let fixed = |resource, value| ResourceLimit {
+        resource,
+        value,
+        step: SetResourceLimit,
+        required: false, // A lower hard limit of the host stays; it cannot be raised.
+    };
+    vec![
+        // 1 is the value that also keeps a core from being piped to a program of the host.
+        fixed(libc::RLIMIT_CORE, 1),
+        fixed(libc::RLIMIT_NOFILE, 4096),
+        fixed(libc::RLIMIT_STACK, 8 << 20),
+        fixed(libc::RLIMIT_MEMLOCK, 64 << 10),
+        fixed(libc::RLIMIT_MSGQUEUE, 819_200),
+        fixed(libc::RLIMIT_SIGPENDING, 1024),
+        fixed(libc::RLIMIT_NICE, 0),
+        fixed(libc::RLIMIT_RTPRIO, 0),
+        ResourceLimit {
+            resource: libc::RLIMIT_DATA,
+            value: action.limits.memory_bytes,
+            step: SetMemoryLimit,
+            required: !action.waived.contains(&Guarantee::MemoryLimit),
+        },
+        ResourceLimit {
+            resource: libc::RLIMIT_NPROC,
+            // Process 1 counts, too.
+            value: u64::from(action.limits.processes_max).saturating_add(1),
+            step: SetProcessLimit,
+            required: !action.waived.contains(&Guarantee::ProcessLimit),
+        },
+    ]
+}
+
+/// Blocks all signals while it lives, so that no handler of the parent runs in a child that
+/// is not ready for it.
+pub(crate) struct SignalsBlocked(u64);
+
+impl SignalsBlocked {
+    pub(crate) fn new() -> Self {
+        Self(sys::set_signal_mask(u64::MAX))
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        sys::set_signal_mask(self.0);
+    }
+}
+
+/// The user inside, for those who have only the plan at hand.
+pub(crate) const USER: u32 = USER_ID;

@@ -1,0 +1,333 @@
+//! The parent's side of a room: makes it once, keeps its namespaces open, and gives the
+//! caller a way to read the scratch space. No process stays in a room between runs.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use rustix::io::{Errno, FdFlags};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+};
+
+use crate::action::{Action, USER_ID};
+use crate::error::{SandboxError, SetupStep, io, io_at};
+use crate::furnish::{self, Order};
+use crate::guarantee::Guarantee;
+use crate::plan::SignalsBlocked;
+use crate::report::Report;
+use crate::{root, sys};
+
+/// The memory file system behind `/build`, `/tmp` and `/dev/shm`, shared by the steps of one
+/// assembly, together with the namespaces that those steps run in.
+///
+/// Its size is a hard limit of the kernel. Everything is given back when this is dropped and
+/// no descriptor of [`Scratch::outputs`] is open any more.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    room: Option<Room>,
+}
+
+impl Scratch {
+    /// A scratch space that comes into being with the first run that uses it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An open directory with the entries `build`, `tmp` and `shm`: what the steps left.
+    /// Read it with `openat2` and `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`: its contents are
+    /// the step's own choice. No process of the sandbox is alive between runs. It is for
+    /// reading only: the kernel refuses files of users that the sandbox does not know.
+    ///
+    /// # Errors
+    /// [`SandboxError::ScratchUnused`] before the first run.
+    pub fn outputs(&self) -> Result<OwnedFd, SandboxError> {
+        let room = self.room.as_ref().ok_or(SandboxError::ScratchUnused)?;
+        room.scratch
+            .try_clone()
+            .map_err(|source| io("opening the scratch space", source))
+    }
+
+    /// The room for an action, made now if this is the first.
+    pub(crate) fn room(&mut self, action: &Action<'_>) -> Result<&Room, SandboxError> {
+        let root = action
+            .root
+            .canonicalize()
+            .map_err(|source| io_at("opening the root", action.root, source))?;
+        // Taken out and put back, so that the borrow of a freshly made room is simple.
+        let room = match self.room.take() {
+            Some(room) if room.root != root => {
+                let expected = room.root.clone();
+                self.room = Some(room);
+                return Err(SandboxError::RootChanged {
+                    expected,
+                    found: root,
+                });
+            }
+            Some(room) => room,
+            None => Room::make(action, root)?,
+        };
+        Ok(self.room.insert(room))
+    }
+}
+
+/// The namespaces of an assembly, kept open by their descriptors alone.
+#[derive(Debug)]
+pub(crate) struct Room {
+    root: PathBuf,
+    pub(crate) user: OwnedFd,
+    pub(crate) mounts: OwnedFd,
+    /// None if the guarantee was waived and could not be kept; the same below.
+    pub(crate) network: Option<OwnedFd>,
+    pub(crate) host_name: Option<OwnedFd>,
+    pub(crate) cgroup: Option<OwnedFd>,
+    pub(crate) scratch: OwnedFd,
+    /// Why something is missing: the step and the kernel's answer.
+    pub(crate) missing: Vec<(SetupStep, i32)>,
+    /// The host's user that runs the steps.
+    pub(crate) host_user: u32,
+}
+
+impl Room {
+    /// Forks the process that furnishes the room, maps its user, and takes over what it made.
+    fn make(action: &Action<'_>, root: PathBuf) -> Result<Self, SandboxError> {
+        let (report, report_inside) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|errno| io("making a socket pair", errno))?;
+        let (go_inside, go) = pipe()?;
+        let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
+        let order = Order {
+            go: go_inside.as_raw_fd(),
+            report: report_inside.as_raw_fd(),
+            entries: root::root_entries(&root)?,
+            root: CString::new(root.as_os_str().as_bytes()).map_err(|_| {
+                SandboxError::InvalidAction {
+                    problem: "the root's path holds a zero byte",
+                }
+            })?,
+            scratch_bytes: decimal(action.limits.scratch_bytes.max(PAGE_BYTES)),
+            scratch_inodes: decimal(inodes_for(action.limits.scratch_bytes)),
+            epoch: i64::try_from(action.source_date_epoch).map_err(|_| {
+                SandboxError::InvalidAction {
+                    problem: "the source date epoch is out of range",
+                }
+            })?,
+            network_waived: waived(Guarantee::Network),
+            host_name_waived: waived(Guarantee::HostName),
+            cgroup_waived: waived(Guarantee::CgroupNamespace),
+        };
+
+        let child = Child::fork(libc::CLONE_NEWUSER, || furnish::make(&order))
+            .map_err(|errno| SetupStep::CreateUserNamespace.failed(errno))?;
+        drop((report_inside, go_inside));
+        let mapped = map_user(child.pid).and_then(|host_user| {
+            rustix::io::write(&go, &[1]).map_err(|errno| io("starting the setup", errno))?;
+            Ok(host_user)
+        });
+        // On failure the child sees the pipe close and leaves; only then it can be collected.
+        drop(go);
+        let host_user = mapped?;
+
+        let made = receive(report.as_fd());
+        drop(child);
+        let (missing, descriptors) = made?;
+        let [user, mounts, network, host_name, cgroup, scratch] = descriptors;
+        let lost: BTreeSet<_> = missing
+            .iter()
+            .filter_map(|(step, _)| step.guarantee())
+            .collect();
+        let unless_lost = |guarantee, fd| (!lost.contains(&guarantee)).then_some(fd);
+        Ok(Self {
+            root,
+            user,
+            mounts,
+            network: unless_lost(Guarantee::Network, network),
+            host_name: unless_lost(Guarantee::HostName, host_name),
+            cgroup: unless_lost(Guarantee::CgroupNamespace, cgroup),
+            scratch,
+            missing,
+            host_user,
+        })
+    }
+
+    /// Whether the scratch space has no room left worth speaking of.
+    pub(crate) fn is_full(&self) -> bool {
+        rustix::fs::fstatvfs(&self.scratch).is_ok_and(|space| {
+            let free_bytes = space.f_bavail * space.f_frsize;
+            let total_bytes = space.f_blocks * space.f_frsize;
+            free_bytes <= total_bytes / 1000 || space.f_ffree == 0
+        })
+    }
+}
+
+const PAGE_BYTES: u64 = 4096;
+
+/// One file for every page, within bounds that keep the kernel's own memory small (about
+/// 1 KiB a file) and small scratch spaces usable.
+fn inodes_for(scratch_bytes: u64) -> u64 {
+    (scratch_bytes / PAGE_BYTES).clamp(4096, 4 << 20)
+}
+
+fn decimal(number: u64) -> CString {
+    // Digits hold no zero byte, so the fallback is never taken.
+    CString::new(number.to_string()).unwrap_or_default()
+}
+
+/// A pipe that programs executed by other threads do not inherit.
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), SandboxError> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(|errno| io("making a pipe", errno))
+}
+
+/// The same file under a number that no standard stream has.
+pub(crate) fn away_from_standard_streams(fd: &OwnedFd) -> Result<OwnedFd, SandboxError> {
+    let moved = rustix::io::fcntl_dupfd_cloexec(fd, 10);
+    debug_assert!(moved.as_ref().is_ok_and(|fd| {
+        rustix::io::fcntl_getfd(fd).is_ok_and(|flags| flags.contains(FdFlags::CLOEXEC))
+    }));
+    moved.map_err(|errno| io("moving a descriptor", errno))
+}
+
+/// A forked process that is collected when this is dropped.
+pub(crate) struct Child {
+    pub(crate) pid: i32,
+}
+
+impl Child {
+    /// Forks; `body` runs in the child with all signals blocked.
+    pub(crate) fn fork(flags: i32, body: impl FnOnce()) -> Result<Self, i32> {
+        let blocked = SignalsBlocked::new();
+        // SAFETY: the flags hold neither CLONE_VM nor CLONE_SETTLS, and `body` exits;
+        // it runs code of this crate that neither allocates nor locks nor unwinds.
+        let forked = unsafe { sys::fork(flags) };
+        match forked {
+            Ok(0) => {
+                body();
+                sys::exit(0)
+            }
+            Ok(pid) => {
+                drop(blocked);
+                Ok(Self { pid })
+            }
+            Err(sys::Errno(errno)) => Err(errno),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        collect(self.pid);
+    }
+}
+
+/// Waits for a child to end and forgets it.
+pub(crate) fn collect(pid: i32) {
+    let Some(pid) = rustix::process::Pid::from_raw(pid) else {
+        return;
+    };
+    loop {
+        let waited = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        if !matches!(waited, Err(Errno::INTR)) {
+            return;
+        }
+    }
+}
+
+/// A user who has no other business on the host: `nobody`, which every user database has.
+pub(crate) const UNPRIVILEGED_USER: u32 = 65_534;
+
+/// Maps user and group 1000 inside to one user and group of the host: the caller's own, or,
+/// if the caller is root and may do so, to `nobody`, so that the step is not even root's
+/// unprivileged shadow (the kernel lets user 0 do some things without any capability).
+/// Returns the host's user.
+fn map_user(pid: i32) -> Result<u32, SandboxError> {
+    let user = rustix::process::geteuid().as_raw();
+    let group = rustix::process::getegid().as_raw();
+    let write = |file: &str, text: String| {
+        std::fs::write(format!("/proc/{pid}/{file}"), text)
+            .map_err(|error| SetupStep::MapUser.failed(error.raw_os_error().unwrap_or(libc::EIO)))
+    };
+    if user == 0 {
+        let nobody = format!("{USER_ID} {UNPRIVILEGED_USER} 1");
+        if write("gid_map", nobody.clone()).is_ok() {
+            write("uid_map", nobody)?;
+            return Ok(UNPRIVILEGED_USER);
+        }
+    }
+    write("setgroups", "deny".to_owned())?;
+    write("gid_map", format!("{USER_ID} {group} 1"))?;
+    write("uid_map", format!("{USER_ID} {user} 1"))?;
+    Ok(user)
+}
+
+type Made = (Vec<(SetupStep, i32)>, [OwnedFd; furnish::DESCRIPTORS]);
+
+/// Reads reports until the room is made or cannot be.
+fn receive(socket: BorrowedFd<'_>) -> Result<Made, SandboxError> {
+    let mut missing = Vec::new();
+    loop {
+        let mut bytes = [0; Report::SIZE];
+        let mut space =
+            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(sys::DESCRIPTORS_MAX))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = match rustix::net::recvmsg(
+            socket,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut ancillary,
+            RecvFlags::CMSG_CLOEXEC,
+        ) {
+            Err(Errno::INTR) => continue,
+            other => other.map_err(|errno| io("hearing from the setup", errno))?,
+        };
+        let descriptors: Vec<OwnedFd> = ancillary
+            .drain()
+            .filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let report = (received.bytes == Report::SIZE)
+            .then(|| Report::decode(bytes))
+            .flatten();
+        match report {
+            Some(Report::Missing { step, errno }) => missing.push((step, errno)),
+            Some(Report::Failed { step, errno }) => return Err(step.failed(errno)),
+            Some(Report::Made) => {
+                let descriptors = descriptors
+                    .try_into()
+                    .map_err(|_| SandboxError::SetupKilled)?;
+                return Ok((missing, descriptors));
+            }
+            _ => return Err(SandboxError::SetupKilled),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inodes_follow_the_size_within_bounds() {
+        assert_eq!(inodes_for(0), 4096);
+        assert_eq!(inodes_for(1 << 30), 262_144);
+        assert_eq!(inodes_for(u64::MAX), 4 << 20);
+    }
+
+    #[test]
+    fn an_unused_scratch_has_no_outputs() {
+        assert!(matches!(
+            Scratch::new().outputs(),
+            Err(SandboxError::ScratchUnused)
+        ));
+    }
+}

@@ -1,0 +1,259 @@
+//! One run: plan, fork, supervise, and the isolation report.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use crate::action::{Action, Outcome};
+use crate::error::{SandboxError, SetupStep};
+use crate::guarantee::{Guarantee, Isolation, State};
+use crate::plan::{self, ABSENT, Goal, Plan, Stack};
+use crate::room::{Child, Room, Scratch, away_from_standard_streams, pipe};
+use crate::supervise::{Ending, Supervision};
+use crate::{filter, inside, usage};
+
+/// Runs an action to its end and reports what it did and how it was isolated.
+///
+/// Standard output and error go to `stdout.log` and `stderr.log` in `log_directory`, which
+/// must exist; they are there after an error, too, as far as the step came. A program that
+/// fails is an [`Outcome`], not an error. Blocks the calling thread; several threads may run
+/// actions in scratch spaces of their own. Costs about two forks and an execute; the first
+/// run in a scratch space makes its room, which costs about as much again.
+///
+/// # Errors
+/// [`SandboxError`]: a guarantee that cannot be kept and was not waived, a malformed action,
+/// a limit that was hit, processes left behind, or the host's own failures. Each has
+/// [`SandboxError::advice`] where there is any. No process of the action is alive when this
+/// returns, whatever it returns.
+pub fn run(
+    action: &Action<'_>,
+    scratch: &mut Scratch,
+    log_directory: &Path,
+) -> Result<Outcome, SandboxError> {
+    let goal = Goal::Execute(plan::program(action)?);
+    run_with(action, goal, scratch, log_directory)
+}
+
+/// The same with another goal.
+pub(crate) fn run_with(
+    action: &Action<'_>,
+    goal: Goal,
+    scratch: &mut Scratch,
+    log_directory: &Path,
+) -> Result<Outcome, SandboxError> {
+    check_waivers(action)?;
+    let can_sample = usage::can_list_children();
+    if !can_sample && !action.waived.contains(&Guarantee::MemoryLimit) {
+        return Err(SetupStep::FindChildren.failed(0));
+    }
+    let started = Instant::now();
+    let room = scratch.room(action)?;
+    check_room(action, room)?;
+
+    let (stdout, stdout_inside) = pipe()?;
+    let (stderr, stderr_inside) = pipe()?;
+    let (report, report_inside) = pipe()?;
+    let (life_inside, life) = pipe()?;
+    let inside_ends = [stdout_inside, stderr_inside, report_inside, life_inside];
+    let [stdout_inside, stderr_inside, report_inside, life_inside] = &inside_ends;
+    let moved = [
+        away_from_standard_streams(stdout_inside)?,
+        away_from_standard_streams(stderr_inside)?,
+        away_from_standard_streams(report_inside)?,
+        away_from_standard_streams(life_inside)?,
+    ];
+    drop(inside_ends);
+    let plan = make_plan(action, goal, room, &moved)?;
+    let supervision = Supervision::new(
+        action,
+        room,
+        [stdout, stderr],
+        report,
+        can_sample,
+        log_directory,
+    )?;
+
+    let entrant =
+        Child::fork(0, || inside::enter(&plan)).map_err(|errno| SetupStep::Fork.failed(errno))?;
+    drop(moved);
+    let ending = supervision.watch(entrant, started);
+    // Process 1 polls the other end of this while it is set up: it must live until here.
+    drop(life);
+    let Ending {
+        exit,
+        stdout,
+        stderr,
+        missing,
+    } = ending.map_err(|error| named(error, action))?;
+    let isolation = isolation(room, &missing, can_sample);
+    Ok(Outcome {
+        exit,
+        isolation,
+        stdout,
+        stderr,
+        wall: started.elapsed(),
+    })
+}
+
+fn check_waivers(action: &Action<'_>) -> Result<(), SandboxError> {
+    let invalid = |problem| Err(SandboxError::InvalidAction { problem });
+    if action
+        .waived
+        .iter()
+        .any(|guarantee| guarantee.is_offered() && !guarantee.is_waivable())
+    {
+        return invalid("a guarantee was waived that the sandbox itself stands on");
+    }
+    if action.limits.processes_max == 0 {
+        return invalid("the process limit is zero");
+    }
+    Ok(())
+}
+
+/// The room may have been made for a step that gave more up than this one.
+fn check_room(action: &Action<'_>, room: &Room) -> Result<(), SandboxError> {
+    for (step, errno) in &room.missing {
+        if step
+            .guarantee()
+            .is_none_or(|guarantee| !action.waived.contains(&guarantee))
+        {
+            return Err(step.failed(*errno));
+        }
+    }
+    if room.host_user == 0 && !action.waived.contains(&Guarantee::ProcessLimit) {
+        return Err(SetupStep::SetProcessLimit.failed(0));
+    }
+    Ok(())
+}
+
+fn make_plan(
+    action: &Action<'_>,
+    goal: Goal,
+    room: &Room,
+    [stdout, stderr, report, life]: &[OwnedFd; 4],
+) -> Result<Plan, SandboxError> {
+    let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(ABSENT, AsRawFd::as_raw_fd);
+    let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
+    Ok(Plan {
+        user_namespace: room.user.as_raw_fd(),
+        mount_namespace: room.mounts.as_raw_fd(),
+        network_namespace: number(&room.network),
+        host_name_namespace: number(&room.host_name),
+        cgroup_namespace: number(&room.cgroup),
+        stdout: stdout.as_raw_fd(),
+        stderr: stderr.as_raw_fd(),
+        report: report.as_raw_fd(),
+        life: life.as_raw_fd(),
+        goal,
+        working_directory: plan::working_directory(action.working_directory)?,
+        filter: filter::program(),
+        resource_limits: plan::resource_limits(action),
+        ipc_waived: waived(Guarantee::IpcNamespace),
+        filter_waived: waived(Guarantee::Seccomp),
+        host_name_waived: waived(Guarantee::HostName),
+        first_process_stack: Stack::new(),
+        step_stack: Stack::new(),
+    })
+}
+
+/// Puts the action's own words into errors that came as numbers.
+fn named(error: SandboxError, action: &Action<'_>) -> SandboxError {
+    match error {
+        SandboxError::Setup {
+            doing: SetupStep::Execute,
+            errno,
+        } => SandboxError::Program {
+            program: action.argv.first().cloned().unwrap_or_default(),
+            errno,
+        },
+        SandboxError::Setup {
+            doing: SetupStep::ChangeDirectory,
+            errno,
+        } => SandboxError::WorkingDirectory {
+            path: action.working_directory.to_owned(),
+            errno,
+        },
+        other => other,
+    }
+}
+
+/// The state of each guarantee, now that the run is over and nothing contradicted it.
+fn isolation(room: &Room, missing: &[(SetupStep, i32)], can_sample: bool) -> Isolation {
+    let mut states = Isolation::new();
+    for guarantee in Guarantee::ALL {
+        let state = match mechanism(guarantee, room) {
+            Some(mechanism) => (State::Enforced, mechanism),
+            None => (State::Absent, "not offered by this version".to_owned()),
+        };
+        states.insert(guarantee, state);
+    }
+    for (step, errno) in room.missing.iter().chain(missing) {
+        if let Some(guarantee) = step.guarantee() {
+            let why = format!("given up by the user; {}", step.failed(*errno));
+            states.insert(guarantee, (State::Absent, why));
+        }
+    }
+    if !can_sample {
+        let why = "given up by the user; private data of each process is bounded (RLIMIT_DATA), \
+                   their sum is not: the kernel does not list children";
+        states.insert(Guarantee::MemoryLimit, (State::Degraded, why.to_owned()));
+    }
+    if room.host_user == 0 {
+        let why = "counted ten times a second by the supervisor; the kernel exempts root";
+        states.insert(Guarantee::ProcessLimit, (State::Degraded, why.to_owned()));
+    }
+    states
+}
+
+fn mechanism(guarantee: Guarantee, room: &Room) -> Option<String> {
+    let text = match guarantee {
+        Guarantee::UserNamespace => "user namespace with one user and one group mapped",
+        Guarantee::MountNamespace => "mount namespace, pivot_root, host's root detached",
+        Guarantee::ReadOnlyRoot => {
+            "recursive read-only nosuid nodev binds in a sealed tmpfs; checked with statfs"
+        }
+        Guarantee::PidNamespace => {
+            "pid namespace; /proc is new, read-only, and shows its processes only; checked"
+        }
+        Guarantee::Network => {
+            "network namespace with a private loopback device only; \
+             socket families other than local, IPv4, IPv6 and routing refused"
+        }
+        Guarantee::HostName => "uts namespace; checked with uname",
+        Guarantee::IpcNamespace => "ipc namespace",
+        Guarantee::CgroupNamespace => "cgroup namespace",
+        Guarantee::CleanEnvironment => "environment built from nothing; descriptors closed",
+        Guarantee::FixedUser if room.host_user == crate::room::UNPRIVILEGED_USER => {
+            "1000:1000, not root on the host; supplementary groups dropped; checked"
+        }
+        Guarantee::FixedUser => "1000:1000; supplementary groups hidden from getgroups; checked",
+        Guarantee::Locale => "LANG and LC_ALL set to C.UTF-8",
+        Guarantee::TimeZone => "TZ set to UTC",
+        Guarantee::Umask => "022; checked",
+        Guarantee::BuildPath => "tmpfs mounted at /build and /tmp",
+        Guarantee::SourceDateEpoch => "SOURCE_DATE_EPOCH set from the recipe",
+        Guarantee::NoCapabilities => {
+            "effective, permitted, inheritable, bounding and ambient sets empty; checked"
+        }
+        Guarantee::NoNewPrivileges => "no_new_privs; checked",
+        Guarantee::Seccomp => "system call filter; checked",
+        Guarantee::Reaper => {
+            "process 1 reaps, dies with the assembly and takes every process along; \
+             processes left behind fail the step"
+        }
+        Guarantee::WallTimeLimit => "timer of the supervisor, kills process 1",
+        Guarantee::MemoryLimit => {
+            "private data of each process (RLIMIT_DATA); resident memory of all together, \
+             measured ten times a second by the supervisor"
+        }
+        Guarantee::OutputLimit => "size and file count of the scratch tmpfs",
+        Guarantee::ProcessLimit => "RLIMIT_NPROC counted in the user namespace",
+        Guarantee::LogCapture => "pipes, read, bounded and hashed by the supervisor",
+        Guarantee::VirtualClock
+        | Guarantee::KernelRelease
+        | Guarantee::ProcessorCount
+        | Guarantee::Aslr
+        | Guarantee::Randomness => return None,
+    };
+    Some(text.to_owned())
+}
