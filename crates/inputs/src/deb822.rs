@@ -115,16 +115,9 @@ impl<'a> Paragraphs<'a> {
             return None;
         }
         self.line += 1;
-        let line = match rest.find('\n') {
-            Some(end) => {
-                self.position += end + 1;
-                &rest[..end]
-            }
-            None => {
-                self.position = self.text.len();
-                rest
-            }
-        };
+        let end = rest.find('\n');
+        let line = &rest[..end.unwrap_or(rest.len())];
+        self.position = end.map_or(self.text.len(), |end| start + end + 1);
         Some((start, line.strip_suffix('\r').unwrap_or(line)))
     }
 
@@ -216,7 +209,10 @@ mod tests {
 
     #[test]
     fn hostile_texts_are_refused() {
-        let many: String = (0..300).map(|i| format!("F{i}: x\n")).collect();
+        let many = (0..300)
+            .map(|i| format!("F{i}: x"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let cases = [
             ("no colon here", Deb822Error::NotAField { line: 1 }),
             (": value", Deb822Error::NotAField { line: 1 }),

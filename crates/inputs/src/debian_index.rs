@@ -100,13 +100,12 @@ impl<'a> Indexes<'a> {
         path: &str,
     ) -> Result<String, InputsError> {
         let key = (mirror.url.clone(), suite.to_owned());
-        let release = match self.releases.get(&key) {
-            Some(release) => release,
-            None => {
-                let release = self.release(mirror, suite)?;
-                self.releases.entry(key).or_insert(release)
-            }
-        };
+        if !self.releases.contains_key(&key) {
+            let release = self.release(mirror, suite)?;
+            self.releases.insert(key.clone(), release);
+        }
+        // Inserted just above when it was absent.
+        let release = &self.releases[&key];
         let refused = |source| InputsError::Release {
             suite: suite.to_owned(),
             source,

@@ -14,9 +14,9 @@ use counterseal_attestation::Sha256Digest;
 use pgp::composed::CleartextSignedMessage;
 
 use crate::deb822::{self, Deb822Error, Paragraph};
+use crate::names::is_version;
 use crate::packages::IndexError;
 use crate::relative_path::RelativePath;
-use crate::spec::is_version;
 use crate::version::compare;
 
 /// Largest accepted `.dsc`, in bytes.

@@ -186,10 +186,14 @@ pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Inputs
 }
 
 fn list(failures: &[Failure]) -> String {
-    failures
-        .iter()
-        .map(|failure| format!("\n  {}: {}", failure.place, failure.error))
-        .collect()
+    let mut text = String::new();
+    for failure in failures {
+        text.push_str("\n  ");
+        text.push_str(&failure.place);
+        text.push_str(": ");
+        text.push_str(&failure.error.to_string());
+    }
+    text
 }
 
 fn version_suffix(version: Option<&str>) -> String {

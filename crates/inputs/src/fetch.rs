@@ -122,11 +122,7 @@ impl Context<'_> {
     fn is_at_hand(&self, input: &LockedInput, item: &LockedItem) -> Result<bool, InputsError> {
         let digest = item.digest();
         match input.kind {
-            LockedKind::File => {
-                if self.take_file(input, item)? {
-                    return Ok(true);
-                }
-            }
+            LockedKind::File if self.take_file(input, item)? => return Ok(true),
             LockedKind::Directory => {
                 return if self.take_directory(input, item)?
                     || self.store.contains_tree(&digest)?

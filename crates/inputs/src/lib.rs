@@ -19,6 +19,7 @@ mod debian_index;
 mod error;
 mod fetch;
 mod lock_text;
+mod names;
 mod obtain;
 mod resolve;
 

@@ -27,9 +27,9 @@ use crate::lock::{
     INPUTS_MAX, ITEM_BYTES_MAX, ITEMS_MAX, LOCK_BYTES_MAX, LOCK_FORMAT, Lock, LockedInput,
     LockedItem, LockedKind,
 };
+use crate::names::{is_architecture, is_input_name, is_package_name, is_suite, is_version};
 use crate::purl::PackageUrl;
 use crate::relative_path::RelativePath;
-use crate::spec::{is_architecture, is_package_name, is_suite, is_version};
 
 /// Why a text is not a lock.
 #[derive(Debug, thiserror::Error)]
@@ -366,14 +366,4 @@ pub(crate) fn write(lock: &Lock) -> String {
         }
     }
     out
-}
-
-/// Names of inputs: lower-case letters, digits, `-`, `_` and `.`; starts with a letter or digit.
-pub(crate) fn is_input_name(text: &str) -> bool {
-    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| is_plain(b) || matches!(b, b'-' | b'_' | b'.'))
-        && is_plain(text.as_bytes()[0])
 }

@@ -7,8 +7,10 @@
 //! key servers, detached signatures, and reading a clock.
 
 use std::fmt;
+use std::fmt::Write as _;
 
 use counterseal_attestation::UnixSeconds;
+use pgp::armor::DearmorOptions;
 use pgp::composed::{CleartextSignedMessage, Deserializable, SignedPublicKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType, SubpacketData};
@@ -109,10 +111,12 @@ impl fmt::Display for Refusal {
 }
 
 fn list(reasons: &[(String, Refusal)]) -> String {
-    reasons
-        .iter()
-        .map(|(key, refusal)| format!("; key {key}: {refusal}"))
-        .collect()
+    let mut text = String::new();
+    for (key, refusal) in reasons {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "; key {key}: {refusal}");
+    }
+    text
 }
 
 impl Keyring {
@@ -144,10 +148,12 @@ impl Keyring {
         document: &[u8],
         now: UnixSeconds,
     ) -> Result<Verified, OpenPgpError> {
-        let (message, _) = CleartextSignedMessage::from_armor_buf(document, Default::default())
-            .map_err(|error| OpenPgpError::NotSigned {
-                reason: error.to_string(),
-            })?;
+        let (message, _) =
+            CleartextSignedMessage::from_armor_buf(document, DearmorOptions::default()).map_err(
+                |error| OpenPgpError::NotSigned {
+                    reason: error.to_string(),
+                },
+            )?;
         let text = message.signed_text();
         let mut reasons = Vec::new();
         for signature in message.signatures().iter().take(SIGNATURES_MAX) {

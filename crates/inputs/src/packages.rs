@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use counterseal_attestation::Sha256Digest;
 
 use crate::deb822::{self, Deb822Error};
+use crate::names::{is_architecture, is_package_name, is_version};
 use crate::relation::{self, RelationError};
 use crate::relative_path::RelativePath;
-use crate::spec::{is_architecture, is_package_name, is_version};
 use crate::version::compare;
 
 /// Largest accepted index, uncompressed, in bytes.

@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::spec::{is_package_name, is_version};
+use crate::names::{is_package_name, is_version};
 use crate::version::compare;
 
 /// Most groups in one field.

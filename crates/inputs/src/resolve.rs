@@ -12,7 +12,7 @@ use crate::debian_index::Indexes;
 use crate::debian_source::{DSC_BYTES_MAX, SourcePackage};
 use crate::error::{InputsError, io};
 use crate::lock::{ITEM_BYTES_MAX, Lock, LockedInput, LockedItem, LockedKind};
-use crate::lock_text::is_input_name;
+use crate::names::is_input_name;
 use crate::obtain::{Context, Wanted};
 use crate::packages::PackageIndex;
 use crate::progress::Progress;

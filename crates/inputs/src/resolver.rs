@@ -212,21 +212,17 @@ mod tests {
 
     /// `name version; field: value; …` for each package.
     fn index_text(packages: &[&str]) -> String {
-        let mut text = String::new();
-        for package in packages {
-            let mut parts = package.split("; ");
-            let (name, version) = parts.next().unwrap().split_once(' ').unwrap();
-            text += &format!(
+        let entry = |package: &&str| {
+            let (identity, fields) = package.split_once("; ").unwrap_or((package, ""));
+            let (name, version) = identity.split_once(' ').unwrap();
+            format!(
                 "Package: {name}\nVersion: {version}\nArchitecture: all\nFilename: pool/{name}\n\
-                 Size: 1\nSHA256: {}\n",
-                "00".repeat(32)
-            );
-            for part in parts {
-                text += &format!("{part}\n");
-            }
-            text.push('\n');
-        }
-        text
+                 Size: 1\nSHA256: {}\n{}\n",
+                "00".repeat(32),
+                fields.replace("; ", "\n")
+            )
+        };
+        packages.iter().map(entry).collect::<Vec<_>>().join("\n")
     }
 
     fn resolve(packages: &[&str], names: &[&str]) -> Result<Vec<String>, DependencyError> {

@@ -7,6 +7,7 @@
 use counterseal_attestation::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::names::{is_architecture, is_package_name, is_suite, is_version};
 use crate::relative_path::{PathError, RelativePath};
 
 /// Most packages one input may name.
@@ -374,44 +375,6 @@ impl From<Location> for String {
             Location::Url(url) => url,
         }
     }
-}
-
-/// Debian Policy 5.6.1: lower-case letters, digits, `+`, `-`, `.`; at least two characters; starts
-/// with a letter or digit.
-pub(crate) fn is_package_name(text: &str) -> bool {
-    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    (2..=128).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| is_plain(b) || matches!(b, b'+' | b'-' | b'.'))
-        && is_plain(text.as_bytes()[0])
-}
-
-/// A suite or code name, e.g. `bookworm`, `bookworm-updates`. One path component.
-pub(crate) fn is_suite(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-        && text.as_bytes()[0].is_ascii_alphanumeric()
-}
-
-/// A Debian architecture name, e.g. `amd64`, `kfreebsd-amd64`.
-pub(crate) fn is_architecture(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && text.as_bytes()[0].is_ascii_lowercase()
-}
-
-/// The characters of Debian Policy 5.6.12.
-pub(crate) fn is_version(text: &str) -> bool {
-    (1..=256).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-' | b'~' | b':'))
-        && text.bytes().any(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

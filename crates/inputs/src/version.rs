@@ -40,7 +40,7 @@ impl FromStr for DebianVersion {
             None => true,
         };
         let (_, rest) = split(text);
-        if crate::spec::is_version(text) && is_epoch_valid && !rest.is_empty() {
+        if crate::names::is_version(text) && is_epoch_valid && !rest.is_empty() {
             Ok(Self(text.to_owned()))
         } else {
             Err(VersionError {

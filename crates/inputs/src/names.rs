@@ -1,0 +1,96 @@
+//! Which texts are names: of packages, versions, suites, architectures (Debian Policy 5.6) and
+//! inputs. Everything that ends in a path, a URL or a lock passes through here.
+
+/// Debian Policy 5.6.1: lower-case letters, digits, `+`, `-`, `.`; at least two characters; starts
+/// with a letter or digit.
+pub(crate) fn is_package_name(text: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    (2..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| is_plain(b) || matches!(b, b'+' | b'-' | b'.'))
+        && is_plain(text.as_bytes()[0])
+}
+
+/// A suite or code name, e.g. `bookworm`, `bookworm-updates`. One path component.
+pub(crate) fn is_suite(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+        && text.as_bytes()[0].is_ascii_alphanumeric()
+}
+
+/// A Debian architecture name, e.g. `amd64`, `kfreebsd-amd64`.
+pub(crate) fn is_architecture(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text.as_bytes()[0].is_ascii_lowercase()
+}
+
+/// The characters of Debian Policy 5.6.12.
+pub(crate) fn is_version(text: &str) -> bool {
+    (1..=256).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-' | b'~' | b':'))
+        && text.bytes().any(|b| b.is_ascii_digit())
+}
+
+/// Names of inputs: lower-case letters, digits, `-`, `_` and `.`; starts with a letter or digit.
+pub(crate) fn is_input_name(text: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| is_plain(b) || matches!(b, b'-' | b'_' | b'.'))
+        && is_plain(text.as_bytes()[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Case = (
+        fn(&str) -> bool,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+
+    #[test]
+    fn names_are_checked() {
+        let cases: [Case; 5] = [
+            (
+                is_package_name,
+                &["gcc", "libstdc++6", "7zip"],
+                &["", "a", "Gcc", "-a", "a/b", "a b"],
+            ),
+            (
+                is_suite,
+                &["bookworm", "12.1", "b-updates"],
+                &["", ".", "..", "a/b", "-a", "a b"],
+            ),
+            (
+                is_architecture,
+                &["amd64", "kfreebsd-amd64"],
+                &["", "AMD64", "a/b", "64", "a.b"],
+            ),
+            (
+                is_version,
+                &["1", "1:2.3+b~4-5"],
+                &["", "abc", "1/2", "1 2", "1_2", "1\n"],
+            ),
+            (
+                is_input_name,
+                &["source", "a-b_c.9"],
+                &["", "-a", "A", "a/b", "a b", "\u{fc}"],
+            ),
+        ];
+        for (is_name, good, bad) in cases {
+            assert!(good.iter().all(|text| is_name(text)), "{good:?}");
+            assert!(!bad.iter().any(|text| is_name(text)), "{bad:?}");
+        }
+    }
+}
