@@ -1,7 +1,8 @@
 //! The JSON schemas in `attestations/` and the types say the same.
 //!
 //! The schemas are for strangers with other tools; an independent validator reads them here. What
-//! a schema cannot say (a digest that fits its text, a date that exists) only the types refuse.
+//! a schema cannot say (a digest that fits its text, a date that exists, 1.0 instead of 1) only the
+//! types refuse. What a type lets through for others (a subject without SHA-256) a schema refuses.
 
 use counterseal_attestation::provenance::Provenance;
 use counterseal_attestation::replay_verdict::{ReplayVerdict, Verdict};
