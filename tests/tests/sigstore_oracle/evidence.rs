@@ -1,8 +1,7 @@
-//! Evidence as `assemble` leaves it, with throw-away keys and a record in memory, and the same
-//! trust written down the way Sigstore's clients read it.
+//! Evidence as `assemble` leaves it, with throw-away keys and a record of its own, and the trust
+//! in both written down twice: as Sigstore's clients read it and as our verifier does.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry};
 use counterseal_attestation::dsse::IN_TOTO_PAYLOAD_TYPE;
@@ -12,16 +11,15 @@ use counterseal_attestation::provenance::{
 };
 use counterseal_attestation::statement::{DigestSet, Statement, Subject};
 use counterseal_attestation::{Sha256Digest, UnixSeconds, encode_base64, hashedrekord};
+use counterseal_record::{Receipt, Record};
 use counterseal_signing::{AttestationKey, KeyKind, RecordKey, create_key};
-use counterseal_tlog::checkpoint::Checkpoint;
-use counterseal_tlog::proof::{NodeSource, prove_inclusion, tree_root};
-use counterseal_tlog::{NodeHash, leaf_hash, node_hash, note};
 use serde_json::json;
 
 /// The bytes that the evidence is about.
 pub(crate) const ARTIFACT: &[u8] = b"an installer\n";
 
 const ORIGIN: &str = "zurich.record.example";
+const BUILDER_ID: &str = "https://builder.example/assembly";
 
 /// `SubjectPublicKeyInfo` of Ed25519 up to the key (RFC 8410, section 4).
 const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 42, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 33, 0];
@@ -55,14 +53,18 @@ impl Evidence {
             &envelope.signature,
             builder.spki_der(),
         );
-        let mut tree = Tree::default();
-        (0..before).for_each(|index| tree.push(&index.to_be_bytes()));
-        tree.push(&leaf);
-        (0..after).for_each(|index| tree.push(&index.to_le_bytes()));
+        let log = Record::create(&keys.path().join("record"), &record).unwrap();
+        let others =
+            |range: std::ops::Range<u64>| -> Vec<[u8; 8]> { range.map(u64::to_be_bytes).collect() };
+        log.append(&others(0..before), &record).unwrap();
+        let index = log.append(&[&leaf], &record).unwrap()[0].index;
+        log.append(&others(before..before + after), &record)
+            .unwrap();
+        let entry = log_entry(log.receipt(index).unwrap(), leaf, &record);
 
         let bundle = Bundle {
             public_key_hint: builder.keyid().to_string(),
-            entry: Some(tree.receipt(before, leaf, &record)),
+            entry: Some(entry),
             envelope,
         };
         Self {
@@ -70,6 +72,18 @@ impl Evidence {
             record,
             bundle,
         }
+    }
+
+    /// Our verifier's `trust.toml` for both keys.
+    pub(crate) fn trust(&self) -> String {
+        format!(
+            "format = 1\n\n\
+             [[builder]]\nname = \"builder\"\nkey = \"\"\"\n{}\"\"\"\n\
+             builder-ids = [\"{BUILDER_ID}\"]\nbuild-types = [\"{BUILD_TYPE}\"]\n\n\
+             [[record]]\nkey = \"{}\"\n",
+            self.builder.public_pem().unwrap(),
+            self.record.verifier_key(),
+        )
     }
 
     /// Sigstore's `trusted_root.json` for the record's key.
@@ -125,7 +139,7 @@ fn statement() -> Statement<Provenance> {
         },
         run_details: RunDetails {
             builder: Builder {
-                id: "https://builder.example/assembly".into(),
+                id: BUILDER_ID.into(),
                 version: BTreeMap::new(),
             },
             metadata: Metadata {
@@ -139,60 +153,18 @@ fn statement() -> Statement<Provenance> {
     Statement::new(vec![subject], provenance)
 }
 
-/// A Merkle tree in memory: level 0 holds the leaves.
-#[derive(Default)]
-struct Tree {
-    levels: Vec<Vec<NodeHash>>,
-}
-
-impl Tree {
-    fn push(&mut self, entry: &[u8]) {
-        let mut hash = leaf_hash(entry);
-        for level in 0.. {
-            if level == self.levels.len() {
-                self.levels.push(Vec::new());
-            }
-            let nodes = &mut self.levels[level];
-            nodes.push(hash);
-            if nodes.len() % 2 == 1 {
-                return;
-            }
-            hash = node_hash(&nodes[nodes.len() - 2], &nodes[nodes.len() - 1]);
-        }
-    }
-
-    fn receipt(&self, index: u64, leaf: Vec<u8>, key: &RecordKey) -> LogEntry {
-        let size = self.levels[0].len() as u64;
-        let root = tree_root(self, size).unwrap_or_else(|never| match never {});
-        let checkpoint = Checkpoint {
-            origin: ORIGIN.into(),
-            size,
-            root,
-        };
-        LogEntry {
-            log_index: index,
-            log_id: key.verifier_key().full_key_hash(),
-            proof: InclusionProof {
-                log_index: index,
-                tree_size: size,
-                root_hash: root.0,
-                hashes: prove_inclusion(self, index, size)
-                    .unwrap()
-                    .into_iter()
-                    .map(|hash| hash.0)
-                    .collect(),
-                checkpoint: note::sign(&checkpoint.to_text(), &[key]).unwrap(),
-            },
-            canonicalized_body: leaf,
-        }
-    }
-}
-
-impl NodeSource for Tree {
-    type Error = Infallible;
-
-    fn node(&self, level: u8, index: u64) -> Result<NodeHash, Infallible> {
-        let index = usize::try_from(index).expect("a tree in memory has few nodes");
-        Ok(self.levels[usize::from(level)][index])
+/// What `assemble` makes of a receipt.
+fn log_entry(receipt: Receipt, leaf: Vec<u8>, key: &RecordKey) -> LogEntry {
+    LogEntry {
+        log_index: receipt.index,
+        log_id: key.verifier_key().full_key_hash(),
+        proof: InclusionProof {
+            log_index: receipt.index,
+            tree_size: receipt.tree_size,
+            root_hash: receipt.root.0,
+            hashes: receipt.proof.into_iter().map(|hash| hash.0).collect(),
+            checkpoint: receipt.checkpoint,
+        },
+        canonicalized_body: leaf,
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Producer and verifier of this project share one definition of each format, so a mistake in it
 //! would agree with itself. Here `sigstore-verify`, written by others, gets a bundle that we made,
-//! a trusted root that describes our record, and the builder's public key. It must accept that,
-//! and refuse every alteration.
+//! a trusted root that describes our record, and the builder's public key. It must accept that and
+//! refuse every alteration, and our verifier must agree with it.
 //!
 //! Deliberately absent: what it does not check (replays, the record's origin, build types); those
 //! are our own verifier's tests.
@@ -11,8 +11,10 @@
 mod evidence;
 mod ring_provider;
 
-use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::bundle::Bundle;
+use counterseal_attestation::{Sha256Digest, UnixSeconds};
+use counterseal_verify::pure_rust::PureRust;
+use counterseal_verify::{Outcome, Request, Trust, verify};
 use sigstore_verify::types::{ArtifactDigest, DerPublicKey, Sha256Hash};
 use sigstore_verify::{PublicKeyVerificationPolicy, Verifier};
 
@@ -39,40 +41,73 @@ fn ask(evidence: &Evidence, line: &str, artifact: &[u8]) -> Result<(), String> {
     }
 }
 
+/// Asks our own verifier.
+fn ask_ours(evidence: &Evidence, line: &str, artifact: &[u8]) -> Outcome {
+    let request = Request {
+        evidence: line.as_bytes(),
+        artifact: Sha256Digest::of(artifact),
+        artifact_name: None,
+        trust: &Trust::parse(&evidence.trust()).unwrap(),
+        now: UnixSeconds(1_800_000_000),
+    };
+    verify(&request, &PureRust).outcome
+}
+
+/// Both accept the bundle as it is.
+fn accepts(evidence: &Evidence, what: &str) {
+    let line = evidence.bundle.to_line();
+    ask(evidence, &line, ARTIFACT).unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!(
+        ask_ours(evidence, &line, ARTIFACT),
+        Outcome::Verified,
+        "{what}"
+    );
+}
+
+/// Both refuse the bundle as it is; the other implementation's reason.
+fn refused(evidence: &Evidence, line: &str, artifact: &[u8], what: &str) -> String {
+    assert_ne!(
+        ask_ours(evidence, line, artifact),
+        Outcome::Verified,
+        "{what}"
+    );
+    match ask(evidence, line, artifact) {
+        Ok(()) => panic!("accepted although {what}"),
+        Err(reason) => reason,
+    }
+}
+
 /// Alters the bundle and expects a refusal whose reason mentions `reason`.
 fn refuses(what: &str, reason: &str, alter: impl FnOnce(&mut Bundle)) {
     let evidence = Evidence::new();
     let mut bundle = evidence.bundle.clone();
     alter(&mut bundle);
     assert_ne!(bundle, evidence.bundle, "{what}: nothing was altered");
-    match ask(&evidence, &bundle.to_line(), ARTIFACT) {
-        Ok(()) => panic!("accepted although {what}"),
-        Err(found) => assert!(
-            found.to_lowercase().contains(reason),
-            "{what}: expected a reason with \"{reason}\", found: {found}"
-        ),
-    }
+    let found = refused(&evidence, &bundle.to_line(), ARTIFACT, what);
+    assert!(
+        found.to_lowercase().contains(reason),
+        "{what}: expected a reason with \"{reason}\", found: {found}"
+    );
 }
 
 #[test]
 fn accepts_what_we_make() {
-    let evidence = Evidence::new();
-    ask(&evidence, &evidence.bundle.to_line(), ARTIFACT).unwrap();
+    accepts(&Evidence::new(), "as made");
 }
 
 #[test]
 fn accepts_entries_at_both_ends_of_the_record() {
     for (before, after) in [(0, 0), (0, 1), (1, 0), (4, 3), (255, 2), (256, 0)] {
-        let evidence = Evidence::among(before, after);
-        ask(&evidence, &evidence.bundle.to_line(), ARTIFACT)
-            .unwrap_or_else(|error| panic!("{before} before, {after} after: {error}"));
+        let what = format!("{before} entries before, {after} after");
+        accepts(&Evidence::among(before, after), &what);
     }
 }
 
 #[test]
 fn refuses_another_artifact() {
     let evidence = Evidence::new();
-    ask(&evidence, &evidence.bundle.to_line(), b"another artifact").unwrap_err();
+    let line = evidence.bundle.to_line();
+    refused(&evidence, &line, b"another", "the artifact is another");
 }
 
 #[test]
@@ -81,7 +116,8 @@ fn refuses_another_builder() {
         builder: Evidence::new().builder,
         ..Evidence::new()
     };
-    ask(&evidence, &evidence.bundle.to_line(), ARTIFACT).unwrap_err();
+    let line = evidence.bundle.to_line();
+    refused(&evidence, &line, ARTIFACT, "the builder is another");
 }
 
 #[test]
@@ -90,7 +126,8 @@ fn refuses_another_record() {
         record: Evidence::new().record,
         ..Evidence::new()
     };
-    let reason = ask(&evidence, &evidence.bundle.to_line(), ARTIFACT).unwrap_err();
+    let line = evidence.bundle.to_line();
+    let reason = refused(&evidence, &line, ARTIFACT, "the record is another");
     assert!(reason.contains("key"), "{reason}");
 }
 
