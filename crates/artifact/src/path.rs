@@ -1,6 +1,6 @@
 //! Paths inside archives: which are acceptable, and what already stands where.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Length of a whole path.
 pub const PATH_BYTES_MAX: usize = 4096;
@@ -90,7 +90,7 @@ pub(crate) enum Occupant {
 
 /// Remembers what stands where, so that no entry replaces another or hides below a link.
 #[derive(Debug, Default)]
-pub(crate) struct Places(HashMap<String, Occupant>);
+pub(crate) struct Places(BTreeMap<String, Occupant>);
 
 impl Places {
     /// Takes a path for an entry; parents become directories. A directory may be named again.

@@ -55,22 +55,7 @@ impl Store {
     /// A missing, damaged or hostile object anywhere in the tree; whatever writing reports. A
     /// half-made checkout is never used.
     pub fn checkout(&self, tree: &Digest, mtime: UnixSeconds) -> Result<Checkout, StoreError> {
-        let temporary;
-        let boot = match boot_identifier() {
-            Some(boot) => boot,
-            // Without the kernel's word nothing older than this call is believed.
-            None => {
-                temporary = tempfile::Builder::new()
-                    .prefix("unknown-")
-                    .tempdir_in(self.path().join("checkouts"))
-                    .map_err(StoreError::at("create a directory in", self.path()))?;
-                temporary
-                    .keep()
-                    .file_name()
-                    .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-            }
-        };
-        let home = self.path().join("checkouts").join(boot);
+        let home = self.checkouts_home()?;
         fs::create_dir_all(&home).map_err(StoreError::at("create", &home))?;
         let key = format!("{}-{}-{}", tree.hash, tree.size_bytes, mtime.0);
         let place = home.join(&key);
@@ -104,6 +89,20 @@ impl Store {
             moved?;
         }
         Ok(checkout)
+    }
+
+    /// Where the checkouts of the running boot are.
+    fn checkouts_home(&self) -> Result<PathBuf, StoreError> {
+        let checkouts = self.path().join("checkouts");
+        if let Some(boot) = boot_identifier() {
+            return Ok(checkouts.join(boot));
+        }
+        // Without the kernel's word, nothing older than this call is believed.
+        tempfile::Builder::new()
+            .prefix("unknown-boot-")
+            .tempdir_in(&checkouts)
+            .map(tempfile::TempDir::keep)
+            .map_err(StoreError::at("create a directory in", &checkouts))
     }
 
     fn materialise(

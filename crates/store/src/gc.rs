@@ -206,15 +206,17 @@ impl Store {
         Ok(self.missing_below(tree, &mut HashSet::new())?.is_none())
     }
 
-    /// The first object of a tree that is absent. `known` are directories already found whole.
+    /// The first object of a tree that is absent. `known` are directories already found whole;
+    /// those of this tree join them if it is whole, too.
     pub(crate) fn missing_below(
         &self,
         tree: &Digest,
         known: &mut HashSet<Digest>,
     ) -> Result<Option<Digest>, StoreError> {
         let mut waiting = vec![*tree];
+        let mut seen = HashSet::new();
         while let Some(digest) = waiting.pop() {
-            if !known.insert(digest) {
+            if known.contains(&digest) || !seen.insert(digest) {
                 continue;
             }
             if !self.contains(&digest)? {
@@ -228,6 +230,7 @@ impl Store {
             }
             waiting.extend(directory.directories.iter().map(|node| node.digest));
         }
+        known.extend(seen);
         Ok(None)
     }
 }

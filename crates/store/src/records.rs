@@ -9,6 +9,7 @@
 //! An action result is a record whose first line names the result itself, which is a blob like
 //! any other; the lines after it are what the result refers to.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -196,12 +197,11 @@ impl Record {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut text = format!("{HEADER}\n");
         for digest in &self.digests {
-            text.push_str(&digest.to_string());
-            text.push('\n');
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{digest}");
         }
         let sum = Sha256Digest::of(text.as_bytes());
-        text.push_str(&format!("sum {sum}\n"));
-        text.into_bytes()
+        format!("{text}sum {sum}\n").into_bytes()
     }
 
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, StoreError> {

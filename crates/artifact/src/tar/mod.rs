@@ -234,7 +234,7 @@ impl<R: Read> Reader<R> {
                 return Ok(None);
             };
             self.entries_count += 1;
-            self.limit("entries", self.entries_count, self.limits.entries_max)?;
+            limit("entries", self.entries_count, self.limits.entries_max)?;
             match header.type_flag {
                 b'L' => set_once(&mut extension.path, self.long_name(&header)?)?,
                 b'K' => set_once(&mut extension.target, self.long_name(&header)?)?,
@@ -358,9 +358,9 @@ impl<R: Read> Reader<R> {
     }
 
     fn expect_content(&mut self, size_bytes: u64) -> Result<(), TarError> {
-        self.limit("bytes in one file", size_bytes, self.limits.file_bytes_max)?;
+        limit("bytes in one file", size_bytes, self.limits.file_bytes_max)?;
         self.total_bytes = self.total_bytes.saturating_add(size_bytes);
-        self.limit(
+        limit(
             "bytes in files",
             self.total_bytes,
             self.limits.total_bytes_max,
@@ -370,17 +370,8 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    #[allow(clippy::unused_self)] // reads as what it is: a check of this archive
-    fn limit(&self, what: &'static str, found: u64, allowed: u64) -> Result<(), TarError> {
-        if found > allowed {
-            Err(TarError::Limit { what, allowed })
-        } else {
-            Ok(())
-        }
-    }
-
     fn extension_bytes(&mut self, header: &Header) -> Result<Vec<u8>, TarError> {
-        self.limit(
+        limit(
             "bytes in an extension",
             header.size_bytes,
             EXTENSION_BYTES_MAX,
@@ -468,6 +459,14 @@ impl<R: Read> Read for Content<'_, R> {
         }
         self.0.content_bytes_left -= count as u64;
         Ok(count)
+    }
+}
+
+fn limit(what: &'static str, found: u64, allowed: u64) -> Result<(), TarError> {
+    if found > allowed {
+        Err(TarError::Limit { what, allowed })
+    } else {
+        Ok(())
     }
 }
 

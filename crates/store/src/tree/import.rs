@@ -75,7 +75,7 @@ impl Importing<'_> {
         }
         let mut directory = Directory::default();
         for raw in self.names(fd, path)? {
-            let name = self.utf8(raw.as_bytes(), path)?;
+            let name = utf8(raw.as_bytes(), path)?;
             check_name(&name)?;
             let below = if path.is_empty() {
                 name.clone()
@@ -87,7 +87,7 @@ impl Importing<'_> {
                 .map_err(StoreError::at("inspect", &full))?;
             match FileType::from_raw_mode(stat.st_mode) {
                 FileType::RegularFile => {
-                    let file = File::from(self.open(fd, &raw, OFlags::NONBLOCK, &full)?);
+                    let file = File::from(open(fd, &raw, OFlags::NONBLOCK, &full)?);
                     let metadata = file.metadata().map_err(StoreError::at("inspect", &full))?;
                     if !metadata.is_file() {
                         return Err(TreeError::SpecialFile { path: below }.into());
@@ -107,14 +107,14 @@ impl Importing<'_> {
                     });
                 }
                 FileType::Directory => {
-                    let fd = self.open(fd, &raw, OFlags::DIRECTORY, &full)?;
+                    let fd = open(fd, &raw, OFlags::DIRECTORY, &full)?;
                     let digest = self.directory(fd.as_fd(), &below, depth + 1)?;
                     directory.directories.push(DirectoryNode { name, digest });
                 }
                 FileType::Symlink => {
                     let target =
                         readlinkat(fd, &*raw, Vec::new()).map_err(StoreError::at("read", &full))?;
-                    let target = self.utf8(target.as_bytes(), &below)?;
+                    let target = utf8(target.as_bytes(), &below)?;
                     directory.symlinks.push(SymlinkNode { name, target });
                 }
                 _ => return Err(TreeError::SpecialFile { path: below }.into()),
@@ -147,31 +147,6 @@ impl Importing<'_> {
         Ok(names)
     }
 
-    fn open(
-        &self,
-        fd: BorrowedFd<'_>,
-        name: &CString,
-        flags: OFlags,
-        full: &Path,
-    ) -> Result<OwnedFd, StoreError> {
-        let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(fd, &**name, flags, Mode::empty()).map_err(StoreError::at("open", full))
-    }
-
-    fn utf8(&self, bytes: &[u8], path: &str) -> Result<String, StoreError> {
-        String::from_utf8(bytes.to_vec()).map_err(|_| {
-            let shown = std::ffi::OsStr::from_bytes(bytes)
-                .to_string_lossy()
-                .into_owned();
-            let path = if path.is_empty() {
-                shown
-            } else {
-                format!("{path}/{shown}")
-            };
-            TreeError::NotUtf8 { path }.into()
-        })
-    }
-
     fn full(&self, path: &str) -> PathBuf {
         if path.is_empty() {
             self.shown.to_path_buf()
@@ -179,4 +154,28 @@ impl Importing<'_> {
             self.shown.join(path)
         }
     }
+}
+
+fn open(
+    fd: BorrowedFd<'_>,
+    name: &CString,
+    flags: OFlags,
+    full: &Path,
+) -> Result<OwnedFd, StoreError> {
+    let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(fd, &**name, flags, Mode::empty()).map_err(StoreError::at("open", full))
+}
+
+fn utf8(bytes: &[u8], path: &str) -> Result<String, StoreError> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| {
+        let shown = std::ffi::OsStr::from_bytes(bytes)
+            .to_string_lossy()
+            .into_owned();
+        let path = if path.is_empty() {
+            shown
+        } else {
+            format!("{path}/{shown}")
+        };
+        TreeError::NotUtf8 { path }.into()
+    })
 }

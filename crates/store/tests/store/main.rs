@@ -1,0 +1,65 @@
+//! The store as its users see it: one linked program for all of its black-box tests.
+
+mod blobs;
+mod checkouts;
+mod collection;
+mod full_disk;
+mod records;
+mod trees;
+
+use std::path::Path;
+
+use counterseal_store::{Digest, Store};
+
+/// A store in a directory that goes when the value does.
+struct Fixture {
+    // Field order matters: the store closes before its directory goes.
+    store: Store,
+    home: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::create(&home.path().join("store")).unwrap();
+        Self { store, home }
+    }
+
+    /// Like another process: a second, independent value on the same directory.
+    fn another(&self) -> Store {
+        Store::open(self.store.path()).unwrap()
+    }
+
+    fn blob_file(&self, digest: &Digest) -> std::path::PathBuf {
+        let hash = digest.hash.to_string();
+        self.store.path().join("blobs").join(&hash[..2]).join(hash)
+    }
+
+    /// Overwrites a blob's file, as a failing disk might.
+    fn damage(&self, digest: &Digest, bytes: &[u8]) {
+        let path = self.blob_file(digest);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        set_mode(&path, 0o444);
+    }
+
+    fn incoming_count(&self) -> usize {
+        std::fs::read_dir(self.store.path().join("incoming"))
+            .unwrap()
+            .count()
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::symlink_metadata(path)
+        .unwrap()
+        .permissions()
+        .mode()
+        & 0o7777
+}
