@@ -94,3 +94,63 @@ impl Checkpoint {
 fn parse_root(line: &str) -> Option<NodeHash> {
     NodeHash::from_slice(&STANDARD.decode(line).ok()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str =
+        "zurich.record.example\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+
+    #[test]
+    fn a_checkpoint_is_read_as_written() {
+        let checkpoint = Checkpoint::parse(TEXT).unwrap();
+        assert_eq!(checkpoint.origin, "zurich.record.example");
+        assert_eq!(checkpoint.size, 20_852_163);
+        assert_eq!(checkpoint.to_text(), TEXT);
+        let empty = Checkpoint {
+            size: 0,
+            ..checkpoint
+        };
+        assert_eq!(Checkpoint::parse(&empty.to_text()), Ok(empty));
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let root = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
+        let mut texts = std::vec![
+            String::new(),
+            String::from("\n"),
+            String::from("a\n1\n"),
+            format!("a\n1\n{root}"),
+            format!("\n1\n{root}\n"),
+            format!("a\n1\n{root}\n\n"),
+            format!("a\n1\n{root}\nextension\n"),
+            format!("a\tb\n1\n{root}\n"),
+            format!("a\n1\n{}\n", &root[..43]),
+            // 31 and 33 bytes; a last character whose lost bits are not zero; URL alphabet.
+            format!("a\n1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxqw==\n"),
+            format!("a\n1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2IA\n"),
+            format!("a\n1\n{}J=\n", &root[..42]),
+            format!("a\n1\n{}\n", root.replace('/', "_")),
+            format!("a\n1\n {root}\n"),
+            format!("a\n1\r\n{root}\n"),
+        ];
+        for size in [
+            "",
+            "01",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "0x1",
+            "1.0",
+            "18446744073709551616",
+        ] {
+            texts.push(format!("a\n{size}\n{root}\n"));
+        }
+        for text in texts {
+            assert!(Checkpoint::parse(&text).is_err(), "{text}");
+        }
+    }
+}

@@ -285,3 +285,6 @@ pub fn open(note: &str, verifiers: &[&dyn NoteVerifier]) -> Result<Opened, NoteE
 pub fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,93 @@ fn width_at(count: u64, index: u64) -> Option<u16> {
         u16::try_from(behind.min(WIDTH)).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    #[test]
+    fn bundles_are_read_as_written_and_only_so() {
+        let entries = [b"".to_vec(), b"a".to_vec(), vec![7; ENTRY_BYTES_MAX]];
+        let bytes = encode_entries(&entries).unwrap();
+        assert_eq!(&bytes[..5], [0, 0, 0, 1, b'a']);
+        assert_eq!(decode_entries(&bytes, 3).unwrap(), entries);
+
+        assert_eq!(
+            decode_entries(&bytes, 4),
+            Err(TileError::BundleTruncated { position: 3 })
+        );
+        assert_eq!(
+            decode_entries(&bytes[..4], 2),
+            Err(TileError::BundleTruncated { position: 1 })
+        );
+        assert_eq!(
+            decode_entries(&bytes[..6], 2),
+            Err(TileError::BundleTrailing { width: 2, bytes: 1 })
+        );
+    }
+
+    #[test]
+    fn an_entry_of_more_than_65535_bytes_is_refused() {
+        assert_eq!(
+            encode_entries(&[vec![0; ENTRY_BYTES_MAX + 1]]),
+            Err(TileError::EntryTooLong {
+                found_bytes: 65_536
+            })
+        );
+    }
+
+    #[test]
+    fn a_tile_is_as_long_as_its_width_says() {
+        assert!(Tile::parse(&[0; 64], 2).is_ok());
+        assert!(matches!(
+            Tile::parse(&[0; 65], 2),
+            Err(TileError::TileSize { .. })
+        ));
+        assert!(matches!(
+            Tile::parse(&[], 1),
+            Err(TileError::TileSize { .. })
+        ));
+    }
+
+    #[test]
+    fn growth_writes_full_tiles_and_one_partial_for_each_level() {
+        let paths = |old, new| {
+            tiles_for(old, new)
+                .map(|path| path.to_path())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(paths(0, 1), ["tile/0/000.p/1"]);
+        assert_eq!(paths(1, 256), ["tile/0/000", "tile/1/000.p/1"]);
+        assert_eq!(paths(256, 257), ["tile/0/001.p/1"]);
+        assert_eq!(
+            paths(255, 513),
+            [
+                "tile/0/000",
+                "tile/0/001",
+                "tile/0/002.p/1",
+                "tile/1/000.p/2"
+            ]
+        );
+        assert!(paths(7, 7).is_empty() && paths(7, 6).is_empty());
+        assert_eq!(tiles_for(0, 1 << 16).count(), 256 + 1 + 1);
+        assert_eq!(
+            bundles_for(255, 257)
+                .map(|path| path.to_path())
+                .collect::<Vec<_>>(),
+            ["tile/entries/000", "tile/entries/001.p/1"]
+        );
+    }
+
+    #[test]
+    fn nodes_outside_the_tree_have_no_tile() {
+        assert!(TilePath::for_node(0, 5, 5).is_err());
+        assert!(TilePath::for_node(1, 2, 5).is_err());
+        assert!(TilePath::for_node(64, 0, u64::MAX).is_err());
+        assert!(TilePath::for_node(63, 1, u64::MAX).is_err());
+        assert!(TilePath::for_node(63, 0, u64::MAX).is_ok());
+        assert!(EntriesPath::for_entry(5, 5).is_err());
+        assert_eq!(EntriesPath::for_entry(256, 300).unwrap().1, 0);
+    }
+}

@@ -193,3 +193,58 @@ where
             .is_ok_and(|signature| (self.check)(self.key.public_key(), text, signature))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString as _;
+
+    /// The example key of Go's `sumdb/note`.
+    const PETER: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+
+    #[test]
+    fn a_published_key_is_read_and_written_again() {
+        let key: VerifierKey = PETER.parse().unwrap();
+        assert_eq!((key.name(), key.key_id()), ("PeterNeumann", 0xc74f_20a3));
+        assert_eq!(key.to_string(), PETER);
+        assert_eq!(key.full_key_hash()[..4], [0xc7, 0x4f, 0x20, 0xa3]);
+    }
+
+    #[test]
+    fn malformed_keys_are_refused() {
+        for text in [
+            "",
+            "PeterNeumann",
+            "PeterNeumann+c74f20a3",
+            "PeterNeumann+c74f20a3+",
+            "PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "PeterNeumann+c74f20a+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10T",
+            "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy1w==",
+            "+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            " PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW\n",
+        ] {
+            assert!(VerifierKey::parse(text).is_err(), "{text}");
+        }
+        let other_name = PETER.replace("Peter", "Petra");
+        assert!(matches!(
+            VerifierKey::parse(&other_name),
+            Err(VerifierKeyError::KeyId { .. })
+        ));
+        let other_algorithm = PETER.replace("+AR", "+Bh");
+        assert!(matches!(
+            VerifierKey::parse(&other_algorithm),
+            Err(VerifierKeyError::Algorithm { algorithm: 6, .. })
+        ));
+    }
+
+    #[test]
+    fn only_signatures_of_64_bytes_reach_the_check() {
+        let verifier = VerifierKey::parse(PETER).unwrap().verifier(|_, _, _| true);
+        assert!(verifier.verify(b"text", &[0; 64]));
+        assert!(!verifier.verify(b"text", &[0; 63]));
+        assert!(!verifier.verify(b"text", &[0; 65]));
+    }
+}

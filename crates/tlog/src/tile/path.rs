@@ -263,3 +263,83 @@ pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
         text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString as _;
+
+    #[test]
+    fn names_are_those_of_the_specification() {
+        for (level, index, width, name) in [
+            (0, 0, 256, "tile/0/000"),
+            (0, 0, 1, "tile/0/000.p/1"),
+            (63, 999, 255, "tile/63/999.p/255"),
+            (1, 1000, 256, "tile/1/x001/000"),
+            (2, 1_234_067, 256, "tile/2/x001/x234/067"),
+            (0, u64::MAX, 256, "tile/0/x018/x446/x744/x073/x709/x551/615"),
+        ] {
+            let path = TilePath::new(level, index, width).unwrap();
+            assert_eq!(path.to_string(), name);
+            assert_eq!(TilePath::parse(name), Ok(path));
+            let entries = EntriesPath::new(index, width).unwrap();
+            let name = name.replacen(&std::format!("/{level}/"), "/entries/", 1);
+            assert_eq!(entries.to_string(), name);
+            assert_eq!(EntriesPath::parse(&name), Ok(entries));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        for name in [
+            "",
+            "tile",
+            "tile/",
+            "tile/0",
+            "tile/0/",
+            "tile/0/0",
+            "tile/0/0000",
+            "tile/0/x000",
+            "tile/0/x000/001",
+            "tile/0/001/002",
+            "tile/0/x001/",
+            "tile/0/x01/002",
+            "tile/0/+01",
+            "tile/0/00a",
+            "tile/0/٠٠١",
+            "tile/00/001",
+            "tile/-1/001",
+            "tile/64/001",
+            "tile/256/001",
+            "tile/0/001.p",
+            "tile/0/001.p/",
+            "tile/0/001.p/0",
+            "tile/0/001.p/01",
+            "tile/0/001.p/256",
+            "tile/0/001.p/65537",
+            "tile/0/001.p/1/",
+            "tile/0/001.p/1.p/1",
+            "/tile/0/001",
+            "tile/0/../000",
+            "tile/entries/001/",
+            "tile/data/001",
+            "tile/0/x018/x446/x744/x073/x709/x551/616",
+            "tile/0/x999/x018/x446/x744/x073/x709/x551/615",
+        ] {
+            assert!(TilePath::parse(name).is_err(), "{name}");
+            let name = name.replacen("/0/", "/entries/", 1);
+            assert!(EntriesPath::parse(&name).is_err(), "{name}");
+        }
+        assert!(TilePath::parse("tile/entries/001").is_err());
+        assert!(EntriesPath::parse("tile/0/001").is_err());
+    }
+
+    #[test]
+    fn there_are_no_empty_and_no_wider_tiles() {
+        assert!(TilePath::new(0, 0, 0).is_err());
+        assert!(TilePath::new(0, 0, 257).is_err());
+        assert!(TilePath::new(64, 0, 1).is_err());
+        assert!(EntriesPath::new(0, 0).is_err());
+        assert!(EntriesPath::new(0, 257).is_err());
+    }
+}
