@@ -35,7 +35,8 @@ pub struct Limits {
     pub scratch_bytes: u64,
     /// Bytes that standard output and standard error together may print.
     pub log_bytes: u64,
-    /// Processes and threads alive at once.
+    /// Processes and threads that may be alive at once, at least one; the kernel's own
+    /// bookkeeping can let one more pass.
     pub processes_max: u32,
 }
 

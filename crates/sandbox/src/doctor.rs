@@ -111,7 +111,7 @@ fn general_advice(guarantee: Guarantee) -> String {
         | Guarantee::PidNamespace
         | Guarantee::ReadOnlyRoot
         | Guarantee::FixedUser
-        | Guarantee::OutputLimit => blocked_user_namespaces(),
+        | Guarantee::OutputLimit => Some(blocked_user_namespaces().to_owned()),
         Guarantee::Network => blocked_by_count("max_net_namespaces"),
         Guarantee::HostName => blocked_by_count("max_uts_namespaces"),
         Guarantee::IpcNamespace => blocked_by_count("max_ipc_namespaces"),
@@ -142,9 +142,9 @@ fn general_advice(guarantee: Guarantee) -> String {
 }
 
 /// Which of the known switches keeps ordinary users from user namespaces.
-fn blocked_user_namespaces() -> Option<String> {
+fn blocked_user_namespaces() -> &'static str {
     let is = |path: &str, value: &str| setting(path).as_deref() == Some(value);
-    let text = if is("/proc/sys/user/max_user_namespaces", "0") {
+    if is("/proc/sys/user/max_user_namespaces", "0") {
         "user namespaces are switched off: sysctl user.max_user_namespaces=10000"
     } else if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
         "user namespaces are for root only here: sysctl kernel.unprivileged_userns_clone=1"
@@ -159,8 +159,7 @@ fn blocked_user_namespaces() -> Option<String> {
         "the machine refuses user namespaces; in a container, start it with the system calls \
          clone, unshare, setns, mount and pivot_root allowed (for Docker: --security-opt \
          seccomp=unconfined)"
-    };
-    Some(text.to_owned())
+    }
 }
 
 fn blocked_by_count(name: &str) -> Option<String> {

@@ -10,6 +10,14 @@
 //! few whose arguments matter come first. Absent on purpose: virtual values (clocks, kernel
 //! release), which need a supervisor, not a filter.
 
+// Constants of every integer type become the program's 32-bit words, which they all fit.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_lossless
+)]
+
 use libc::sock_filter;
 
 /// The newest call that exists inside: `futex_requeue`.
@@ -281,7 +289,7 @@ mod tests {
 
     /// Interprets the program the way the kernel does (the subset that it uses).
     fn run(architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
-        let mut data = vec![0_u8; 64];
+        let mut data = [0_u8; 64];
         data[0..4].copy_from_slice(&number.to_ne_bytes());
         data[4..8].copy_from_slice(&architecture.to_ne_bytes());
         for (index, argument) in arguments.iter().enumerate() {
@@ -419,7 +427,7 @@ mod tests {
     #[test]
     fn other_tables_are_closed() {
         assert_eq!(run(0x4000_0003, 20, [0; 6]), KILL);
-        assert_eq!(run(ARCHITECTURE, X32_BIT | 39, [0; 6]), MISSING);
+        assert_eq!(run(ARCHITECTURE, X32_BIT | 0x27, [0; 6]), MISSING);
         assert_eq!(run(ARCHITECTURE, u32::MAX, [0; 6]), MISSING);
     }
 

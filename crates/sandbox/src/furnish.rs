@@ -2,8 +2,8 @@
 //! from read-only binds. Runs once per assembly, in a forked process that holds every
 //! capability in a user namespace of its own and nothing outside it.
 //!
-//! Mounts are made with the file-descriptor calls (fsopen(2), open_tree(2), move_mount(2),
-//! mount_setattr(2)): what comes from the host is opened first, restricted while it is still
+//! Mounts are made with the file-descriptor calls (`fsopen`, `open_tree`, `move_mount`,
+//! `mount_setattr`): what comes from the host is opened first, restricted while it is still
 //! detached, and only then attached. Layout of the room's base afterwards:
 //!
 //! ```text

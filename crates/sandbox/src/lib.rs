@@ -36,6 +36,7 @@ compile_error!(
 );
 
 mod action;
+mod capture;
 mod doctor;
 mod error;
 mod filter;

@@ -220,8 +220,8 @@ pub(crate) fn resource_limits(action: &Action<'_>) -> Vec<ResourceLimit> {
         },
         ResourceLimit {
             resource: libc::RLIMIT_NPROC,
-            // Process 1 counts, too.
-            value: u64::from(action.limits.processes_max).saturating_add(1),
+            // Process 1 counts, too, and the entrant until it is collected.
+            value: u64::from(action.limits.processes_max) + 2,
             step: SetProcessLimit,
             required: !action.waived.contains(&Guarantee::ProcessLimit),
         },

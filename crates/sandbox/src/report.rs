@@ -39,18 +39,21 @@ impl Report {
                 resident_kib_max,
             } => (6, status.cast_unsigned(), resident_kib_max),
         };
-        let [a, b, c, d] = tag.to_le_bytes();
-        let [e, f, g, h] = word.to_le_bytes();
-        let [i, j, k, l, m, n, o, p] = value.to_le_bytes();
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+        let mut bytes = [0; Self::SIZE];
+        let parts = tag.to_le_bytes().into_iter().chain(word.to_le_bytes());
+        for (slot, byte) in bytes.iter_mut().zip(parts.chain(value.to_le_bytes())) {
+            *slot = byte;
+        }
+        bytes
     }
 
     pub(crate) fn decode(bytes: [u8; Self::SIZE]) -> Option<Self> {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
-        let word = u32::from_le_bytes([e, f, g, h]);
-        let value = i64::from_le_bytes(rest);
+        let (tag, rest) = bytes.split_first_chunk()?;
+        let (word, value) = rest.split_first_chunk()?;
+        let word = u32::from_le_bytes(*word);
+        let value = i64::from_le_bytes(value.try_into().ok()?);
         let failure = || Some((SetupStep::from_code(word)?, i32::try_from(value).ok()?));
-        Some(match u32::from_le_bytes([a, b, c, d]) {
+        Some(match u32::from_le_bytes(*tag) {
             1 => failure().map(|(step, errno)| Self::Failed { step, errno })?,
             2 => failure().map(|(step, errno)| Self::Missing { step, errno })?,
             3 => Self::Made,

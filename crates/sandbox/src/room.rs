@@ -58,20 +58,21 @@ impl Scratch {
             .root
             .canonicalize()
             .map_err(|source| io_at("opening the root", action.root, source))?;
-        // Taken out and put back, so that the borrow of a freshly made room is simple.
-        let room = match self.room.take() {
-            Some(room) if room.root != root => {
-                let expected = room.root.clone();
-                self.room = Some(room);
-                return Err(SandboxError::RootChanged {
-                    expected,
-                    found: root,
-                });
-            }
-            Some(room) => room,
+        if let Some(made) = &self.room
+            && made.root != root
+        {
+            let expected = made.root.clone();
+            return Err(SandboxError::RootChanged {
+                expected,
+                found: root,
+            });
+        }
+        // Taken out and put back, so that the borrow of a freshly made one is simple.
+        let made = match self.room.take() {
+            Some(made) => made,
             None => Room::make(action, root)?,
         };
-        Ok(self.room.insert(room))
+        Ok(self.room.insert(made))
     }
 }
 
@@ -88,8 +89,7 @@ pub(crate) struct Room {
     pub(crate) scratch: OwnedFd,
     /// Why something is missing: the step and the kernel's answer.
     pub(crate) missing: Vec<(SetupStep, i32)>,
-    /// The host's user that runs the steps.
-    pub(crate) host_user: u32,
+    pub(crate) host_user: HostUser,
 }
 
 impl Room {
@@ -241,31 +241,57 @@ pub(crate) fn collect(pid: i32) {
     }
 }
 
+/// Whom the steps are on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostUser {
+    /// Whoever runs the assembly.
+    Caller,
+    /// `nobody`, in place of root.
+    Nobody,
+    /// Root without any capability: the caller is root but may not map another user. The
+    /// kernel exempts this user from process limits.
+    Root,
+}
+
 /// A user who has no other business on the host: `nobody`, which every user database has.
-pub(crate) const UNPRIVILEGED_USER: u32 = 65_534;
+const NOBODY: u32 = 65_534;
 
 /// Maps user and group 1000 inside to one user and group of the host: the caller's own, or,
 /// if the caller is root and may do so, to `nobody`, so that the step is not even root's
 /// unprivileged shadow (the kernel lets user 0 do some things without any capability).
-/// Returns the host's user.
-fn map_user(pid: i32) -> Result<u32, SandboxError> {
-    let user = rustix::process::geteuid().as_raw();
-    let group = rustix::process::getegid().as_raw();
+fn map_user(pid: i32) -> Result<HostUser, SandboxError> {
+    let user = rustix::process::geteuid();
+    let group = rustix::process::getegid();
     let write = |file: &str, text: String| {
         std::fs::write(format!("/proc/{pid}/{file}"), text)
             .map_err(|error| SetupStep::MapUser.failed(error.raw_os_error().unwrap_or(libc::EIO)))
     };
-    if user == 0 {
-        let nobody = format!("{USER_ID} {UNPRIVILEGED_USER} 1");
+    if user.is_root() {
+        let nobody = format!("{USER_ID} {NOBODY} 1");
         if write("gid_map", nobody.clone()).is_ok() {
             write("uid_map", nobody)?;
-            return Ok(UNPRIVILEGED_USER);
+            return Ok(HostUser::Nobody);
         }
     }
     write("setgroups", "deny".to_owned())?;
-    write("gid_map", format!("{USER_ID} {group} 1"))?;
-    write("uid_map", format!("{USER_ID} {user} 1"))?;
-    Ok(user)
+    write("gid_map", format!("{USER_ID} {} 1", group.as_raw()))?;
+    write("uid_map", format!("{USER_ID} {} 1", user.as_raw()))?;
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_root = user.is_root() && outer_root(&map);
+    Ok(if is_root {
+        HostUser::Root
+    } else {
+        HostUser::Caller
+    })
+}
+
+/// Whether user 0 of this namespace is user 0 of the one around it (`user_namespaces(7)`), read
+/// from its map; yes if that cannot be told.
+fn outer_root(map: &str) -> bool {
+    map.lines().next().is_none_or(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        (fields.next(), fields.next()) == (Some("0"), Some("0"))
+    })
 }
 
 type Made = (Vec<(SetupStep, i32)>, [OwnedFd; furnish::DESCRIPTORS]);
@@ -321,6 +347,13 @@ mod tests {
         assert_eq!(inodes_for(0), 4096);
         assert_eq!(inodes_for(1 << 30), 262_144);
         assert_eq!(inodes_for(u64::MAX), 4 << 20);
+    }
+
+    #[test]
+    fn root_is_recognised_by_its_map() {
+        assert!(outer_root("         0          0 4294967295\n"));
+        assert!(!outer_root("         0       1000          1\n"));
+        assert!(outer_root(""));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::action::{Action, Outcome};
 use crate::error::{SandboxError, SetupStep};
 use crate::guarantee::{Guarantee, Isolation, State};
 use crate::plan::{self, ABSENT, Goal, Plan, Stack};
-use crate::room::{Child, Room, Scratch, away_from_standard_streams, pipe};
+use crate::room::{Child, HostUser, Room, Scratch, away_from_standard_streams, pipe};
 use crate::supervise::{Ending, Supervision};
 use crate::{filter, inside, usage};
 
@@ -120,7 +120,7 @@ fn check_room(action: &Action<'_>, room: &Room) -> Result<(), SandboxError> {
             return Err(step.failed(*errno));
         }
     }
-    if room.host_user == 0 && !action.waived.contains(&Guarantee::ProcessLimit) {
+    if room.host_user == HostUser::Root && !action.waived.contains(&Guarantee::ProcessLimit) {
         return Err(SetupStep::SetProcessLimit.failed(0));
     }
     Ok(())
@@ -198,7 +198,7 @@ fn isolation(room: &Room, missing: &[(SetupStep, i32)], can_sample: bool) -> Iso
                    their sum is not: the kernel does not list children";
         states.insert(Guarantee::MemoryLimit, (State::Degraded, why.to_owned()));
     }
-    if room.host_user == 0 {
+    if room.host_user == HostUser::Root {
         let why = "counted ten times a second by the supervisor; the kernel exempts root";
         states.insert(Guarantee::ProcessLimit, (State::Degraded, why.to_owned()));
     }
@@ -223,7 +223,7 @@ fn mechanism(guarantee: Guarantee, room: &Room) -> Option<String> {
         Guarantee::IpcNamespace => "ipc namespace",
         Guarantee::CgroupNamespace => "cgroup namespace",
         Guarantee::CleanEnvironment => "environment built from nothing; descriptors closed",
-        Guarantee::FixedUser if room.host_user == crate::room::UNPRIVILEGED_USER => {
+        Guarantee::FixedUser if room.host_user == HostUser::Nobody => {
             "1000:1000, not root on the host; supplementary groups dropped; checked"
         }
         Guarantee::FixedUser => "1000:1000; supplementary groups hidden from getgroups; checked",

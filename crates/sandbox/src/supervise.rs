@@ -3,23 +3,20 @@
 //! measure its memory, and never for a step that is over sooner.
 //!
 //! Killing process 1 kills every process of its namespace, and its pidfd becomes readable
-//! only when all of them are gone (pid_namespaces(7)): that is the one way a run ends.
+//! only when all of them are gone (`pid_namespaces(7)`): that is the one way a run ends.
 
-use std::fs::File;
-use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use counterseal_attestation::Sha256Digest;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
-use sha2::{Digest as _, Sha256};
 
 use crate::action::{Action, Captured, Exit, Limits};
-use crate::error::{SandboxError, SetupStep, io, io_at};
+use crate::capture::{Intake, Stream};
+use crate::error::{SandboxError, SetupStep, io};
 use crate::report::Report;
-use crate::room::{Child, Room, collect};
+use crate::room::{Child, HostUser, Room, collect};
 use crate::usage;
 
 /// How often memory is measured.
@@ -27,7 +24,6 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 /// How long processes may take to end by themselves after the main process: the tail of a
 /// pipeline does that. Nothing waits this long unless something is left.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
-const READ_BYTES: usize = 64 * 1024;
 
 /// A run that came to its own end.
 pub(crate) struct Ending {
@@ -43,10 +39,11 @@ pub(crate) struct Supervision<'a> {
     room: &'a Room,
     streams: [Stream; 2],
     report: Option<OwnedFd>,
+    /// Until it has started process 1 and left.
+    entrant: Option<Child>,
     can_sample: bool,
     first_process: Option<FirstProcess>,
-    is_ready: bool,
-    ended: Option<(Exit, u64)>,
+    progress: Progress,
     missing: Vec<(SetupStep, i32)>,
     /// The first thing that went wrong; what follows from it is not interesting.
     failure: Option<SandboxError>,
@@ -54,18 +51,19 @@ pub(crate) struct Supervision<'a> {
     scratch_was_full: bool,
 }
 
+/// How far the step has come.
+#[derive(Clone, Copy)]
+enum Progress {
+    SettingUp,
+    Running,
+    /// How it ended, and the largest resident set in bytes of any of its processes.
+    Ended(Exit, u64),
+}
+
 struct FirstProcess {
     pid: i32,
     /// None once it is gone, and with it everything inside.
     alive: Option<OwnedFd>,
-}
-
-struct Stream {
-    source: Option<OwnedFd>,
-    path: PathBuf,
-    file: File,
-    hasher: Sha256,
-    size_bytes: u64,
 }
 
 impl<'a> Supervision<'a> {
@@ -85,10 +83,10 @@ impl<'a> Supervision<'a> {
                 Stream::create(stderr, log_directory.join("stderr.log"))?,
             ],
             report: Some(report),
+            entrant: None,
             can_sample,
             first_process: None,
-            is_ready: false,
-            ended: None,
+            progress: Progress::SettingUp,
             missing: Vec::new(),
             failure: None,
             is_kill_due: false,
@@ -102,6 +100,7 @@ impl<'a> Supervision<'a> {
         entrant: Child,
         started: Instant,
     ) -> Result<Ending, SandboxError> {
+        self.entrant = Some(entrant);
         let mut sample_due = started + SAMPLE_EVERY;
         let mut grace_due = None;
         while !self.is_over() {
@@ -115,15 +114,19 @@ impl<'a> Supervision<'a> {
             self.wait(due)?;
 
             let now = Instant::now();
-            if self.ended.is_some() && grace_due.is_none() {
+            let ended = match self.progress {
+                Progress::Ended(exit, _) => Some(exit),
+                Progress::SettingUp | Progress::Running => None,
+            };
+            if ended.is_some() && grace_due.is_none() {
                 grace_due = Some(now + LEFTOVER_GRACE);
             }
-            if self.ended.is_none() && wall_due.is_some_and(|due| due <= now) {
+            if ended.is_none() && wall_due.is_some_and(|due| due <= now) {
                 self.fail(SandboxError::WallTimeExceeded {
                     limit: self.limits.wall,
                 });
             }
-            if let Some((exit, _)) = self.ended
+            if let Some(exit) = ended
                 && grace_due.is_some_and(|due| due <= now)
             {
                 self.fail_leftovers(exit);
@@ -133,7 +136,6 @@ impl<'a> Supervision<'a> {
                 sample_due = now + SAMPLE_EVERY;
             }
         }
-        drop(entrant);
         self.conclude()
     }
 
@@ -217,13 +219,13 @@ impl<'a> Supervision<'a> {
             Some(Report::Started { pid }) => self.adopt(pid)?,
             Some(Report::Missing { step, errno }) => self.missing.push((step, errno)),
             Some(Report::Failed { step, errno }) => self.fail(step.failed(errno)),
-            Some(Report::Ready) => self.is_ready = true,
+            Some(Report::Ready) => self.progress = Progress::Running,
             Some(Report::Ended {
                 status,
                 resident_kib_max,
             }) => {
                 let resident_bytes = u64::try_from(resident_kib_max).unwrap_or(0) * 1024;
-                self.ended = Some((exit_from(status), resident_bytes));
+                self.progress = Progress::Ended(exit_from(status), resident_bytes);
             }
             Some(Report::Made) | None => {}
         }
@@ -293,7 +295,11 @@ impl<'a> Supervision<'a> {
         else {
             return;
         };
-        let processes = usage::names(pid);
+        let processes = if self.can_sample {
+            usage::names(pid)
+        } else {
+            vec!["names cannot be read here".to_owned()]
+        };
         // An empty list: the last one ended this moment, and process 1 will, too.
         if !processes.is_empty() {
             self.fail(SandboxError::LeftBehind { exit, processes });
@@ -324,7 +330,7 @@ impl<'a> Supervision<'a> {
             }
         }
         let limit = self.limits.processes_max;
-        if self.room.host_user == 0 && usage.processes > limit {
+        if self.room.host_user == HostUser::Root && usage.processes > limit {
             self.fail(SandboxError::ProcessesExceeded {
                 limit,
                 found: usage.processes,
@@ -336,12 +342,10 @@ impl<'a> Supervision<'a> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
-        let Some((exit, resident_bytes)) = self.ended else {
-            return Err(if self.is_ready {
-                SandboxError::Killed
-            } else {
-                SandboxError::SetupKilled
-            });
+        let (exit, resident_bytes) = match self.progress {
+            Progress::Ended(exit, resident_bytes) => (exit, resident_bytes),
+            Progress::Running => return Err(SandboxError::Killed),
+            Progress::SettingUp => return Err(SandboxError::SetupKilled),
         };
         if !exit.is_success() {
             if self.scratch_was_full || self.room.is_full() {
@@ -368,66 +372,6 @@ impl<'a> Supervision<'a> {
     }
 }
 
-/// Whether all that came fitted.
-enum Intake {
-    Whole,
-    Cut,
-}
-
-impl Stream {
-    fn create(source: OwnedFd, path: PathBuf) -> Result<Self, SandboxError> {
-        let file = File::create(&path).map_err(|error| io_at("creating the log", &path, error))?;
-        Ok(Self {
-            source: Some(source),
-            path,
-            file,
-            hasher: Sha256::new(),
-            size_bytes: 0,
-        })
-    }
-
-    /// Takes what is there, at most so much; the rest of it is lost.
-    fn read(&mut self, room_bytes: u64) -> Result<Intake, SandboxError> {
-        let Some(source) = &self.source else {
-            return Ok(Intake::Whole);
-        };
-        let mut buffer = [0; READ_BYTES];
-        let count = match rustix::io::read(source, &mut buffer) {
-            Ok(0) => {
-                self.source = None;
-                return Ok(Intake::Whole);
-            }
-            Ok(count) => count,
-            Err(rustix::io::Errno::INTR) => return Ok(Intake::Whole),
-            Err(errno) => {
-                self.source = None;
-                return Err(io_at("reading the output for", &self.path, errno));
-            }
-        };
-        let fitting = usize::try_from(room_bytes).map_or(count, |room| count.min(room));
-        let taken = buffer.get(..fitting).unwrap_or_default();
-        self.hasher.update(taken);
-        self.size_bytes += taken.len() as u64;
-        self.file
-            .write_all(taken)
-            .map_err(|error| io_at("writing the log", &self.path, error))?;
-        Ok(if fitting == count {
-            Intake::Whole
-        } else {
-            Intake::Cut
-        })
-    }
-
-    fn finish(self) -> Captured {
-        let sha256 = Sha256Digest::from_bytes(self.hasher.finalize().into());
-        Captured {
-            path: self.path,
-            sha256,
-            size_bytes: self.size_bytes,
-        }
-    }
-}
-
 /// Decodes a wait status (wait(2)).
 fn exit_from(status: i32) -> Exit {
     match status & 0x7f {
@@ -445,6 +389,6 @@ mod tests {
         assert_eq!(exit_from(0), Exit::Code(0));
         assert_eq!(exit_from(3 << 8), Exit::Code(3));
         assert_eq!(exit_from(9), Exit::Signal(9));
-        assert_eq!(exit_from(0x80 | 11), Exit::Signal(11));
+        assert_eq!(exit_from(0x8b), Exit::Signal(11));
     }
 }

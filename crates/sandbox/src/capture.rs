@@ -1,0 +1,86 @@
+//! Takes one output stream in: bounded, hashed while it comes, written to a file.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use counterseal_attestation::Sha256Digest;
+use sha2::{Digest as _, Sha256};
+
+use crate::action::Captured;
+use crate::error::{SandboxError, io_at};
+
+/// What a pipe holds by default.
+const READ_BYTES: usize = 64 * 1024;
+
+/// One output stream of a step, on its way into a file.
+pub(crate) struct Stream {
+    /// None once it has ended.
+    pub(crate) source: Option<OwnedFd>,
+    path: PathBuf,
+    file: File,
+    hasher: Sha256,
+    pub(crate) size_bytes: u64,
+    buffer: Box<[u8]>,
+}
+
+/// Whether all that came fitted.
+pub(crate) enum Intake {
+    Whole,
+    Cut,
+}
+
+impl Stream {
+    pub(crate) fn create(source: OwnedFd, path: PathBuf) -> Result<Self, SandboxError> {
+        let file = File::create(&path).map_err(|error| io_at("creating the log", &path, error))?;
+        Ok(Self {
+            source: Some(source),
+            path,
+            file,
+            hasher: Sha256::new(),
+            size_bytes: 0,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+        })
+    }
+
+    /// Takes what is there, at most so much; the rest of it is lost.
+    pub(crate) fn read(&mut self, room_bytes: u64) -> Result<Intake, SandboxError> {
+        let Some(source) = &self.source else {
+            return Ok(Intake::Whole);
+        };
+        let count = match rustix::io::read(source, &mut *self.buffer) {
+            Ok(0) => {
+                self.source = None;
+                return Ok(Intake::Whole);
+            }
+            Ok(count) => count,
+            Err(rustix::io::Errno::INTR) => return Ok(Intake::Whole),
+            Err(errno) => {
+                self.source = None;
+                return Err(io_at("reading the output for", &self.path, errno));
+            }
+        };
+        let fitting = usize::try_from(room_bytes).map_or(count, |room| count.min(room));
+        let taken = self.buffer.get(..fitting).unwrap_or_default();
+        self.hasher.update(taken);
+        self.size_bytes += taken.len() as u64;
+        self.file
+            .write_all(taken)
+            .map_err(|error| io_at("writing the log", &self.path, error))?;
+        Ok(if fitting == count {
+            Intake::Whole
+        } else {
+            Intake::Cut
+        })
+    }
+
+    pub(crate) fn finish(self) -> Captured {
+        let sha256 = Sha256Digest::from_bytes(self.hasher.finalize().into());
+        Captured {
+            path: self.path,
+            sha256,
+            size_bytes: self.size_bytes,
+        }
+    }
+}

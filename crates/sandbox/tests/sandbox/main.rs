@@ -1,0 +1,10 @@
+//! The sandbox from outside: each test runs a small static program as the step and looks at
+//! what it saw, what it could do, and what was left on the host. The same tests pass as root
+//! and as an ordinary user; none needs a network or a wait.
+
+mod calls;
+mod doctor;
+mod hostile;
+mod isolation;
+mod limits;
+mod stage;

@@ -1,0 +1,347 @@
+//! A step that looks around and misbehaves on demand, for tests of the sandbox and of
+//! everything built on it. Statically linked it is the only content of a root.
+//!
+//! Each word runs one experiment; it prints what it saw and exits 0 if the experiment
+//! *succeeded* (a connection was made, a file was read, …) and 1 with the system's answer on
+//! standard error if it was refused. Exit code 2 is a wrong command line. Several experiments
+//! can follow each other, separated by the word `then`; the first failure ends the run.
+//!
+//! Absent on purpose: dependencies, unsafe code, and what only unsafe code can do (signals
+//! to others, tracing, mounting): the sandbox crate's tests assemble tiny programs for those.
+
+use std::env;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr as LocalAddress, UnixListener, UnixStream};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+const USAGE: &str = "\
+usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
+  connect-tcp ADDRESS        connect-unix PATH      connect-abstract NAME
+  send-udp ADDRESS           echo-loopback          interfaces
+  read PATH                  list PATH              stat PATH
+  write PATH BYTES           write-text PATH TEXT   append PATH TEXT
+  mkdir PATH                 symlink TARGET PATH    hardlink FROM TO
+  socket PATH                chmod OCTAL PATH       create-mode OCTAL PATH
+  remove PATH                print TEXT             print-error TEXT
+  flood BYTES                environment            identity
+  mounts                     descriptors            surroundings
+  leave-behind               leave-briefly          loop
+  allocate MIB               hold MIB               hold-together COUNT MIB
+  fork-bomb                  threads COUNT          make-files PATH COUNT
+  exit CODE                  crash                  run PROGRAM [ARGUMENTS]";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    if words.is_empty() {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    }
+    for experiment in words.split(|word| word == "then") {
+        let words: Vec<&str> = experiment.iter().map(String::as_str).collect();
+        match perform(&words) {
+            Ok(None) => {}
+            Ok(Some(code)) => return code,
+            Err(error) => {
+                eprintln!("probe: {}: {error}", experiment.join(" "));
+                return ExitCode::from(1);
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs one experiment; a code ends the program at once.
+fn perform(words: &[&str]) -> io::Result<Option<ExitCode>> {
+    match words {
+        ["connect-tcp", address] => {
+            let address = parse::<SocketAddr>(address)?;
+            TcpStream::connect_timeout(&address, Duration::from_secs(5)).map(drop)?;
+        }
+        ["connect-unix", path] => UnixStream::connect(path).map(drop)?,
+        ["connect-abstract", name] => {
+            UnixStream::connect_addr(&LocalAddress::from_abstract_name(name)?).map(drop)?;
+        }
+        ["send-udp", address] => {
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            socket
+                .send_to(b"probe", parse::<SocketAddr>(address)?)
+                .map(drop)?;
+        }
+        ["echo-loopback"] => echo_loopback()?,
+        ["interfaces"] => print_file("/proc/self/net/dev")?,
+        ["read", path] => print_file(path)?,
+        ["list", path] => list(path)?,
+        ["stat", path] => stat(path)?,
+        ["write", path, bytes] => write_bytes(path, parse(bytes)?)?,
+        ["write-text", path, text] => fs::write(path, format!("{text}\n"))?,
+        ["append", path, text] => {
+            let mut file = fs::OpenOptions::new().append(true).open(path)?;
+            writeln!(file, "{text}")?;
+        }
+        ["mkdir", path] => fs::create_dir(path)?,
+        ["symlink", target, path] => std::os::unix::fs::symlink(target, path)?,
+        ["hardlink", from, to] => fs::hard_link(from, to)?,
+        ["socket", path] => UnixListener::bind(path).map(drop)?,
+        ["chmod", mode, path] => {
+            fs::set_permissions(path, fs::Permissions::from_mode(octal(mode)?))?;
+        }
+        ["create-mode", mode, path] => {
+            let mode = octal(mode)?;
+            fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(mode)
+                .open(path)?;
+        }
+        ["remove", path] => fs::remove_file(path)?,
+        ["print", text] => println!("{text}"),
+        ["print-error", text] => eprintln!("{text}"),
+        ["flood", bytes] => flood(parse(bytes)?)?,
+        ["environment"] => environment(),
+        ["identity"] => identity()?,
+        ["mounts"] => print_file("/proc/self/mountinfo")?,
+        ["descriptors"] => list("/proc/self/fd")?,
+        ["surroundings"] => surroundings()?,
+        ["leave-behind"] => leave(&["loop"])?,
+        ["leave-briefly"] => leave(&["print", "late"])?,
+        ["loop"] => loop {
+            std::hint::spin_loop();
+        },
+        ["allocate", mib] => println!("holding {} MiB", allocate(parse(mib)?)?.len()),
+        ["hold", mib] => {
+            let _held = allocate(parse(mib)?)?;
+            loop {
+                std::thread::park();
+            }
+        }
+        ["hold-together", count, mib] => hold_together(parse(count)?, mib)?,
+        ["make-files", path, count] => {
+            for number in 0..parse::<u32>(count)? {
+                fs::File::create_new(format!("{path}/{number}"))?;
+            }
+        }
+        ["fork-bomb"] => fork_bomb()?,
+        ["threads", count] => threads(parse(count)?)?,
+        ["exit", code] => return Ok(Some(ExitCode::from(parse::<u8>(code)?))),
+        ["crash"] => std::process::abort(),
+        ["run", program, arguments @ ..] => {
+            let status = Command::new(program).args(arguments).status()?;
+            if !status.success() {
+                return Err(io::Error::other(status.to_string()));
+            }
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return Ok(Some(ExitCode::from(2)));
+        }
+    }
+    Ok(None)
+}
+
+fn parse<T: std::str::FromStr>(word: &str) -> io::Result<T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    word.parse()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+fn octal(word: &str) -> io::Result<u32> {
+    u32::from_str_radix(word, 8).map_err(io::Error::other)
+}
+
+fn echo_loopback() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut near = TcpStream::connect(listener.local_addr()?)?;
+    let (mut far, _) = listener.accept()?;
+    near.write_all(b"x")?;
+    far.read_exact(&mut [0])
+}
+
+fn print_file(path: &str) -> io::Result<()> {
+    io::copy(&mut fs::File::open(path)?, &mut io::stdout().lock()).map(drop)
+}
+
+fn list(path: &str) -> io::Result<()> {
+    let mut names = fs::read_dir(path)?
+        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+        .collect::<io::Result<Vec<_>>>()?;
+    names.sort();
+    for name in names {
+        println!("{name}");
+    }
+    Ok(())
+}
+
+fn stat(path: &str) -> io::Result<()> {
+    let meta = fs::symlink_metadata(path)?;
+    println!(
+        "{path} mode={:o} uid={} gid={} size={} mtime={}",
+        meta.mode(),
+        meta.uid(),
+        meta.gid(),
+        meta.size(),
+        meta.mtime()
+    );
+    Ok(())
+}
+
+fn write_bytes(path: &str, bytes: u64) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    let block = vec![b'x'; 1 << 20];
+    let mut left = bytes;
+    while left > 0 {
+        let now = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
+        file.write_all(&block[..now])?;
+        left -= now as u64;
+    }
+    Ok(())
+}
+
+fn flood(bytes: u64) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let line = [b"y".repeat(63), b"\n".to_vec()].concat();
+    for _ in 0..bytes.div_ceil(line.len() as u64) {
+        out.write_all(&line)?;
+    }
+    out.flush()
+}
+
+/// In the order in which the program got it, which is part of what is compared.
+fn environment() {
+    for (name, value) in env::vars_os() {
+        println!("{}={}", name.to_string_lossy(), value.to_string_lossy());
+    }
+}
+
+/// The lines of a status file that say who this is and what it may do.
+fn identity() -> io::Result<()> {
+    const WANTED: [&str; 12] = [
+        "Umask",
+        "Uid",
+        "Gid",
+        "NSpid",
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+        "NoNewPrivs",
+        "Seccomp",
+        "SigIgn",
+    ];
+    let status = fs::read_to_string("/proc/self/status")?;
+    for line in status.lines() {
+        if WANTED
+            .iter()
+            .any(|wanted| line.split(':').next() == Some(wanted))
+        {
+            println!("{line}");
+        }
+    }
+    println!("session and group: {}", session()?);
+    println!("cwd: {}", env::current_dir()?.display());
+    Ok(())
+}
+
+/// Process id, group and session from the stat file (proc(5): fields 1, 5 and 6).
+fn session() -> io::Result<String> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.split(' ').collect();
+    Ok(format!("{} {} {}", fields[0], fields[4], fields[5]))
+}
+
+/// Everything that two runs of one action must see alike.
+fn surroundings() -> io::Result<()> {
+    environment();
+    identity()?;
+    for path in ["/", "/dev", "/build", "/tmp", "/proc"] {
+        println!("in {path}:");
+        list(path)?;
+    }
+    for path in ["/", "/dev", "/dev/null", "/probe"] {
+        if fs::symlink_metadata(path).is_ok() {
+            stat(path)?;
+        }
+    }
+    list("/proc/self/fd")?;
+    print_file("/proc/self/limits")?;
+    print_file("/proc/self/cgroup")?;
+    print_file("/proc/self/oom_score_adj")?;
+    print_file("/proc/self/personality")
+}
+
+/// Starts a copy of itself that outlives this process: the second of the two forks is this
+/// program's own start, and nobody waits.
+fn leave(words: &[&str]) -> io::Result<()> {
+    Command::new("/proc/self/exe")
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(drop)
+}
+
+/// Touches every page, so that the memory is really there.
+fn allocate(mib: usize) -> io::Result<Vec<Vec<u8>>> {
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..mib {
+        let mut block = Vec::new();
+        block.try_reserve_exact(1 << 20).map_err(io::Error::other)?;
+        block.resize(1 << 20, 1_u8);
+        held.push(block);
+    }
+    Ok(held)
+}
+
+/// Copies of itself that hold memory until somebody ends them.
+fn hold_together(count: usize, mib: &str) -> io::Result<()> {
+    let copies = (0..count)
+        .map(|_| Command::new("/proc/self/exe").args(["hold", mib]).spawn())
+        .collect::<io::Result<Vec<_>>>()?;
+    for mut copy in copies {
+        copy.wait()?;
+    }
+    Ok(())
+}
+
+/// Every process starts two copies of itself, for ever, until the system refuses; then it
+/// says so and keeps trying no longer.
+fn fork_bomb() -> io::Result<()> {
+    let start = || Command::new("/proc/self/exe").arg("fork-bomb").spawn();
+    let (mut one, mut other) = (start()?, start()?);
+    let refused = !one.wait()?.success() | !other.wait()?.success();
+    if refused {
+        Err(io::Error::other("a copy was refused"))
+    } else {
+        Ok(())
+    }
+}
+
+fn threads(count: usize) -> io::Result<()> {
+    let barrier = std::sync::Arc::new(std::sync::Barrier::new(count + 1));
+    let mut started = Vec::new();
+    for _ in 0..count {
+        let barrier = barrier.clone();
+        started.push(
+            std::thread::Builder::new()
+                .stack_size(64 * 1024)
+                .spawn(move || {
+                    barrier.wait();
+                })?,
+        );
+    }
+    barrier.wait();
+    for thread in started {
+        thread
+            .join()
+            .map_err(|_| io::Error::other("a thread panicked"))?;
+    }
+    Ok(())
+}
