@@ -1,1 +1,35 @@
-//! Placeholder.
+//! From recipe and lock to finished artifacts and an unsigned statement.
+//!
+//! ```text
+//! assembly.toml + assembly.lock ──► Assembly ──► Prepared (root tree, actions) ──► Assembled
+//!                                   (pinned)      store                             outputs,
+//!                                                                                   isolation
+//! ```
+//!
+//! - [`Recipe`] is what a person wrote, [`Assembly`] the recipe together with a lock that pins
+//!   every input it declares. Nothing runs unpinned.
+//! - [`prepare`] composes the root out of the pinned inputs and derives the actions, keyed by
+//!   their Remote Execution API digests.
+//! - [`execute`] runs the actions in fresh sandboxes and takes the declared outputs.
+//! - [`statement`] says all of it as SLSA provenance.
+//!
+//! Deliberately absent: signing keys and anything that could load one, the record, downloads
+//! (crate `inputs` puts every input into the store beforehand).
+
+mod assembly;
+mod error;
+mod execute;
+mod outputs;
+mod package;
+mod prepare;
+pub mod recipe;
+mod statement;
+
+pub use assembly::{Assembly, LOCK_NAME, declared};
+pub use counterseal_sandbox::Guarantee;
+pub use error::{AssemblyError, OutputDefect, RecipeError};
+pub use execute::{Assembled, CachePolicy, ExecuteOptions, Log, execute};
+pub use outputs::Finished;
+pub use prepare::{PlannedAction, Prepared, prepare};
+pub use recipe::Recipe;
+pub use statement::{Invocation, dependencies, statement};

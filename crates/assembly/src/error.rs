@@ -1,0 +1,159 @@
+//! What can go wrong between a recipe and a finished artifact, as data a caller can match on.
+
+use counterseal_attestation::Sha256Digest;
+use counterseal_sandbox::SandboxError;
+use thiserror::Error;
+
+/// A recipe that cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+#[allow(
+    missing_docs,
+    reason = "each field is named in the message of its variant"
+)]
+pub enum RecipeError {
+    #[error("recipe is larger than {bytes_max} bytes: found {found}")]
+    TooLarge { found: usize, bytes_max: usize },
+    #[error("recipe is not valid: {detail}")]
+    Syntax { detail: String },
+    #[error("recipe has format {found}; this version reads format 1")]
+    Format { found: u64 },
+    #[error("recipe declares {found} entries of kind {what}; at most {max} are read")]
+    TooMany {
+        what: &'static str,
+        found: usize,
+        max: usize,
+    },
+    #[error("recipe lacks {what}")]
+    Missing { what: &'static str },
+    #[error(
+        "{what} name {found:?} is not usable: letters, digits and . _ + ~ : - only, not starting with . or -"
+    )]
+    Name { what: &'static str, found: String },
+    #[error(
+        "{what} path {found:?} is not usable: it must stay below its root, without empty, `.` or `..` parts"
+    )]
+    Path { what: &'static str, found: String },
+    #[error("{what} {name} is declared twice")]
+    Duplicate { what: &'static str, name: String },
+    #[error("limit {name} is {found}; it must be between 1 and 2^52")]
+    Limit { name: &'static str, found: u64 },
+    #[error("input {input}: {source}")]
+    Input {
+        input: String,
+        source: counterseal_inputs::SpecError,
+    },
+    #[error("input {input}: the key `{key}` has no meaning for this kind of input")]
+    InputKey { input: String, key: &'static str },
+    #[error("input {input}: the key `at` is missing; it says where the input appears in the root")]
+    InputAt { input: String },
+    #[error("step {step}: give either argv (not empty) or script, and shell only with script")]
+    StepCommand { step: String },
+    #[error("step {step}: program {found} is not an absolute path inside the root")]
+    StepProgram { step: String, found: String },
+    #[error("step {step}: variable {key} cannot be set by a recipe")]
+    StepVariable { step: String, key: String },
+    #[error("step {step}: an argument is longer than the kernel takes or contains a NUL byte")]
+    StepArgument { step: String },
+}
+
+/// An assembly that did not come to its end.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+#[allow(
+    missing_docs,
+    reason = "each field is named in the message of its variant"
+)]
+pub enum AssemblyError {
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error(transparent)]
+    Store(#[from] counterseal_store::StoreError),
+    #[error(transparent)]
+    Inputs(#[from] counterseal_inputs::InputsError),
+    #[error("step {step}: {source}")]
+    Sandbox { step: String, source: SandboxError },
+    #[error("lock does not pin input {input} as the recipe declares it")]
+    LockStale { input: String },
+    #[error(transparent)]
+    Lock(#[from] counterseal_inputs::LockError),
+    #[error(transparent)]
+    LockMismatch(#[from] counterseal_inputs::LockMismatch),
+    #[error(transparent)]
+    Tree(#[from] counterseal_store::tree::TreeError),
+    #[error("package {package} cannot be unpacked: {detail}")]
+    Package { package: String, detail: String },
+    #[error("step {step} ended with {exit}; its standard error ends with:\n{tail}")]
+    StepFailed {
+        step: String,
+        exit: String,
+        tail: String,
+    },
+    #[error("output {output}: {path} was not produced")]
+    OutputMissing { output: String, path: String },
+    #[error("output {output}: {path} {defect}")]
+    OutputRefused {
+        output: String,
+        path: String,
+        defect: OutputDefect,
+    },
+    #[error("{action} {path}: {source}")]
+    Io {
+        action: &'static str,
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("cached result of action {action} cannot be read: {detail}")]
+    CachedResult {
+        action: Sha256Digest,
+        detail: String,
+    },
+    #[error("provenance cannot be written: {detail}")]
+    Provenance { detail: String },
+}
+
+impl AssemblyError {
+    /// Whether this says something about the machine (no space, a damaged store, no sandbox) and
+    /// nothing about the assembly.
+    pub fn is_machine_fault(&self) -> bool {
+        match self {
+            Self::Store(error) => !matches!(error, counterseal_store::StoreError::Tree(_)),
+            Self::Io { .. } | Self::CachedResult { .. } => true,
+            Self::Sandbox { source, .. } => matches!(
+                source,
+                SandboxError::NotEnforceable { .. }
+                    | SandboxError::Setup { .. }
+                    | SandboxError::SetupKilled
+                    | SandboxError::Killed
+                    | SandboxError::Io { .. }
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// Why something in the output directory may not leave the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OutputDefect {
+    /// Neither file nor directory nor symbolic link.
+    #[error(
+        "is a device, socket or pipe; only files, directories and symbolic links leave the sandbox"
+    )]
+    Special,
+    /// A file where a directory was declared, or the reverse.
+    #[error("is not of the declared kind")]
+    WrongKind,
+    /// Set-user-id, set-group-id.
+    #[error("carries a set-user-id or set-group-id bit")]
+    SetId,
+    /// A link that leads out of the packed directory.
+    #[error("is a symbolic link that leads out of the output directory")]
+    EscapingLink,
+    /// A name that is not UTF-8.
+    #[error("has a name that is not UTF-8")]
+    Name,
+    /// More entries or levels than are packed.
+    #[error("has more entries or levels than are packed")]
+    TooLarge,
+}

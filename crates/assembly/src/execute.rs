@@ -1,0 +1,257 @@
+//! Runs a prepared assembly and takes its outputs.
+//!
+//! A result is taken from the cache only under the digest of the last action, which covers the
+//! root, every step, every limit and every declared output. A replay never asks the cache.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
+use counterseal_attestation::{UnixSeconds, json};
+use counterseal_sandbox::{
+    Action, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
+};
+use counterseal_store::{Digest, Store};
+use serde::{Deserialize, Serialize};
+
+use crate::assembly::Assembly;
+use crate::error::AssemblyError;
+use crate::outputs::{Finished, collect};
+use crate::prepare::{PlannedAction, Prepared};
+
+/// How much of a failed step's standard error its message repeats, in bytes.
+const TAIL_BYTES: u64 = 2048;
+/// Bound on a cached result.
+const RESULT_LIMITS: json::Limits = json::Limits {
+    bytes_max: 16 << 20,
+    depth_max: 16,
+};
+
+/// Whether a result of an earlier run may stand for this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CachePolicy {
+    /// Take a cached result if there is one, and cache this one.
+    Use,
+    /// Neither ask the cache nor write to it: what a replay does.
+    Ignore,
+}
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct ExecuteOptions {
+    /// Whether a cached result will do.
+    pub cache: CachePolicy,
+    /// Guarantees that the user gave up by name.
+    pub waived: BTreeSet<Guarantee>,
+}
+
+/// One captured stream of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Name of the step.
+    pub step: String,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// The captured bytes, in the store.
+    pub digest: Digest,
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assembled {
+    /// Finished artifacts, in the order of the recipe.
+    pub outputs: Vec<Finished>,
+    /// Standard output and error of each step.
+    pub logs: Vec<Log>,
+    /// For each guarantee the weakest state over all steps.
+    pub isolation: BTreeMap<String, GuaranteeState>,
+    /// Whether this was taken from the cache; never stored.
+    #[serde(skip)]
+    pub cached: bool,
+}
+
+/// Runs `prepared` and returns its outputs; `on_step` is told of each step as it starts.
+///
+/// # Errors
+/// A guarantee that cannot be enforced, a step that fails or breaks a limit, an output that is
+/// missing or refused. Nothing is cached then.
+pub fn execute(
+    assembly: &Assembly,
+    prepared: &Prepared,
+    store: &Store,
+    options: &ExecuteOptions,
+    on_step: &mut dyn FnMut(&str),
+) -> Result<Assembled, AssemblyError> {
+    let key = prepared.action();
+    if options.cache == CachePolicy::Use
+        && let Some(result) = store.action_result(&key)?
+    {
+        let mut cached: Assembled =
+            json::parse(&result, RESULT_LIMITS).map_err(|error| AssemblyError::CachedResult {
+                action: key.hash,
+                detail: error.to_string(),
+            })?;
+        cached.cached = true;
+        return Ok(cached);
+    }
+    let assembled = run_steps(assembly, prepared, store, options, on_step)?;
+    if options.cache == CachePolicy::Use {
+        let result = json::canonical(&assembled).map_err(|error| AssemblyError::Provenance {
+            detail: error.to_string(),
+        })?;
+        let references: Vec<Digest> = assembled
+            .outputs
+            .iter()
+            .map(|output| output.digest)
+            .chain(assembled.logs.iter().map(|log| log.digest))
+            .collect();
+        store.put_action_result(&key, &result, &references)?;
+    }
+    Ok(assembled)
+}
+
+fn run_steps(
+    assembly: &Assembly,
+    prepared: &Prepared,
+    store: &Store,
+    options: &ExecuteOptions,
+    on_step: &mut dyn FnMut(&str),
+) -> Result<Assembled, AssemblyError> {
+    let recipe = &assembly.recipe;
+    let epoch = recipe.product.source_date_epoch;
+    let limits = Limits {
+        wall: Duration::from_secs(recipe.limits.wall_seconds),
+        memory_bytes: recipe.limits.memory_bytes,
+        scratch_bytes: recipe.limits.scratch_bytes,
+        log_bytes: recipe.limits.log_bytes,
+        processes_max: u32::try_from(recipe.limits.processes_max).unwrap_or(u32::MAX),
+    };
+    let checkout = store.checkout(&prepared.root, UnixSeconds(epoch))?;
+    let log_directory =
+        tempfile::tempdir().map_err(|source| io("create", "directory for logs", source))?;
+    let mut scratch = Scratch::new();
+    let mut assembled = Assembled {
+        outputs: Vec::new(),
+        logs: Vec::new(),
+        isolation: BTreeMap::new(),
+        cached: false,
+    };
+    for (index, planned) in prepared.actions.iter().enumerate() {
+        on_step(&planned.step.name);
+        let action = Action {
+            root: checkout.path(),
+            argv: &planned.step.argv,
+            environment: &planned.step.environment,
+            working_directory: &planned.step.directory,
+            limits: &limits,
+            source_date_epoch: epoch,
+            waived: &options.waived,
+        };
+        // One directory a step: the sandbox names the captured streams itself.
+        let step_logs = log_directory.path().join(index.to_string());
+        std::fs::create_dir(&step_logs)
+            .map_err(|source| io("create", "directory for logs", source))?;
+        let outcome =
+            counterseal_sandbox::run(&action, &mut scratch, &step_logs).map_err(|source| {
+                AssemblyError::Sandbox {
+                    step: planned.step.name.clone(),
+                    source,
+                }
+            })?;
+        take_outcome(planned, &outcome, store, &mut assembled)?;
+    }
+    for output in &recipe.outputs {
+        let outputs = scratch.outputs().map_err(|source| AssemblyError::Sandbox {
+            step: "outputs".to_owned(),
+            source,
+        })?;
+        assembled
+            .outputs
+            .push(collect(output, outputs.as_fd(), epoch, store)?);
+    }
+    Ok(assembled)
+}
+
+fn take_outcome(
+    planned: &PlannedAction,
+    outcome: &Outcome,
+    store: &Store,
+    assembled: &mut Assembled,
+) -> Result<(), AssemblyError> {
+    for (stream, captured) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
+        let digest = Digest {
+            hash: captured.sha256,
+            size_bytes: captured.size_bytes,
+        };
+        let file = open(&captured.path)?;
+        store.put_verified(file, &digest)?;
+        assembled.logs.push(Log {
+            step: planned.step.name.clone(),
+            stream: stream.to_owned(),
+            digest,
+        });
+    }
+    weaken(&mut assembled.isolation, &outcome.isolation);
+    if outcome.exit.is_success() {
+        return Ok(());
+    }
+    Err(AssemblyError::StepFailed {
+        step: planned.step.name.clone(),
+        exit: outcome.exit.to_string(),
+        tail: tail(&outcome.stderr)?,
+    })
+}
+
+/// Lowers each guarantee to what this step had, if that is less.
+fn weaken(manifest: &mut BTreeMap<String, GuaranteeState>, isolation: &Isolation) {
+    for (guarantee, (state, mechanism)) in isolation {
+        let state = match state {
+            State::Enforced => IsolationState::Enforced,
+            State::Degraded => IsolationState::Degraded,
+            State::Absent => IsolationState::Absent,
+        };
+        let found = GuaranteeState {
+            state,
+            mechanism: mechanism.clone(),
+        };
+        let entry = manifest
+            .entry(guarantee.name().to_owned())
+            .or_insert_with(|| found.clone());
+        // The states are declared from strongest to weakest.
+        if found.state > entry.state {
+            *entry = found;
+        }
+    }
+}
+
+/// The end of a captured stream, as text that a terminal may show.
+fn tail(captured: &Captured) -> Result<String, AssemblyError> {
+    let mut file = open(&captured.path)?;
+    let start = captured.size_bytes.saturating_sub(TAIL_BYTES);
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(start))
+        .and_then(|_| file.take(TAIL_BYTES).read_to_end(&mut bytes))
+        .map_err(|source| io("read", &captured.path.display().to_string(), source))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text
+        .chars()
+        .filter(|c| *c == '\n' || !c.is_control())
+        .collect())
+}
+
+fn open(path: &Path) -> Result<std::fs::File, AssemblyError> {
+    std::fs::File::open(path).map_err(|source| io("open", &path.display().to_string(), source))
+}
+
+fn io(action: &'static str, path: &str, source: std::io::Error) -> AssemblyError {
+    AssemblyError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,543 @@
+//! The recipe, `assembly.toml`: what is assembled, written by a person.
+//!
+//! A recipe names its inputs but does not pin them; the lock beside it does (crate `inputs`).
+//! Unknown keys are refused with the line they stand on, so that a misspelt limit is never a
+//! silent default. What is deliberately absent: variables, includes, conditions. A recipe is
+//! data, and everything that can change its meaning is in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use counterseal_inputs::InputSpec;
+use counterseal_inputs::spec::FlatSpec;
+use serde::Deserialize;
+
+use crate::error::RecipeError;
+
+/// Longest recipe that is read, in bytes.
+pub const RECIPE_BYTES_MAX: usize = 1024 * 1024;
+/// Most inputs, steps, outputs, links or files of each kind that one recipe may declare.
+pub const RECIPE_ITEMS_MAX: usize = 4096;
+/// Longest script or argument of one step, in bytes (the kernel takes 128 KiB per argument).
+pub const ARGUMENT_BYTES_MAX: usize = 96 * 1024;
+
+/// A checked recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// What is assembled.
+    pub product: Product,
+    /// Declared inputs, in the order of the file.
+    pub inputs: Vec<Input>,
+    /// Symbolic links added to the root: path inside the root, then target.
+    pub root_links: BTreeMap<String, String>,
+    /// Small files added to the root.
+    pub root_files: Vec<RootFile>,
+    /// What runs, in order; all steps of one assembly share `/build`.
+    pub steps: Vec<Step>,
+    /// What leaves the sandbox.
+    pub outputs: Vec<Output>,
+    /// Bounds on every step.
+    pub limits: StepLimits,
+}
+
+/// `[product]`: the identity that provenance and verifiers show.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Product {
+    /// Name, as customers know it.
+    pub name: String,
+    /// Version, compared as an opaque string.
+    pub version: String,
+    /// Seconds since 1970-01-01 UTC: `SOURCE_DATE_EPOCH` inside, time stamp of every packed file.
+    pub source_date_epoch: u64,
+}
+
+/// One declared input and where it appears in the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// Name, unique in the recipe; the lock and the provenance use it.
+    pub name: String,
+    /// What is to be resolved and pinned.
+    pub spec: InputSpec,
+    /// Place in the root without leading slash; empty for packages, which bring their own paths.
+    pub at: String,
+    /// Whether a file input is executable inside.
+    pub executable: bool,
+}
+
+/// A small file that the recipe itself carries.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RootFile {
+    /// Place in the root.
+    pub path: String,
+    /// Content, UTF-8.
+    pub content: String,
+    /// Whether the file is executable.
+    #[serde(default)]
+    pub executable: bool,
+}
+
+/// One step: a command line in a fresh sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Name, unique in the recipe.
+    pub name: String,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Absolute working directory inside.
+    pub directory: String,
+    /// Variables added to the fixed environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// How an output leaves the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum OutputKind {
+    /// A regular file, taken as it is.
+    #[serde(rename = "file")]
+    File,
+    /// A directory, packed by us as a deterministic tar archive compressed with zstd.
+    #[serde(rename = "tar.zst")]
+    TarZst,
+}
+
+/// One declared output.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Output {
+    /// File name of the finished artifact.
+    pub name: String,
+    /// Place below `/build`.
+    pub path: String,
+    /// File, or directory to be packed.
+    pub kind: OutputKind,
+    /// Media type, stated in the provenance.
+    pub media_type: String,
+}
+
+/// `[limits]`: bounds on each step; defaults suit a small C program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct StepLimits {
+    /// Longest run of one step, in seconds of wall time.
+    pub wall_seconds: u64,
+    /// Most memory, in bytes.
+    pub memory_bytes: u64,
+    /// Size of `/build` and `/tmp` together, in bytes.
+    pub scratch_bytes: u64,
+    /// Most standard output and error of one step, each, in bytes.
+    pub log_bytes: u64,
+    /// Most processes at once.
+    pub processes_max: u64,
+}
+
+impl Default for StepLimits {
+    fn default() -> Self {
+        Self {
+            wall_seconds: 3600,
+            memory_bytes: 4 << 30,
+            scratch_bytes: 2 << 30,
+            log_bytes: 64 << 20,
+            processes_max: 1024,
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    /// [`RecipeError::Syntax`] with line and column for anything TOML or the schema refuses, and
+    /// a variant naming the entry for everything that is well-formed but makes no sense.
+    pub fn parse(text: &str) -> Result<Self, RecipeError> {
+        if text.len() > RECIPE_BYTES_MAX {
+            return Err(RecipeError::TooLarge {
+                found: text.len(),
+                bytes_max: RECIPE_BYTES_MAX,
+            });
+        }
+        let raw: raw::Recipe = toml::from_str(text).map_err(|error| RecipeError::Syntax {
+            detail: error.to_string(),
+        })?;
+        if raw.format != 1 {
+            return Err(RecipeError::Format { found: raw.format });
+        }
+        let recipe = Self {
+            product: raw.product,
+            inputs: raw
+                .input
+                .into_iter()
+                .map(raw::Input::check)
+                .collect::<Result<_, _>>()?,
+            root_links: raw.root.links,
+            root_files: raw.root.file,
+            steps: raw
+                .step
+                .into_iter()
+                .map(raw::Step::check)
+                .collect::<Result<_, _>>()?,
+            outputs: raw.output,
+            limits: raw.limits,
+        };
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        check_name("product", &self.product.name)?;
+        check_name("product version", &self.product.version)?;
+        for (what, count) in [
+            ("input", self.inputs.len()),
+            ("step", self.steps.len()),
+            ("output", self.outputs.len()),
+            ("root file", self.root_files.len()),
+            ("root link", self.root_links.len()),
+        ] {
+            if count > RECIPE_ITEMS_MAX {
+                return Err(RecipeError::TooMany {
+                    what,
+                    found: count,
+                    max: RECIPE_ITEMS_MAX,
+                });
+            }
+        }
+        check_unique("input", self.inputs.iter().map(|input| &input.name))?;
+        check_unique("step", self.steps.iter().map(|step| &step.name))?;
+        check_unique("output", self.outputs.iter().map(|output| &output.name))?;
+        if self.steps.is_empty() {
+            return Err(RecipeError::Missing { what: "[[step]]" });
+        }
+        if self.outputs.is_empty() {
+            return Err(RecipeError::Missing { what: "[[output]]" });
+        }
+        for output in &self.outputs {
+            check_name("output", &output.name)?;
+            check_path("output", &output.path)?;
+        }
+        for path in self.root_links.keys() {
+            check_path("root link", path)?;
+        }
+        for file in &self.root_files {
+            check_path("root file", &file.path)?;
+        }
+        let limits = &self.limits;
+        for (name, value) in [
+            ("wall-seconds", limits.wall_seconds),
+            ("memory-bytes", limits.memory_bytes),
+            ("scratch-bytes", limits.scratch_bytes),
+            ("log-bytes", limits.log_bytes),
+            ("processes-max", limits.processes_max),
+        ] {
+            // Signed 64-bit counters are what the kernel and JSON readers take.
+            if value == 0 || value > 1 << 52 {
+                return Err(RecipeError::Limit { name, found: value });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// File names of products, inputs, steps and outputs: no separators, nothing a shell or a
+/// terminal would interpret.
+fn check_name(what: &'static str, name: &str) -> Result<(), RecipeError> {
+    let fits = !name.is_empty()
+        && name.len() <= 200
+        && !name.starts_with(['.', '-'])
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._+~:-".contains(c));
+    if fits {
+        Ok(())
+    } else {
+        Err(RecipeError::Name {
+            what,
+            found: name.to_owned(),
+        })
+    }
+}
+
+/// Paths below the root or below `/build`: relative, normal components only.
+fn check_path(what: &'static str, path: &str) -> Result<(), RecipeError> {
+    let normal = !path.is_empty()
+        && path.len() <= 4096
+        && !path.contains('\0')
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if normal {
+        Ok(())
+    } else {
+        Err(RecipeError::Path {
+            what,
+            found: path.to_owned(),
+        })
+    }
+}
+
+fn check_unique<'a>(
+    what: &'static str,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<(), RecipeError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(RecipeError::Duplicate {
+                what,
+                name: name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The file's literal shape, before cross-checks.
+mod raw {
+    use super::{
+        ARGUMENT_BYTES_MAX, BTreeMap, Deserialize, FlatSpec, InputSpec, Output, Product,
+        RecipeError, RootFile, StepLimits, check_name, check_path,
+    };
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+    pub(super) struct Recipe {
+        pub(super) format: u64,
+        pub(super) product: Product,
+        #[serde(default)]
+        pub(super) input: Vec<Input>,
+        #[serde(default)]
+        pub(super) root: Root,
+        #[serde(default)]
+        pub(super) step: Vec<Step>,
+        #[serde(default)]
+        pub(super) output: Vec<Output>,
+        #[serde(default)]
+        pub(super) limits: StepLimits,
+    }
+
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+    pub(super) struct Root {
+        #[serde(default)]
+        pub(super) links: BTreeMap<String, String>,
+        #[serde(default)]
+        pub(super) file: Vec<RootFile>,
+    }
+
+    /// All keys of all kinds in one table, so that an unknown key is reported with its own line.
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+    pub(super) struct Input {
+        name: String,
+        kind: String,
+        at: Option<String>,
+        executable: Option<bool>,
+        suite: Option<String>,
+        architecture: Option<String>,
+        packages: Option<Vec<String>>,
+        package: Option<String>,
+        version: Option<String>,
+        location: Option<String>,
+        sha256: Option<counterseal_attestation::Sha256Digest>,
+        size: Option<u64>,
+    }
+
+    impl Input {
+        pub(super) fn check(self) -> Result<super::Input, RecipeError> {
+            check_name("input", &self.name)?;
+            let spec = InputSpec::try_from(FlatSpec {
+                kind: self.kind,
+                suite: self.suite,
+                architecture: self.architecture,
+                packages: self.packages,
+                package: self.package,
+                version: self.version,
+                location: self.location,
+                sha256: self.sha256,
+                size: self.size,
+            })
+            .map_err(|source| RecipeError::Input {
+                input: self.name.clone(),
+                source,
+            })?;
+            let brings_paths = matches!(spec, InputSpec::DebianPackages { .. });
+            let at = match self.at {
+                None if brings_paths => String::new(),
+                Some(at) if !brings_paths => {
+                    let inner = at.strip_prefix('/').unwrap_or(&at);
+                    check_path("input", inner)?;
+                    inner.to_owned()
+                }
+                Some(_) => {
+                    return Err(RecipeError::InputKey {
+                        input: self.name,
+                        key: "at",
+                    });
+                }
+                None => return Err(RecipeError::InputAt { input: self.name }),
+            };
+            if self.executable.is_some() && !matches!(spec, InputSpec::File { .. }) {
+                return Err(RecipeError::InputKey {
+                    input: self.name,
+                    key: "executable",
+                });
+            }
+            let executable = self.executable.unwrap_or(false);
+            Ok(super::Input {
+                name: self.name,
+                spec,
+                at,
+                executable,
+            })
+        }
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+    pub(super) struct Step {
+        name: String,
+        argv: Option<Vec<String>>,
+        script: Option<String>,
+        shell: Option<String>,
+        #[serde(default = "build_directory")]
+        directory: String,
+        #[serde(default)]
+        environment: BTreeMap<String, String>,
+    }
+
+    fn build_directory() -> String {
+        "/build".to_owned()
+    }
+
+    impl Step {
+        pub(super) fn check(self) -> Result<super::Step, RecipeError> {
+            check_name("step", &self.name)?;
+            let argv = match (self.argv, self.script, self.shell) {
+                (Some(argv), None, None) if !argv.is_empty() => argv,
+                (None, Some(script), shell) => {
+                    vec![
+                        shell.unwrap_or_else(|| "/bin/sh".to_owned()),
+                        "-euc".to_owned(),
+                        script,
+                    ]
+                }
+                _ => return Err(RecipeError::StepCommand { step: self.name }),
+            };
+            let relative = self.directory.strip_prefix('/').unwrap_or("");
+            check_path("step directory", relative)?;
+            if !argv[0].starts_with('/') {
+                return Err(RecipeError::StepProgram {
+                    step: self.name,
+                    found: argv[0].clone(),
+                });
+            }
+            for (key, value) in &self.environment {
+                let named = !key.is_empty()
+                    && !key.starts_with(|c: char| c.is_ascii_digit())
+                    && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                if !named || key == "SOURCE_DATE_EPOCH" || value.contains('\0') {
+                    return Err(RecipeError::StepVariable {
+                        step: self.name,
+                        key: key.clone(),
+                    });
+                }
+            }
+            for argument in argv.iter().chain(self.environment.values()) {
+                if argument.len() > ARGUMENT_BYTES_MAX || argument.contains('\0') {
+                    return Err(RecipeError::StepArgument { step: self.name });
+                }
+            }
+            Ok(super::Step {
+                name: self.name,
+                argv,
+                directory: self.directory,
+                environment: self.environment,
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+format = 1
+[product]
+name = "rules"
+version = "1"
+source-date-epoch = 1700000000
+[[input]]
+name = "rules"
+kind = "directory"
+location = "rules"
+at = "/in/rules"
+[[step]]
+name = "compile"
+argv = ["/bin/rulec", "compile"]
+[[output]]
+name = "rules.pack"
+path = "rules.pack"
+kind = "file"
+media-type = "application/octet-stream"
+"#;
+
+    fn refused(change: impl Fn(&str) -> String) -> String {
+        Recipe::parse(&change(SMALL))
+            .expect_err("the recipe must be refused")
+            .to_string()
+    }
+
+    #[test]
+    fn small_recipe_is_read() {
+        let recipe = Recipe::parse(SMALL).unwrap();
+        assert_eq!(recipe.inputs[0].at, "in/rules");
+        assert_eq!(recipe.steps[0].directory, "/build");
+        assert_eq!(recipe.limits, StepLimits::default());
+    }
+
+    #[test]
+    fn unknown_key_is_refused_with_its_line() {
+        let message = refused(|text| text.replace("version = \"1\"", "version = \"1\"\nepock = 3"));
+        assert!(
+            message.contains("line 6") && message.contains("epock"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn path_escapes_are_refused() {
+        for path in ["../x", "/etc/passwd", "a//b", "a/./b", ""] {
+            let message =
+                refused(|text| text.replace("path = \"rules.pack\"", &format!("path = {path:?}")));
+            assert!(message.contains("output"), "{path}: {message}");
+        }
+        let message = refused(|text| text.replace("/in/rules", "/in/../../etc"));
+        assert!(message.contains("input"), "{message}");
+    }
+
+    #[test]
+    fn key_of_another_kind_is_refused() {
+        let message = refused(|text| text.replace("location =", "suite = \"x\"\nlocation ="));
+        assert!(
+            message.contains("suite") && message.contains("directory"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn duplicate_names_are_refused() {
+        let step = "[[step]]\nname = \"compile\"\nargv = [\"/bin/true\"]\n";
+        let message = refused(|text| text.replace("[[output]]", &format!("{step}[[output]]")));
+        assert!(message.contains("compile"), "{message}");
+    }
+
+    #[test]
+    fn script_and_argv_together_are_refused() {
+        let message = refused(|text| text.replace("argv =", "script = \"true\"\nargv ="));
+        assert!(message.contains("compile"), "{message}");
+    }
+
+    #[test]
+    fn zero_limits_are_refused() {
+        let message = refused(|text| format!("{text}\n[limits]\nwall-seconds = 0\n"));
+        assert!(message.contains("wall-seconds"), "{message}");
+    }
+}

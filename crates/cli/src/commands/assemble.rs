@@ -1,0 +1,255 @@
+//! `counterseal assemble`: build hermetically, sign, record, write artifact and evidence.
+
+use std::path::{Path, PathBuf};
+
+use counterseal_assembly::{
+    Assembled, Assembly, AssemblyError, CachePolicy, ExecuteOptions, Invocation, Prepared, execute,
+    prepare, statement,
+};
+use counterseal_attestation::Sha256Digest;
+use counterseal_attestation::bundle::Bundle;
+use counterseal_attestation::provenance::Provenance;
+use counterseal_attestation::statement::Statement;
+use counterseal_store::{Digest, Store};
+
+use crate::arguments::AssembleArgs;
+use crate::commands::fetch::fetch;
+use crate::error::{CommandError, Exit, OrExit, chain};
+use crate::evidence::{self, RecordPlace};
+use crate::session::{RecipeFile, Session, now};
+use crate::{keys, output};
+
+/// `builder.id` of a builder that was not given an identity: nobody's trust file should name it.
+pub(crate) const DEFAULT_BUILDER_ID: &str = "https://counterseal.dev/builders/unnamed";
+
+pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, CommandError> {
+    let configuration = &session.configuration;
+    let file = RecipeFile::read(&arguments.recipe)?;
+    let assembly = file.assembly()?;
+    // Whatever would make the build's end useless fails before it; the keys are not read yet.
+    let key_path = Session::required(
+        arguments.key.as_ref(),
+        configuration.key.as_ref(),
+        "signing key",
+        "key",
+    )?;
+    keys::require_present(&key_path)?;
+    let place = RecordPlace::find(&arguments.record, configuration)?;
+    output::directory(&arguments.output)?;
+    let store = session.store(&arguments.store)?;
+    let sources = session.sources(&arguments.sources, Some(&file.directory))?;
+
+    let started_on = now();
+    fetch(session, &assembly, &sources, &store)?;
+    if let Some(directory) = &arguments.archive_inputs {
+        let report =
+            counterseal_inputs::write_archive(&assembly.lock, &store, directory).or_usage()?;
+        session.say(format!(
+            "input archive {}: {} blobs, {} bytes",
+            directory.display(),
+            report.items,
+            report.bytes
+        ));
+    }
+    let (prepared, assembled) = build(session, arguments, &assembly, &store)?;
+    let invocation = Invocation {
+        builder_id: arguments
+            .builder_id
+            .clone()
+            .or_else(|| configuration.builder_id.clone())
+            .unwrap_or_else(|| DEFAULT_BUILDER_ID.to_owned()),
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        invocation_id: format!("urn:uuid:{}", uuid::Uuid::new_v4()),
+        started_on,
+        finished_on: now(),
+    };
+    let statement = statement(&assembly, &prepared, &assembled, &invocation).or_usage()?;
+    keep(&assembly, &assembled, &store)?;
+    let artifacts = write_artifacts(&arguments.output, &assembled, &store)?;
+    if artifacts
+        .iter()
+        .all(|path| is_evidence_current(path, &statement))
+    {
+        session.say("unchanged: artifacts and evidence are up to date");
+    } else {
+        publish(
+            &statement,
+            &key_path,
+            &place,
+            &arguments.output,
+            &artifacts,
+            &assembly,
+        )?;
+    }
+    report(arguments, &assembled, &artifacts);
+    Ok(Exit::Success)
+}
+
+fn build(
+    session: &Session,
+    arguments: &AssembleArgs,
+    assembly: &Assembly,
+    store: &Store,
+) -> Result<(Prepared, Assembled), CommandError> {
+    let prepared = prepare(assembly, store).map_err(|error| failure(&error))?;
+    let options = ExecuteOptions {
+        cache: if arguments.no_cache {
+            CachePolicy::Ignore
+        } else {
+            CachePolicy::Use
+        },
+        waived: arguments.waive.waived.iter().copied().collect(),
+    };
+    let assembled = execute(assembly, &prepared, store, &options, &mut |step| {
+        session.say(format!("step {step}"))
+    })
+    .map_err(|error| failure(&error))?;
+    if assembled.cached {
+        session.say("steps: nothing changed since an earlier run, result taken from the store");
+    }
+    Ok((prepared, assembled))
+}
+
+/// A failed build is "tried, and false" (1); what keeps it from being tried is usage (2).
+fn failure(error: &AssemblyError) -> CommandError {
+    let exit = match error {
+        AssemblyError::StepFailed { .. }
+        | AssemblyError::Sandbox { .. }
+        | AssemblyError::OutputMissing { .. }
+        | AssemblyError::OutputRefused { .. } => Exit::Failed,
+        _ => Exit::Usage,
+    };
+    let failure = CommandError::new(exit, chain(error));
+    match error {
+        AssemblyError::Sandbox { source, .. } => match source.advice() {
+            Some(advice) => failure.hint(advice),
+            None => failure,
+        },
+        _ => failure,
+    }
+}
+
+/// Pins inputs and results of the newest assembly of this product and version, so that
+/// `store gc` leaves them.
+fn keep(assembly: &Assembly, assembled: &Assembled, store: &Store) -> Result<(), CommandError> {
+    let product = &assembly.recipe.product;
+    let plain = |text: &str| -> String {
+        text.chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .take(64)
+            .collect()
+    };
+    let identity = format!("{}\0{}", product.name, product.version);
+    let hash = Sha256Digest::of(identity.as_bytes()).to_string();
+    let name = format!(
+        "{}-{}-{}",
+        plain(&product.name),
+        plain(&product.version),
+        &hash[..16]
+    );
+    let roots: Vec<Digest> = assembly
+        .lock
+        .inputs
+        .iter()
+        .flat_map(|input| &input.items)
+        .map(counterseal_inputs::LockedItem::digest)
+        .chain(assembled.outputs.iter().map(|output| output.digest))
+        .chain(assembled.logs.iter().map(|log| log.digest))
+        .collect();
+    store.pin(&name, &roots).or_usage()
+}
+
+fn write_artifacts(
+    directory: &Path,
+    assembled: &Assembled,
+    store: &Store,
+) -> Result<Vec<PathBuf>, CommandError> {
+    let mut paths = Vec::new();
+    for finished in &assembled.outputs {
+        let path = directory.join(&finished.name);
+        let is_current = std::fs::File::open(&path)
+            .and_then(Digest::of_reader)
+            .is_ok_and(|found| found == finished.digest);
+        if !is_current {
+            let mut blob = store.open_blob(&finished.digest).or_usage()?;
+            let mode = if finished.executable { 0o755 } else { 0o644 };
+            output::replace(&path, mode, |file| {
+                std::io::copy(&mut blob, file).map(|_| ())
+            })?;
+        }
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// Whether the evidence beside an artifact already says what `wanted` would, and is recorded.
+fn is_evidence_current(artifact: &Path, wanted: &Statement<Provenance>) -> bool {
+    evidence::read(&evidence::beside(artifact)).is_ok_and(|bundles| {
+        bundles
+            .iter()
+            .any(|bundle| bundle.entry.is_some() && says_same(&bundle.envelope.payload, wanted))
+    })
+}
+
+/// Whether a signed payload differs from `wanted` in nothing but the run's own metadata.
+fn says_same(payload: &[u8], wanted: &Statement<Provenance>) -> bool {
+    let Ok(mut found) = Statement::<Provenance>::parse(payload) else {
+        return false;
+    };
+    found.predicate.run_details.metadata = wanted.predicate.run_details.metadata.clone();
+    found == *wanted
+}
+
+fn publish(
+    statement: &Statement<Provenance>,
+    key_path: &Path,
+    place: &RecordPlace,
+    directory: &Path,
+    artifacts: &[PathBuf],
+    assembly: &Assembly,
+) -> Result<(), CommandError> {
+    let payload = statement.to_payload().or_exit(Exit::Internal)?;
+    let product = &assembly.recipe.product;
+    let pending = directory.join(format!(".{}-{}.pending", product.name, product.version));
+    // Every process of the build has ended: from here on, and not before, a key is in memory.
+    let key = keys::attestation(key_path)?;
+    let bundle: Bundle = evidence::sign_and_record(&payload, &key, place, &pending, |earlier| {
+        says_same(earlier, statement)
+    })?;
+    for artifact in artifacts {
+        evidence::write(&evidence::beside(artifact), std::slice::from_ref(&bundle))?;
+    }
+    std::fs::remove_file(&pending).map_err(|error| {
+        CommandError::usage(format!("cannot remove {}: {error}", pending.display()))
+    })
+}
+
+fn report(arguments: &AssembleArgs, assembled: &Assembled, artifacts: &[PathBuf]) {
+    if arguments.json {
+        let outputs: Vec<serde_json::Value> = assembled
+            .outputs
+            .iter()
+            .zip(artifacts)
+            .map(|(finished, path)| {
+                serde_json::json!({
+                    "name": finished.name,
+                    "path": path,
+                    "sha256": finished.digest.hash,
+                    "sizeBytes": finished.digest.size_bytes,
+                    "evidence": evidence::beside(path),
+                })
+            })
+            .collect();
+        output::result(serde_json::json!({
+            "format": 1, "cached": assembled.cached, "outputs": outputs,
+        }));
+        return;
+    }
+    for (finished, path) in assembled.outputs.iter().zip(artifacts) {
+        output::result(format!(
+            "sha256:{}  {}",
+            finished.digest.hash,
+            path.display()
+        ));
+    }
+}

@@ -1,0 +1,58 @@
+//! `counterseal keys new|show`.
+
+use counterseal_signing::{KeyKind, create_key};
+
+use crate::arguments::{KeyKindArgument, KeysVerb};
+use crate::error::{CommandError, Exit, OrExit, read_text};
+use crate::{keys, output};
+
+/// Largest public key file that is read, in bytes.
+const PUBLIC_KEY_BYTES_MAX: u64 = 64 * 1024;
+
+pub(crate) fn run(verb: &KeysVerb) -> Result<Exit, CommandError> {
+    match verb {
+        KeysVerb::New {
+            kind,
+            path,
+            origin,
+            passphrase,
+        } => {
+            let passphrase = passphrase
+                .then(|| keys::passphrase("Passphrase for the new key"))
+                .transpose()?;
+            let (kind, name) = match (kind, origin) {
+                (KeyKindArgument::Record, Some(origin)) => (KeyKind::Record, origin.clone()),
+                (KeyKindArgument::Record, None) => {
+                    return Err(CommandError::usage("a record key needs --origin HOST"));
+                }
+                (KeyKindArgument::Attestation, Some(_)) => {
+                    return Err(CommandError::usage("--origin is for record keys only"));
+                }
+                (KeyKindArgument::Attestation, None) => {
+                    (KeyKind::Attestation, "attestation".to_owned())
+                }
+            };
+            if let Some(parent) = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty())
+            {
+                output::directory(parent)?;
+            }
+            let public = create_key(kind, &name, path, passphrase.as_ref()).or_usage()?;
+            output::result(public.text.trim_end());
+            eprintln!(
+                "private key {}, public key {}",
+                path.display(),
+                public.path.display()
+            );
+            Ok(Exit::Success)
+        }
+        KeysVerb::Show { path } => {
+            let mut public = path.as_os_str().to_owned();
+            public.push(".pub");
+            let text = read_text(std::path::Path::new(&public), PUBLIC_KEY_BYTES_MAX)?;
+            output::result(text.trim_end());
+            Ok(Exit::Success)
+        }
+    }
+}

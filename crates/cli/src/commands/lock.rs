@@ -1,0 +1,39 @@
+//! `counterseal lock`: resolve and pin.
+
+use counterseal_assembly::declared;
+
+use crate::arguments::LockArgs;
+use crate::error::{CommandError, Exit};
+use crate::output;
+use crate::session::{RecipeFile, Session, now};
+
+pub(crate) fn run(session: &Session, arguments: &LockArgs) -> Result<Exit, CommandError> {
+    let file = RecipeFile::read(&arguments.recipe)?;
+    let recipe = file.recipe()?;
+    let store = session.store(&arguments.store)?;
+    let sources = session.sources(&arguments.sources, Some(&file.directory))?;
+    let bar = session.bar();
+    let lock = counterseal_inputs::resolve(&declared(&recipe), &sources, &store, now(), &bar);
+    bar.clear();
+    let lock = lock.map_err(|error| super::fetch::unavailable(&error))?;
+    let text = lock.to_toml();
+    let path = file.lock_path();
+    let unchanged = std::fs::read(&path).is_ok_and(|old| old == text.as_bytes());
+    if !unchanged {
+        output::replace_bytes(&path, text.as_bytes())?;
+    }
+    let items: usize = lock.inputs.iter().map(|input| input.items.len()).sum();
+    let bytes: u64 = lock
+        .inputs
+        .iter()
+        .flat_map(|input| &input.items)
+        .map(|item| item.size_bytes)
+        .sum();
+    session.say(format!(
+        "{} {}: {} inputs, {items} items, {bytes} bytes",
+        if unchanged { "unchanged" } else { "wrote" },
+        path.display(),
+        lock.inputs.len(),
+    ));
+    Ok(Exit::Success)
+}

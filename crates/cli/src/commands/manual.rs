@@ -1,0 +1,30 @@
+//! Completion scripts and manual pages, generated from the argument definitions.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use crate::arguments::Arguments;
+use crate::error::{CommandError, Exit};
+use crate::output;
+
+pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
+    clap_complete::generate(
+        shell,
+        &mut Arguments::command(),
+        "counterseal",
+        &mut std::io::stdout(),
+    );
+    Exit::Success
+}
+
+pub(crate) fn pages(directory: &Path) -> Result<Exit, CommandError> {
+    output::directory(directory)?;
+    clap_mangen::generate_to(Arguments::command(), directory).map_err(|error| {
+        CommandError::usage(format!(
+            "cannot write pages to {}: {error}",
+            directory.display()
+        ))
+    })?;
+    Ok(Exit::Success)
+}

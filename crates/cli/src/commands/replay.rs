@@ -1,0 +1,229 @@
+//! `counterseal replay`: rebuild from provenance alone, compare, sign what was found.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use counterseal_attestation::bundle::Bundle;
+use counterseal_replay::{
+    Auditor, ReplayOptions, Replayable, Replayed, Verdict, replay, statement,
+};
+use counterseal_store::Store;
+use counterseal_verify::{Outcome, Request, Trust, verify};
+use counterseal_verify_cli::native_provider::Native;
+
+use crate::arguments::ReplayArgs;
+use crate::error::{CommandError, Exit, OrExit, chain, read_bounded, read_text};
+use crate::evidence::{self, RecordPlace};
+use crate::session::{Session, now};
+use crate::{keys, output};
+
+/// Identity of a replayer that was not given one.
+const DEFAULT_AUDITOR_ID: &str = "https://counterseal.dev/auditors/unnamed";
+
+pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, CommandError> {
+    let path = evidence::locate(&arguments.bundle);
+    let bundles = evidence::read(&path)?;
+    // The first provenance of our build type is what is replayed; verdicts stand after it.
+    let (bundle, replayable) = bundles
+        .iter()
+        .find_map(|bundle| Some((bundle, Replayable::from_bundle(bundle).ok()?)))
+        .ok_or_else(|| match bundles.first().map(Replayable::from_bundle) {
+            Some(Err(error)) => CommandError::usage(chain(&error)),
+            _ => CommandError::usage(format!("{} holds no provenance", path.display())),
+        })?;
+    let place = match &arguments.sign {
+        Some(key) => {
+            keys::require_present(key)?;
+            Some(RecordPlace::find(
+                &arguments.record,
+                &session.configuration,
+            )?)
+        }
+        None => None,
+    };
+    match &arguments.trust {
+        Some(trust) => demand_verified(trust, &path, &replayable)?,
+        None => session.say("provenance: signature not checked (--trust FILE checks it first)"),
+    }
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let store = session.store(&arguments.store)?;
+    let started_on = now();
+    let replayed = rebuild(session, arguments, &replayable, directory, &store)?;
+    let auditor = Auditor {
+        id: arguments
+            .auditor_id
+            .clone()
+            .unwrap_or_else(|| DEFAULT_AUDITOR_ID.to_owned()),
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_on,
+        finished_on: now(),
+    };
+    if let (Some(key), Some(place)) = (&arguments.sign, &place) {
+        let payload = statement(&replayable, &replayed, &auditor)
+            .to_payload()
+            .or_exit(Exit::Internal)?;
+        let key = keys::attestation(key)?;
+        let mut pending = path.as_os_str().to_owned();
+        pending.push(".pending");
+        let pending = PathBuf::from(pending);
+        // Every replay is an observation of its own: an unfinished one is never continued.
+        let verdict = evidence::sign_and_record(&payload, &key, place, &pending, |_| false)?;
+        append(&path, directory, bundle, &replayable, &verdict)?;
+        std::fs::remove_file(&pending).map_err(|error| {
+            CommandError::usage(format!("cannot remove {}: {error}", pending.display()))
+        })?;
+    }
+    report(arguments, &replayable, &replayed);
+    Ok(match replayed.verdict {
+        Verdict::Reproduced | Verdict::Equivalent => Exit::Success,
+        Verdict::Differs => Exit::Failed,
+        Verdict::CouldNotRebuild => Exit::NoConclusion,
+    })
+}
+
+fn rebuild(
+    session: &Session,
+    arguments: &ReplayArgs,
+    replayable: &Replayable,
+    directory: &Path,
+    store: &Store,
+) -> Result<Replayed, CommandError> {
+    // No base directory: what stood beside the recipe must come from a store or an archive.
+    let sources = session.sources(&arguments.sources, None)?;
+    let originals: BTreeMap<String, PathBuf> = replayable
+        .expected
+        .iter()
+        .filter(|(name, _)| is_plain_file_name(name))
+        .map(|(name, _)| (name.clone(), directory.join(name)))
+        .collect();
+    let options = ReplayOptions {
+        originals,
+        waived: arguments.waive.waived.iter().copied().collect(),
+    };
+    let bar = session.bar();
+    let replayed = replay(replayable, store, &sources, &options, &bar, &mut |step| {
+        bar.clear();
+        session.say(format!("step {step}"));
+    });
+    bar.clear();
+    let replayed = replayed.map_err(|error| CommandError::usage(chain(&error)))?;
+    if let Some(output) = &arguments.output {
+        output::directory(output)?;
+        for finished in &replayed.outputs {
+            let mut blob = store.open_blob(&finished.digest).or_usage()?;
+            output::replace(&output.join(&finished.name), 0o644, |file| {
+                std::io::copy(&mut blob, file).map(|_| ())
+            })?;
+        }
+    }
+    Ok(replayed)
+}
+
+/// The provenance must verify for one of its subjects before anything of it is run.
+fn demand_verified(
+    trust: &Path,
+    evidence_path: &Path,
+    replayable: &Replayable,
+) -> Result<(), CommandError> {
+    let text = read_text(trust, counterseal_verify::TRUST_BYTES_MAX as u64)?;
+    let trust = Trust::parse(&text)
+        .map_err(|error| CommandError::usage(format!("{}: {error}", trust.display())))?;
+    let bytes = read_bounded(
+        evidence_path,
+        counterseal_attestation::bundle::FILE_BYTES_MAX as u64,
+    )?;
+    for (name, digest) in &replayable.expected {
+        let request = Request {
+            evidence: &bytes,
+            artifact: *digest,
+            artifact_name: Some(name),
+            trust: &trust,
+            now: now(),
+        };
+        let verdict = verify(&request, &Native);
+        let provenance = verdict
+            .product
+            .as_ref()
+            .map(|product| product.provenance_sha256);
+        if verdict.outcome != Outcome::Verified || provenance != Some(replayable.payload_digest) {
+            let obstacles: Vec<String> = verdict
+                .obstacles()
+                .map(|check| format!("{}: {}", check.code, check.detail))
+                .collect();
+            return Err(CommandError::new(
+                Exit::Failed,
+                format!("the provenance does not verify: {}", obstacles.join("; ")),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Appends the verdict to the evidence of every subject that has the same provenance beside it.
+fn append(
+    path: &Path,
+    directory: &Path,
+    bundle: &Bundle,
+    replayable: &Replayable,
+    verdict: &Bundle,
+) -> Result<(), CommandError> {
+    let payload = bundle.envelope.payload_digest();
+    let mut places = vec![path.to_owned()];
+    for (name, _) in &replayable.expected {
+        let other = evidence::beside(&directory.join(name));
+        if is_plain_file_name(name) && !places.contains(&other) && other.exists() {
+            places.push(other);
+        }
+    }
+    for place in places {
+        let mut bundles = evidence::read(&place)?;
+        if evidence::holds(&bundles, &payload) {
+            bundles.push(verdict.clone());
+            evidence::write(&place, &bundles)?;
+        }
+    }
+    Ok(())
+}
+
+/// Subject names come from the evidence: only a plain file name is looked up on disk.
+fn is_plain_file_name(name: &str) -> bool {
+    !name.is_empty() && !matches!(name, "." | "..") && !name.contains(['/', '\0'])
+}
+
+fn report(arguments: &ReplayArgs, replayable: &Replayable, replayed: &Replayed) {
+    if arguments.json {
+        output::result(serde_json::json!({
+            "format": 1,
+            "verdict": replayed.verdict,
+            "reason": replayed.reason,
+            "provenanceSha256": replayable.payload_digest,
+            "rebuilt": replayed.rebuilt,
+            "differences": replayed.differences,
+            "signed": arguments.sign.is_some(),
+        }));
+        return;
+    }
+    output::result(format!("verdict: {}", replayed.verdict));
+    if let Some(reason) = &replayed.reason {
+        output::result(format!("reason: {reason}"));
+    }
+    for subject in &replayed.rebuilt {
+        if let Some(digest) = subject.digest.sha256() {
+            output::result(format!("rebuilt sha256:{digest}  {}", subject.name));
+        }
+    }
+    for difference in &replayed.differences {
+        let name = difference.name.escape_debug();
+        let found = match difference.found {
+            Some(found) => format!("sha256:{found}"),
+            None => "nothing".to_owned(),
+        };
+        output::result(format!(
+            "differs {name}: expected sha256:{}, found {found}",
+            difference.expected
+        ));
+        if let Some(offset) = difference.first_difference_bytes_offset {
+            output::result(format!("  first difference at byte {offset}"));
+        }
+    }
+}

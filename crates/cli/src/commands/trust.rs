@@ -1,0 +1,120 @@
+//! `counterseal trust new|export`: public keys into files that verifiers read.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use counterseal_attestation::provenance::BUILD_TYPE;
+use counterseal_verify::Trust;
+
+use crate::arguments::TrustVerb;
+use crate::commands::record::{PUBLIC_KEY_BYTES_MAX, public_key_der, verifier_key};
+use crate::error::{CommandError, Exit, read_text};
+use crate::output;
+
+/// DER of an Ed25519 `SubjectPublicKeyInfo` up to the key itself (RFC 8410, section 4).
+const ED25519_SPKI_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+pub(crate) fn run(verb: &TrustVerb) -> Result<Exit, CommandError> {
+    match verb {
+        TrustVerb::New {
+            builders,
+            builder_ids,
+            auditors,
+            records,
+            replays_required,
+            output: path,
+        } => {
+            let mut text = "format = 1\n".to_owned();
+            if let Some(count) = replays_required {
+                line(&mut text, &format!("replays-required = {count}"));
+            }
+            for builder in builders {
+                party(&mut text, "builder", builder)?;
+                line(&mut text, &format!("builder-ids = {}", list(builder_ids)));
+                line(
+                    &mut text,
+                    &format!("build-types = {}", list(&[BUILD_TYPE.to_owned()])),
+                );
+            }
+            for auditor in auditors {
+                party(&mut text, "auditor", auditor)?;
+            }
+            for record in records {
+                line(&mut text, "\n[[record]]");
+                line(
+                    &mut text,
+                    &format!("key = {}", quoted(&verifier_key(record)?.to_string())),
+                );
+            }
+            // What this program writes, its own reader must accept.
+            Trust::parse(&text).map_err(|error| CommandError::usage(error.to_string()))?;
+            if path.exists() {
+                return Err(CommandError::usage(format!(
+                    "{} exists already",
+                    path.display()
+                )));
+            }
+            output::replace_bytes(path, text.as_bytes())?;
+            Ok(Exit::Success)
+        }
+        TrustVerb::Export { record } => export(record),
+    }
+}
+
+/// `NAME=FILE` as a table with name and key.
+fn party(text: &mut String, kind: &str, argument: &str) -> Result<(), CommandError> {
+    let Some((name, path)) = argument.split_once('=') else {
+        return Err(CommandError::usage(format!(
+            "{argument}: expected NAME=FILE"
+        )));
+    };
+    let path = Path::new(path);
+    public_key_der(path)?;
+    let pem = read_text(path, PUBLIC_KEY_BYTES_MAX)?;
+    line(text, &format!("\n[[{kind}]]"));
+    line(text, &format!("name = {}", quoted(name)));
+    line(text, &format!("key = \"\"\"\n{}\n\"\"\"", pem.trim()));
+    Ok(())
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{line}");
+}
+
+fn list(values: &[String]) -> String {
+    let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+    format!("[{}]", values.join(", "))
+}
+
+fn quoted(value: &str) -> String {
+    toml::Value::String(value.to_owned()).to_string()
+}
+
+/// Sigstore's `trusted_root.json` with one transparency log (fields as in attestations' notes on
+/// Sigstore clients: `logId.keyId` is the whole key hash, `baseUrl`'s host the origin).
+fn export(record: &Path) -> Result<Exit, CommandError> {
+    let key = verifier_key(record)?;
+    let spki = [&ED25519_SPKI_PREFIX[..], key.public_key()].concat();
+    output::result(serde_json::json!({
+        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "tlogs": [{
+            "baseUrl": format!("https://{}", key.name()),
+            "hashAlgorithm": "SHA2_256",
+            "publicKey": {
+                "rawBytes": STANDARD.encode(spki),
+                "keyDetails": "PKIX_ED25519",
+                "validFor": {"start": "1970-01-01T00:00:00Z"},
+            },
+            "logId": {"keyId": STANDARD.encode(key.full_key_hash())},
+        }],
+        "certificateAuthorities": [],
+        "ctlogs": [],
+        "timestampAuthorities": [],
+    }));
+    Ok(Exit::Success)
+}

@@ -1,0 +1,119 @@
+//! How a failure reaches the person: one message, its causes, hints, and an exit code.
+//!
+//! Library crates return structured errors; here, at the edge, each is given its [`Exit`] and the
+//! hint that says what to do next.
+
+use std::fmt::Display;
+
+/// Exit codes, the same for every verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done; everything that was checked holds.
+    Success = 0,
+    /// Checked, or tried, and false: a failed verification, a differing replay, a failed step.
+    Failed = 1,
+    /// Usage, configuration, or input that cannot be read.
+    Usage = 2,
+    /// No conclusion: evidence missing, rebuild impossible.
+    NoConclusion = 3,
+    /// A fault of the program itself.
+    Internal = 70,
+}
+
+/// A failure on its way to the terminal.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    pub(crate) hints: Vec<String>,
+}
+
+impl CommandError {
+    pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
+        Self {
+            exit,
+            message: message.to_string(),
+            hints: Vec::new(),
+        }
+    }
+
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Display) -> Self {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    /// Prints the error and its hints on standard error.
+    pub(crate) fn report(&self) {
+        eprintln!("error: {}", self.message);
+        if !self.hints.is_empty() {
+            eprintln!();
+        }
+        for hint in &self.hints {
+            eprintln!("hint: {hint}");
+        }
+    }
+}
+
+/// Joins an error with its sources, once each, so that nothing a library said is lost.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        source = cause.source();
+    }
+    message
+}
+
+/// Gives a library's error its exit code.
+pub(crate) trait OrExit<T> {
+    fn or_exit(self, exit: Exit) -> Result<T, CommandError>;
+    fn or_usage(self) -> Result<T, CommandError>;
+}
+
+impl<T, E: std::error::Error + 'static> OrExit<T> for Result<T, E> {
+    fn or_exit(self, exit: Exit) -> Result<T, CommandError> {
+        self.map_err(|error| CommandError::new(exit, chain(&error)))
+    }
+
+    fn or_usage(self) -> Result<T, CommandError> {
+        self.or_exit(Exit::Usage)
+    }
+}
+
+/// Reads a file of bounded size, with a message that names it.
+pub(crate) fn read_bounded(
+    path: &std::path::Path,
+    bytes_max: u64,
+) -> Result<Vec<u8>, CommandError> {
+    use std::io::Read;
+    let fail = |error: std::io::Error| {
+        CommandError::usage(format!("cannot read {}: {error}", path.display()))
+    };
+    let file = std::fs::File::open(path).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(CommandError::usage(format!(
+            "{} is larger than {bytes_max} bytes",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// [`read_bounded`] for text.
+pub(crate) fn read_text(path: &std::path::Path, bytes_max: u64) -> Result<String, CommandError> {
+    String::from_utf8(read_bounded(path, bytes_max)?)
+        .map_err(|_| CommandError::usage(format!("{} is not UTF-8 text", path.display())))
+}

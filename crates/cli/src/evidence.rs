@@ -1,0 +1,202 @@
+//! Evidence files: sign, record, write, append.
+//!
+//! An evidence file is JSON Lines of Sigstore bundles beside the artifact. The order of work makes
+//! a kill at any moment harmless: the signed envelope is on disk before it is recorded, recording
+//! is idempotent, and the evidence file appears last and whole. The next run finds the pending
+//! envelope and goes on from there, so that nothing is recorded twice.
+
+use std::path::{Path, PathBuf};
+
+use counterseal_attestation::Sha256Digest;
+use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry, split_lines};
+use counterseal_attestation::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
+use counterseal_attestation::hashedrekord;
+use counterseal_record::{Receipt, Record};
+use counterseal_signing::{AttestationKey, RecordKey};
+
+use crate::arguments::RecordOptions;
+use crate::error::{CommandError, Exit, OrExit, read_bounded};
+use crate::places::Configuration;
+use crate::session::Session;
+use crate::{keys, output};
+
+/// What an artifact's evidence file is called.
+pub(crate) const EVIDENCE_SUFFIX: &str = ".sigstore.jsonl";
+/// Largest evidence file that is read, in bytes.
+const EVIDENCE_BYTES_MAX: u64 = counterseal_attestation::bundle::FILE_BYTES_MAX as u64;
+
+/// The evidence file beside an artifact.
+pub(crate) fn beside(artifact: &Path) -> PathBuf {
+    let mut name = artifact.as_os_str().to_owned();
+    name.push(EVIDENCE_SUFFIX);
+    PathBuf::from(name)
+}
+
+/// The evidence file that a person means: the file itself, or the one beside it.
+pub(crate) fn locate(path: &Path) -> PathBuf {
+    if path.to_string_lossy().ends_with(".jsonl") {
+        path.to_owned()
+    } else {
+        beside(path)
+    }
+}
+
+/// Reads every bundle of an evidence file.
+pub(crate) fn read(path: &Path) -> Result<Vec<Bundle>, CommandError> {
+    if !path.exists() {
+        return Err(CommandError::new(
+            Exit::NoConclusion,
+            format!("there is no evidence at {}", path.display()),
+        ));
+    }
+    let bytes = read_bounded(path, EVIDENCE_BYTES_MAX)?;
+    let at =
+        |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));
+    let lines = split_lines(&bytes).map_err(|error| at(&error))?;
+    lines
+        .into_iter()
+        .enumerate()
+        .map(|(index, line)| {
+            Bundle::parse(line).map_err(|error| at(&format!("line {}: {error}", index + 1)))
+        })
+        .collect()
+}
+
+/// Writes an evidence file whole.
+pub(crate) fn write(path: &Path, bundles: &[Bundle]) -> Result<(), CommandError> {
+    let mut text = String::new();
+    for bundle in bundles {
+        text.push_str(&bundle.to_line());
+        text.push('\n');
+    }
+    output::replace_bytes(path, text.as_bytes())
+}
+
+/// A record that evidence is added to, named but with its key still on disk.
+pub(crate) struct RecordPlace {
+    directory: PathBuf,
+    key: PathBuf,
+}
+
+impl RecordPlace {
+    /// Finds record and key, and fails early if either is missing.
+    pub(crate) fn find(
+        options: &RecordOptions,
+        configuration: &Configuration,
+    ) -> Result<Self, CommandError> {
+        let directory = Session::required(
+            options.record.as_ref(),
+            configuration.record.as_ref(),
+            "record",
+            "record",
+        )?;
+        let key = Session::required(
+            options.record_key.as_ref(),
+            configuration.record_key.as_ref(),
+            "record key",
+            "record-key",
+        )?;
+        Record::open(&directory).or_usage().map_err(|error| {
+            error.hint("make a record with: counterseal record init DIR --key FILE")
+        })?;
+        keys::require_present(&key)?;
+        Ok(Self { directory, key })
+    }
+
+    /// Adds envelopes that `spki_der` verifies; entries that are there already keep their index.
+    pub(crate) fn add(
+        &self,
+        envelope: &Envelope,
+        spki_der: &[u8],
+    ) -> Result<LogEntry, CommandError> {
+        let record = Record::open(&self.directory).or_usage()?;
+        let key = keys::record(&self.key)?;
+        add(&record, &key, envelope, spki_der)
+    }
+}
+
+/// Records one envelope and turns the receipt into a bundle's log entry.
+pub(crate) fn add(
+    record: &Record,
+    key: &RecordKey,
+    envelope: &Envelope,
+    spki_der: &[u8],
+) -> Result<LogEntry, CommandError> {
+    let leaf = hashedrekord::leaf(&envelope.pae_digest(), &envelope.signature, spki_der);
+    let receipts = record
+        .append(&[leaf.as_slice()], key)
+        .or_exit(Exit::Failed)?;
+    // One entry in, one receipt out.
+    let receipt = receipts.into_iter().next().ok_or_else(|| {
+        CommandError::new(Exit::Internal, "the record gave no receipt for an entry")
+    })?;
+    Ok(log_entry(receipt, key, leaf))
+}
+
+fn log_entry(receipt: Receipt, key: &RecordKey, leaf: Vec<u8>) -> LogEntry {
+    LogEntry {
+        log_index: receipt.index,
+        log_id: key.verifier_key().full_key_hash(),
+        proof: InclusionProof {
+            log_index: receipt.index,
+            tree_size: receipt.tree_size,
+            root_hash: receipt.root.0,
+            hashes: receipt.proof.iter().map(|hash| hash.0).collect(),
+            checkpoint: receipt.checkpoint,
+        },
+        canonicalized_body: leaf,
+    }
+}
+
+/// Signs a statement and records it, going on from `pending` if an earlier run was cut short.
+///
+/// `same` decides whether a pending payload says the same as what would be signed now; the
+/// caller removes `pending` once the evidence is written.
+pub(crate) fn sign_and_record(
+    payload: &[u8],
+    key: &AttestationKey,
+    place: &RecordPlace,
+    pending: &Path,
+    same: impl Fn(&[u8]) -> bool,
+) -> Result<Bundle, CommandError> {
+    let resumed = pending_envelope(pending)
+        .filter(|envelope| envelope.keyid == key.keyid() && same(&envelope.payload));
+    let envelope = match resumed {
+        Some(envelope) => envelope,
+        None => {
+            let envelope = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, payload);
+            let bundle = Bundle {
+                public_key_hint: envelope.keyid.clone(),
+                entry: None,
+                envelope: envelope.clone(),
+            };
+            write(pending, &[bundle])?;
+            envelope
+        }
+    };
+    let entry = place.add(&envelope, key.spki_der())?;
+    Ok(Bundle {
+        public_key_hint: envelope.keyid.clone(),
+        entry: Some(entry),
+        envelope,
+    })
+}
+
+/// What an earlier run signed but did not finish; a damaged file counts as none.
+fn pending_envelope(path: &Path) -> Option<Envelope> {
+    if !path.exists() {
+        return None;
+    }
+    read(path)
+        .ok()?
+        .into_iter()
+        .next()
+        .map(|bundle| bundle.envelope)
+}
+
+/// The first bundle whose payload has this digest.
+pub(crate) fn holds(bundles: &[Bundle], payload: &Sha256Digest) -> bool {
+    bundles
+        .iter()
+        .any(|bundle| bundle.envelope.payload_digest() == *payload)
+}

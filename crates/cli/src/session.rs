@@ -1,0 +1,175 @@
+//! What one run of the program knows: configuration, where the store is, how talkative it may be.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use counterseal_assembly::{Assembly, LOCK_NAME, Recipe};
+use counterseal_attestation::UnixSeconds;
+use counterseal_inputs::sources::APT_DIRECTORY;
+use counterseal_inputs::{DebianSettings, Sources};
+use counterseal_store::Store;
+
+use crate::arguments::{SourceOptions, StoreOption};
+use crate::error::{CommandError, OrExit, read_text};
+use crate::places::{Configuration, data_directory};
+use crate::progress::Bar;
+
+/// Largest lock that is read, in bytes; the lock's own reader is stricter about its content.
+const LOCK_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+pub(crate) struct Session {
+    pub(crate) configuration: Configuration,
+    quiet: bool,
+}
+
+impl Session {
+    pub(crate) fn new(configuration: Configuration, quiet: bool) -> Self {
+        Self {
+            configuration,
+            quiet,
+        }
+    }
+
+    /// Tells the story, on standard error.
+    pub(crate) fn say(&self, line: impl std::fmt::Display) {
+        if !self.quiet {
+            eprintln!("{line}");
+        }
+    }
+
+    pub(crate) fn bar(&self) -> Bar {
+        Bar::new(self.quiet)
+    }
+
+    /// Opens the store, making it on first use.
+    pub(crate) fn store(&self, option: &StoreOption) -> Result<Store, CommandError> {
+        let path = self.store_path(option)?;
+        if path.exists() {
+            return Store::open(&path).or_usage();
+        }
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| {
+                CommandError::usage(format!("cannot create {}: {error}", parent.display()))
+            })?;
+        }
+        Store::create(&path).or_usage()
+    }
+
+    /// Opens the store; one that does not exist is not made.
+    pub(crate) fn existing_store(&self, option: &StoreOption) -> Result<Store, CommandError> {
+        Store::open(&self.store_path(option)?).or_usage()
+    }
+
+    fn store_path(&self, option: &StoreOption) -> Result<PathBuf, CommandError> {
+        match option.store.as_ref().or(self.configuration.store.as_ref()) {
+            Some(path) => Ok(path.clone()),
+            None => Ok(data_directory()?.join("store")),
+        }
+    }
+
+    /// Flags, then the user's configuration, then the machine's package configuration.
+    pub(crate) fn sources(
+        &self,
+        options: &SourceOptions,
+        base: Option<&Path>,
+    ) -> Result<Sources, CommandError> {
+        let flags = DebianSettings {
+            mirrors: options.mirrors.clone(),
+            keyring: options.keyring.clone(),
+        };
+        let user = DebianSettings {
+            mirrors: self.configuration.debian_mirrors.clone(),
+            keyring: self.configuration.debian_keyring.clone(),
+        };
+        let apt = Path::new(APT_DIRECTORY);
+        let mut sources = Sources::gather(&flags, &user, apt.is_dir().then_some(apt)).or_usage()?;
+        sources.base_directory = base.map(Path::to_owned);
+        sources.archives.clone_from(&options.archives);
+        sources.is_offline = options.offline;
+        Ok(sources)
+    }
+
+    /// Finds one of the paths that a flag or the configuration names.
+    pub(crate) fn required(
+        flag: Option<&PathBuf>,
+        configured: Option<&PathBuf>,
+        what: &str,
+        name: &str,
+    ) -> Result<PathBuf, CommandError> {
+        flag.or(configured).cloned().ok_or_else(|| {
+            CommandError::usage(format!("no {what} is given")).hint(format!(
+                "name it with --{name}, or as {name} in the configuration file"
+            ))
+        })
+    }
+}
+
+/// A recipe on disk with the directory that its paths are relative to.
+pub(crate) struct RecipeFile {
+    pub(crate) directory: PathBuf,
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl RecipeFile {
+    pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
+        let text = read_text(path, counterseal_assembly::recipe::RECIPE_BYTES_MAX as u64)?;
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| CommandError::usage(format!("{} is not a file", path.display())))?;
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Ok(Self {
+            directory,
+            name: name.to_owned(),
+            text,
+        })
+    }
+
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.directory.join(LOCK_NAME)
+    }
+
+    pub(crate) fn recipe(&self) -> Result<Recipe, CommandError> {
+        Recipe::parse(&self.text).map_err(|error| {
+            CommandError::usage(format!(
+                "{}: {error}",
+                self.directory.join(&self.name).display()
+            ))
+        })
+    }
+
+    /// Recipe and lock together; nothing runs unpinned.
+    pub(crate) fn assembly(&self) -> Result<Assembly, CommandError> {
+        self.recipe()?;
+        let lock_path = self.lock_path();
+        let relock = format!(
+            "counterseal lock {}",
+            self.directory.join(&self.name).display()
+        );
+        if !lock_path.exists() {
+            return Err(CommandError::usage(format!(
+                "{} does not exist: the inputs are not pinned",
+                lock_path.display()
+            ))
+            .hint(format!("pin them with: {relock}")));
+        }
+        let lock_text = read_text(&lock_path, LOCK_BYTES_MAX)?;
+        Assembly::parse(&self.name, &self.text, &lock_text).map_err(|error| {
+            CommandError::usage(format!("{}: {error}", lock_path.display()))
+                .hint(format!("pin the inputs again with: {relock}"))
+        })
+    }
+}
+
+/// The present time; the only place of this program that reads the clock for evidence.
+pub(crate) fn now() -> UnixSeconds {
+    UnixSeconds(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since_epoch| since_epoch.as_secs()),
+    )
+}
