@@ -6,7 +6,7 @@
 //! enter it, the root over all of them must be the root of the checkpoint, and
 //! a hit counts only when the stored entry is the same byte for byte.
 //!
-//! Costs: 32 bytes read and two hashes computed for each entry the first time a
+//! Costs: 32 bytes read and one hash computed for each entry the first time a
 //! process looks something up, then only for what came since; about 80 bytes of
 //! memory for each entry. Of equal entries the first one is found.
 
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use counterseal_tlog::checkpoint::Checkpoint;
 use counterseal_tlog::edge::RightEdge;
-use counterseal_tlog::tile::{TILE_WIDTH, Tile, TilePath};
+use counterseal_tlog::tile::{TILE_WIDTH, TilePath, decode_tile};
 use counterseal_tlog::{NodeHash, leaf_hash};
 
 use crate::error::RecordError;
@@ -91,15 +91,13 @@ impl Index {
                     index: edge.size(),
                     size,
                 })?;
-            let tile =
-                Tile::parse(&read_tile(storage, &path)?, path.width()).map_err(|source| {
-                    RecordError::Tile {
-                        path: storage.display(&path.to_path()),
-                        source,
-                    }
-                })?;
+            let bytes = read_tile(storage, &path)?;
+            let hashes = decode_tile(&bytes, path.width()).map_err(|source| RecordError::Tile {
+                path: storage.display(&path.to_path()),
+                source,
+            })?;
             let known = usize::try_from(edge.size() % u64::from(TILE_WIDTH)).unwrap_or(0);
-            for leaf in tile.hashes().iter().skip(known) {
+            for leaf in hashes.iter().skip(known) {
                 edge.push(*leaf);
                 leaves.push(*leaf);
             }

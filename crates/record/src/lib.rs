@@ -98,6 +98,23 @@ pub struct SignedCheckpoint {
 
 /// A record on disk. Any number of them, in any number of processes, may be
 /// open on the same directory.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use counterseal_record::{Record, RecordError};
+/// use counterseal_tlog::note::NoteSigner;
+///
+/// fn record_twice(directory: &Path, key: &dyn NoteSigner) -> Result<(), RecordError> {
+///     let record = Record::create(directory, key)?;
+///     let first = record.append(&[b"an entry"], key)?;
+///     let again = record.append(&[b"an entry"], key)?;
+///     assert_eq!(first[0].index, again[0].index);
+///     Ok(())
+/// }
+/// ```
 pub struct Record {
     storage: Arc<dyn Storage>,
     origin: String,

@@ -15,6 +15,20 @@
 //! [`proof::NodeSource`], [`note::NoteSigner`] and [`note::NoteVerifier`].
 //! Witness cosignatures are not here yet; a note keeps the signature lines
 //! that it does not know, so they can be added without a change of format.
+//!
+//! # Examples
+//!
+//! A log of two entries; the proof of each is the leaf of the other:
+//!
+//! ```
+//! use counterseal_tlog::proof::check_inclusion;
+//! use counterseal_tlog::{leaf_hash, node_hash};
+//!
+//! let (first, second) = (leaf_hash(b"first"), leaf_hash(b"second"));
+//! let root = node_hash(&first, &second);
+//! assert!(check_inclusion(&second, 1, 2, &[first], &root).is_ok());
+//! assert!(check_inclusion(&second, 0, 2, &[first], &root).is_err());
+//! ```
 #![no_std]
 
 extern crate alloc;

@@ -106,19 +106,7 @@ impl Tile {
     /// # Errors
     /// [`TileError::TileSize`] when the bytes are not `width` hashes.
     pub fn parse(bytes: &[u8], width: u16) -> Result<Self, TileError> {
-        let expected_bytes = usize::from(width) * 32;
-        if bytes.len() != expected_bytes {
-            return Err(TileError::TileSize {
-                expected_bytes,
-                found_bytes: bytes.len(),
-            });
-        }
-        let mut here: Vec<NodeHash> = bytes
-            .as_chunks::<32>()
-            .0
-            .iter()
-            .map(|chunk| NodeHash(*chunk))
-            .collect();
+        let mut here = decode_tile(bytes, width)?;
         let mut heights = Vec::new();
         while !here.is_empty() {
             let above = here
@@ -147,6 +135,26 @@ impl Tile {
 /// The bytes of a tile.
 pub fn encode_tile(hashes: &[NodeHash]) -> Vec<u8> {
     hashes.iter().flat_map(|hash| hash.0).collect()
+}
+
+/// Reads the `width` hashes of a tile, without computing any.
+///
+/// # Errors
+/// [`TileError::TileSize`] when the bytes are not `width` hashes.
+pub fn decode_tile(bytes: &[u8], width: u16) -> Result<Vec<NodeHash>, TileError> {
+    let expected_bytes = usize::from(width) * 32;
+    if bytes.len() != expected_bytes {
+        return Err(TileError::TileSize {
+            expected_bytes,
+            found_bytes: bytes.len(),
+        });
+    }
+    Ok(bytes
+        .as_chunks::<32>()
+        .0
+        .iter()
+        .map(|chunk| NodeHash(*chunk))
+        .collect())
 }
 
 /// Writes an entry bundle.
