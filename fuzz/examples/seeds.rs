@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use counterseal_artifact::tar_zst::Packer;
 use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry};
 use counterseal_attestation::dsse::IN_TOTO_PAYLOAD_TYPE;
 use counterseal_attestation::{Sha256Digest, hashedrekord};
@@ -27,7 +28,10 @@ fn main() -> Done {
     evidence()?;
     record()?;
     rules()?;
-    trees()
+    trees()?;
+    containers()?;
+    debian()?;
+    configuration()
 }
 
 /// Writes one seed of a target.
@@ -81,6 +85,7 @@ fn evidence() -> Done {
             envelope,
         };
         let line = bundle.to_line();
+        seed("verify", name, format!("{line}\n"))?;
         seed("statement", name, &payload)?;
         seed("json", name, &payload)?;
         seed("hashedrekord", name, &leaf)?;
@@ -244,4 +249,128 @@ fn trees() -> Done {
     };
     seed("store_directory", "one-of-each", directory.encode()?)?;
     seed("store_directory", "empty", Directory::default().encode()?)
+}
+
+fn containers() -> Done {
+    let mut packer = Packer::new(Vec::new(), 1_700_000_000)?;
+    packer.directory("usr")?;
+    packer.file("usr/a", 7, true, &b"content"[..])?;
+    packer.symlink("usr/b", "a")?;
+    let packed = packer.finish()?;
+    let archive = zstd::decode_all(packed.as_slice())?;
+    seed("tar_zst", "packed", &packed)?;
+    seed("tar_zst", "archive", &archive)?;
+    seed("tar", "archive", &archive)?;
+
+    let mut package = b"!<arch>\n".to_vec();
+    for (name, content) in [
+        ("debian-binary", &b"2.0\n"[..]),
+        ("control.tar.zst", &packed),
+        ("data.tar.zst", &packed),
+    ] {
+        let header = format!(
+            "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+            0,
+            0,
+            0,
+            100_644,
+            content.len()
+        );
+        package.extend_from_slice(header.as_bytes());
+        package.extend_from_slice(content);
+        if content.len() % 2 == 1 {
+            package.push(b'\n');
+        }
+    }
+    seed("deb", "zst", package)
+}
+
+fn debian() -> Done {
+    let binary = format!(
+        "Package: hello\nVersion: 2.10-3\nArchitecture: amd64\n\
+         Depends: libc6 (>= 2.34) | a, b:any (<< 1:2~)\nProvides: a (= 1), c\n\
+         Filename: pool/main/h/hello/hello_2.10-3_amd64.deb\nSize: 1\nSHA256: {DIGEST}\n"
+    );
+    seed("debian_packages", "one", &binary)?;
+    seed(
+        "debian_packages",
+        "two",
+        format!("{binary}\n{}", binary.replace("hello", "libc6")),
+    )?;
+    seed("debian_control", "one", &binary)?;
+    seed(
+        "debian_relation",
+        "one",
+        "libc6 (>= 2.34) | a, b:any (<< 1:2~)",
+    )?;
+    let checksums = format!("Checksums-Sha256:\n {DIGEST} 1 hello_2.10-3.dsc\n");
+    seed(
+        "debian_sources",
+        "one",
+        format!("Package: hello\nVersion: 2.10-3\nDirectory: pool/main/h/hello\n{checksums}"),
+    )?;
+    seed(
+        "debian_release",
+        "one",
+        format!(
+            "Origin: Debian\nSuite: oldstable\nCodename: bookworm\n\
+             Date: Sat, 07 Oct 2023 09:34:31 UTC\nAcquire-By-Hash: yes\nSHA256:\n \
+             {DIGEST} 1 main/binary-amd64/Packages.xz\n"
+        ),
+    )?;
+    seed(
+        "debian_signature",
+        "frame",
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\na\n\
+         -----BEGIN PGP SIGNATURE-----\n\niQ==\n=aaaa\n-----END PGP SIGNATURE-----\n",
+    )?;
+    seed(
+        "apt_configuration",
+        "both",
+        "deb [signed-by=/a.gpg] http://mirror.example/debian bookworm main\n\
+         Types: deb deb-src\nURIs: http://mirror.example/debian\nSuites: bookworm\n\
+         Components: main\nSigned-By: /a.gpg\n",
+    )
+}
+
+fn configuration() -> Done {
+    seed(
+        "trust",
+        "example",
+        include_str!("../../crates/verify/tests/data/trust.toml"),
+    )?;
+    seed(
+        "purl",
+        "debian",
+        "pkg:deb/debian/hello@2.10-3?arch=amd64&distro=bookworm",
+    )?;
+    seed("purl", "path", "pool/main/h/hello/hello_2.10-3_amd64.deb")?;
+    for (name, text) in [
+        (
+            "closure",
+            "kind = \"debian-packages\"\nsuite = \"bookworm\"\npackages = [\"gcc\"]\n",
+        ),
+        (
+            "source",
+            "kind = \"debian-source\"\nsuite = \"bookworm\"\npackage = \"hello\"\n",
+        ),
+        ("directory", "kind = \"directory\"\nlocation = \"rules\"\n"),
+    ] {
+        seed("input_spec", name, text)?;
+    }
+    // Locks that were really made.
+    let products = Path::new(env!("CARGO_MANIFEST_DIR")).join("../products");
+    for product in fs::read_dir(products).into_iter().flatten().flatten() {
+        if let Ok(text) = fs::read(product.path().join("assembly.lock")) {
+            seed("lock", &product.file_name().to_string_lossy(), text)?;
+        }
+    }
+    seed(
+        "lock",
+        "example",
+        format!(
+            "format = 1\n\n[[input]]\nname = \"a\"\nkind = \"file\"\n\n[[input.item]]\n\
+             purl = \"pkg:generic/a\"\nsha256 = \"{DIGEST}\"\nsize = 1\npath = \"a\"\n"
+        ),
+    )
 }
