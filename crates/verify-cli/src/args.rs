@@ -16,8 +16,8 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "EVIDENCE")]
     pub evidence: Option<PathBuf>,
 
-    /// Whose signatures count [default: $COUNTERSEAL_TRUST, else counterseal/trust.toml in the
-    /// user's configuration directory]
+    /// Whose signatures count [default: what `COUNTERSEAL_TRUST` names, else
+    /// counterseal/trust.toml in the user's configuration directory]
     #[arg(long, value_name = "TRUST")]
     pub trust: Option<PathBuf>,
 

@@ -114,11 +114,11 @@ fn sort_lines<'a>(
     provider: &'a dyn CryptoProvider,
 ) -> Findings<'a> {
     let mut findings = Findings::default();
-    let mut sealer = Sealer::new(request.trust, provider);
+    let mut seals = Sealer::new(request.trust, provider);
     for Line { number, content } in lines {
         match content {
             Content::Bundle(bundle) => {
-                let sealed = sealer.seal(*number, bundle);
+                let sealed = seals.seal(*number, bundle);
                 findings.sort_bundle(sealed, artifact, request.now);
             }
             Content::Other(reason) => findings.set_aside(*number, reason.clone()),

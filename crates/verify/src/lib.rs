@@ -94,7 +94,7 @@ mod verdict;
 pub use display::clean;
 pub use evaluate::{Request, verify};
 pub use provider::{CryptoProvider, P256_POINT_BYTES, SignatureError, p256_point};
-pub use public_key::PublicKey;
+pub use public_key::{KeyError, PublicKey};
 pub use trust::{
     Auditor, Builder, PARTIES_MAX, TEXT_BYTES_MAX, TRUST_BYTES_MAX, Trust, TrustError,
 };

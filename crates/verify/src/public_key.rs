@@ -22,19 +22,17 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// Says what is wrong, in words that follow "the key is unusable: ".
-    pub fn from_pem(pem: &str) -> Result<Self, &'static str> {
+    /// [`KeyError`] says which layer is at fault.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
         const END: &str = "-----END PUBLIC KEY-----";
         let body = pem
             .trim()
             .strip_prefix(BEGIN)
             .and_then(|rest| rest.strip_suffix(END))
-            .ok_or("expected one PEM block of the type PUBLIC KEY")?;
+            .ok_or(KeyError::Pem)?;
         let text: String = body.split_ascii_whitespace().collect();
-        let der = STANDARD
-            .decode(text)
-            .map_err(|_| "the PEM block is not base64")?;
+        let der = STANDARD.decode(text).map_err(|_| KeyError::Base64)?;
         Self::from_spki(der)
     }
 
@@ -43,8 +41,8 @@ impl PublicKey {
     /// # Errors
     ///
     /// As [`Self::from_pem`].
-    pub fn from_spki(spki_der: Vec<u8>) -> Result<Self, &'static str> {
-        p256_point(&spki_der).map_err(|_| "expected a P-256 key with an uncompressed point")?;
+    pub fn from_spki(spki_der: Vec<u8>) -> Result<Self, KeyError> {
+        p256_point(&spki_der).map_err(|_| KeyError::Algorithm)?;
         let keyid = Sha256Digest::of(&spki_der).to_string();
         Ok(Self { spki_der, keyid })
     }
@@ -58,4 +56,22 @@ impl PublicKey {
     pub fn keyid(&self) -> &str {
         &self.keyid
     }
+}
+
+/// Why a text or bytes are not a key that a trust file may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Not exactly one PEM block of the type `PUBLIC KEY`.
+    #[error("expected one PEM block of the type PUBLIC KEY")]
+    Pem,
+    /// The block's content is not padded standard base64.
+    #[error("the PEM block is not base64")]
+    Base64,
+    /// Another algorithm, another curve, or another encoding of the point.
+    #[error("expected a P-256 key with an uncompressed point")]
+    Algorithm,
+    /// Not a C2SP verifier key of an Ed25519 key.
+    #[error("expected an Ed25519 verifier key: name+8 hexadecimal digits+base64")]
+    VerifierKey,
 }

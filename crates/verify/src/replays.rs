@@ -96,13 +96,11 @@ pub(crate) fn conclude(checks: &mut Checks, findings: &[ReplayFinding], required
         let hint = "ask the publisher and that auditor before you install this";
         checks.failed(codes::REPLAY_VERDICT, detail, hint);
     } else if !reproduced.is_empty() {
-        let mut detail = format!("reproduced bit for bit by {}", quoted(&reproduced));
-        if !unable.is_empty() {
-            detail.push_str(&format!(
-                "; no bit-identical result for {}",
-                quoted(&unable)
-            ));
-        }
+        let others = match unable.as_slice() {
+            [] => String::new(),
+            unable => format!("; no bit-identical result for {}", quoted(unable)),
+        };
+        let detail = format!("reproduced bit for bit by {}{others}", quoted(&reproduced));
         checks.passed(codes::REPLAY_VERDICT, detail);
     } else if !unable.is_empty() {
         let detail = format!("no bit-identical result for {}", quoted(&unable));

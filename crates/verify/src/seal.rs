@@ -20,7 +20,7 @@ use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::bundle::{Bundle, LogEntry};
 use counterseal_attestation::{dsse, hashedrekord};
 use counterseal_tlog::checkpoint::Checkpoint;
-use counterseal_tlog::note::{self, Note};
+use counterseal_tlog::note::{self, Note, VerifierKey};
 use counterseal_tlog::{NodeHash, leaf_hash, proof};
 
 use crate::checks::Checks;
@@ -205,10 +205,10 @@ impl<'a> Sealer<'a> {
         signer: &Signer<'_>,
     ) -> Option<Checkpoint> {
         let envelope = &entry.proof.checkpoint;
-        let parsed = Note::parse(envelope)
+        let read = Note::parse(envelope)
             .map_err(|error| error.to_string())
             .and_then(|note| Checkpoint::parse(&note.text).map_err(|error| error.to_string()));
-        let checkpoint = match parsed {
+        let checkpoint = match read {
             Ok(checkpoint) => checkpoint,
             Err(error) => {
                 let detail = format!("the checkpoint cannot be read: {}", clean(&error));
@@ -217,8 +217,8 @@ impl<'a> Sealer<'a> {
             }
         };
         check_inclusion(checks, entry, &checkpoint);
-        let signed = self.check_origin(checks, entry, &checkpoint, signer);
-        signed.then_some(checkpoint)
+        let authentic = self.check_origin(checks, entry, &checkpoint, signer);
+        authentic.then_some(checkpoint)
     }
 
     fn check_origin(
@@ -235,7 +235,7 @@ impl<'a> Sealer<'a> {
             .iter()
             .find(|key| key.name() == checkpoint.origin);
         let Some(record) = known else {
-            let trusted: Vec<&str> = self.trust.records().iter().map(|key| key.name()).collect();
+            let trusted: Vec<&str> = self.trust.records().iter().map(VerifierKey::name).collect();
             let detail = format!(
                 "the checkpoint is of a record that the trust file does not list: expected {}, \
                  found {origin}",

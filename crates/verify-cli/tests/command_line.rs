@@ -1,0 +1,375 @@
+//! The program `counterseal-verify` as a person meets it: exit codes, what stands on which
+//! stream, and where it looks for things.
+
+#[path = "../../verify/tests/fixture/mod.rs"]
+mod fixture;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use counterseal_attestation::replay_verdict::Verdict;
+use serde_json::Value;
+
+use fixture::{ARTIFACT, NAME, World, evidence};
+
+/// A directory with an artifact, its evidence and a trust file.
+struct Desk {
+    directory: tempfile::TempDir,
+    world: World,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let world = World::new();
+        let desk = Self {
+            directory: tempfile::tempdir().unwrap(),
+            world,
+        };
+        desk.write(NAME, ARTIFACT);
+        desk.write(
+            &format!("{NAME}.sigstore.jsonl"),
+            &evidence(&[&desk.world.provenance()]),
+        );
+        desk.write("trust.toml", desk.world.trust_text().as_bytes());
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_counterseal-verify"));
+        command
+            .env_clear()
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs with `--trust trust.toml` and a fixed time in front of `args`.
+    fn run(&self, args: &[&str]) -> Output {
+        let fixed = ["--trust", "trust.toml", "--now", "2026-09-21T00:00:00Z"];
+        self.command().args(fixed).args(args).output().unwrap()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[track_caller]
+fn check_text(output: &Output, code: i32, expected: &[&str]) {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(output.stdout.is_empty(), "text belongs on standard error");
+    for expected in expected {
+        assert!(text.contains(expected), "no {expected:?} in:\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colours without a terminal");
+}
+
+/// One line, one document, and the same exit code inside as outside.
+#[track_caller]
+fn document(output: &Output, code: i32) -> Value {
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(output));
+    assert!(output.stderr.is_empty(), "{}", stderr(output));
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    assert_eq!(text.matches('\n').count(), 1);
+    let document: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(document["format"], "counterseal-verify/1");
+    assert_eq!(document["exitCode"], code);
+    document
+}
+
+#[test]
+fn verified_file() {
+    let desk = Desk::new();
+    let output = desk.run(&[NAME]);
+    check_text(
+        &output,
+        0,
+        &[
+            "verified hello.deb",
+            "This is hello 2.10, unchanged since 'Builder' assembled it",
+            "passed       signature.valid",
+            "not checked  replay.verdict",
+        ],
+    );
+    let document = document(&desk.run(&["--json", NAME]), 0);
+    let verdict = &document["files"][0]["verdict"];
+    assert_eq!(verdict["outcome"], "verified");
+    assert_eq!(verdict["reproducedBy"], 0);
+    let codes: Vec<&str> = verdict["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(codes, counterseal_verify::codes::ALL);
+}
+
+#[test]
+fn altered_file() {
+    let desk = Desk::new();
+    desk.write(NAME, b"the installer, altered");
+    check_text(
+        &desk.run(&[NAME]),
+        1,
+        &[
+            "FAILED hello.deb",
+            "subject.digest: artifact digest does not match",
+            "hint: this file",
+        ],
+    );
+    let document = document(&desk.run(&["--json", NAME]), 1);
+    assert_eq!(document["files"][0]["verdict"]["outcome"], "failed");
+}
+
+#[test]
+fn altered_evidence() {
+    let desk = Desk::new();
+    let path = desk.path("hello.deb.sigstore.jsonl");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    check_text(&desk.run(&[NAME]), 1, &["FAILED hello.deb"]);
+}
+
+#[test]
+fn no_evidence() {
+    let desk = Desk::new();
+    fs::remove_file(desk.path("hello.deb.sigstore.jsonl")).unwrap();
+    check_text(
+        &desk.run(&[NAME]),
+        3,
+        &[
+            "no conclusion hello.deb",
+            "evidence.present",
+            "hint: evidence is named like the file",
+        ],
+    );
+    let document = document(&desk.run(&["--json", NAME]), 3);
+    assert_eq!(document["files"][0]["verdict"]["outcome"], "no-conclusion");
+    // Evidence that was asked for by name and is not there is a mistake in the command.
+    let output = desk.run(&["--evidence", "missing.jsonl", NAME]);
+    check_text(
+        &output,
+        2,
+        &["cannot read missing.jsonl: there is no such file"],
+    );
+}
+
+#[test]
+fn evidence_that_is_none() {
+    let desk = Desk::new();
+    desk.write("hello.deb.sigstore.jsonl", b"\x89PNG\r\n");
+    check_text(
+        &desk.run(&[NAME]),
+        2,
+        &["unreadable hello.deb", "evidence.readable"],
+    );
+    assert_eq!(
+        document(&desk.run(&["--json", NAME]), 2)["error"],
+        Value::Null
+    );
+}
+
+#[test]
+fn no_file_is_a_usage_error() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&[]).status.code(), Some(2));
+    assert_eq!(desk.run(&["--json"]).status.code(), Some(2));
+    assert_eq!(desk.run(&["--surprise", NAME]).status.code(), Some(2));
+    let mut out = Vec::new();
+    let mut err = Vec::new();
+    let none = counterseal_verify_cli::VerifyArgs::default();
+    assert_eq!(
+        counterseal_verify_cli::execute_to(&none, false, &mut out, &mut err),
+        2
+    );
+}
+
+#[test]
+fn unreadable_files() {
+    let desk = Desk::new();
+    check_text(
+        &desk.run(&["missing"]),
+        2,
+        &["error: cannot read missing: there is no such file"],
+    );
+    check_text(&desk.run(&["."]), 2, &["error: . is not a regular file"]);
+    let document = document(&desk.run(&["--json", "missing"]), 2);
+    assert_eq!(document["files"][0]["error"]["code"], "input.unreadable");
+}
+
+#[test]
+fn the_worst_of_several_files_decides_and_all_are_reported() {
+    let desk = Desk::new();
+    desk.write("other.deb", b"something else");
+    desk.write(
+        "other.deb.sigstore.jsonl",
+        &evidence(&[&desk.world.provenance()]),
+    );
+    desk.write("bare.deb", b"no evidence");
+    let output = desk.run(&[NAME, "bare.deb"]);
+    check_text(
+        &output,
+        3,
+        &["verified hello.deb", "no conclusion bare.deb"],
+    );
+    let output = desk.run(&["missing", NAME, "other.deb", "bare.deb"]);
+    check_text(
+        &output,
+        1,
+        &[
+            "verified hello.deb",
+            "FAILED other.deb",
+            "cannot read missing",
+        ],
+    );
+    let document = document(&desk.run(&["--json", "bare.deb", NAME]), 3);
+    assert_eq!(document["files"].as_array().unwrap().len(), 2);
+    assert_eq!(document["files"][1]["exitCode"], 0);
+}
+
+#[test]
+fn evidence_may_hold_a_whole_release() {
+    let desk = Desk::new();
+    fs::rename(
+        desk.path("hello.deb.sigstore.jsonl"),
+        desk.path("release.jsonl"),
+    )
+    .unwrap();
+    let output = desk.run(&["--evidence", "release.jsonl", NAME]);
+    check_text(&output, 0, &["verified hello.deb"]);
+}
+
+#[test]
+fn trust_file_from_the_environment_and_the_configuration_directory() {
+    let desk = Desk::new();
+    let run = |set: &[(&str, &Path)]| {
+        let mut command = desk.command();
+        command
+            .args(["--now", "2026-09-21T00:00:00Z", NAME])
+            .envs(set.iter().copied());
+        command.output().unwrap()
+    };
+    check_text(
+        &run(&[]),
+        2,
+        &["error: no trust file", "hint: name one with --trust"],
+    );
+    check_text(
+        &run(&[("COUNTERSEAL_TRUST", Path::new("trust.toml"))]),
+        0,
+        &["verified"],
+    );
+    check_text(
+        &run(&[("COUNTERSEAL_TRUST", Path::new("gone"))]),
+        2,
+        &["cannot read gone"],
+    );
+
+    let home = desk.path("home");
+    fs::create_dir_all(home.join(".config/counterseal")).unwrap();
+    fs::copy(
+        desk.path("trust.toml"),
+        home.join(".config/counterseal/trust.toml"),
+    )
+    .unwrap();
+    check_text(&run(&[("HOME", &home)]), 0, &["verified"]);
+    check_text(
+        &run(&[("XDG_CONFIG_HOME", &home.join(".config"))]),
+        0,
+        &["verified"],
+    );
+    check_text(&run(&[("XDG_CONFIG_HOME", &home)]), 2, &["no trust file"]);
+}
+
+#[test]
+fn bad_trust_file() {
+    let desk = Desk::new();
+    desk.write("trust.toml", b"format = 1\nsurprise = 2\n");
+    let expected = ["trust.toml: trust file, line 2: unknown field `surprise`"];
+    check_text(&desk.run(&[NAME]), 2, &expected);
+    let document = document(&desk.run(&["--json", NAME]), 2);
+    assert_eq!(document["error"]["code"], "trust.invalid");
+    desk.write("trust.toml", b"\xff\xfe");
+    check_text(&desk.run(&[NAME]), 2, &["trust.toml is not UTF-8 text"]);
+}
+
+#[test]
+fn replays_are_told_good_and_bad() {
+    let desk = Desk::new();
+    let world = &desk.world;
+    let provenance = world.provenance();
+    let good = world.replay(&world.auditor_a, &provenance, Verdict::Reproduced);
+    let bad = world.replay(&world.auditor_b, &provenance, Verdict::Differs);
+    desk.write("hello.deb.sigstore.jsonl", &evidence(&[&provenance, &good]));
+    check_text(
+        &desk.run(&[NAME]),
+        0,
+        &["1 auditor reproduced it bit for bit", "by 'Auditor A'"],
+    );
+    desk.write(
+        "hello.deb.sigstore.jsonl",
+        &evidence(&[&provenance, &good, &bad]),
+    );
+    check_text(
+        &desk.run(&[NAME]),
+        0,
+        &[
+            "warning: auditor 'Auditor B' rebuilt it and got different bytes: a reason",
+            "FAILED       replay.verdict",
+            "differs           by 'Auditor B'",
+        ],
+    );
+}
+
+#[test]
+fn file_names_cannot_drive_the_terminal() {
+    let desk = Desk::new();
+    let name = "x\u{1b}[2Jy\u{202e}.deb";
+    desk.write(name, ARTIFACT);
+    let output = desk.run(&[name]);
+    check_text(&output, 3, &["x\\u{1b}[2Jy\\u{202e}.deb"]);
+}
+
+#[test]
+fn a_verdict_that_cannot_be_written_is_no_success() {
+    let desk = Desk::new();
+    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
+        println!("skipped: this system has no /dev/full");
+        return;
+    };
+    let mut command = desk.command();
+    command.args([
+        "--trust",
+        "trust.toml",
+        "--now",
+        "2026-09-21T00:00:00Z",
+        "--json",
+        NAME,
+    ]);
+    assert_eq!(command.stdout(full).status().unwrap().code(), Some(70));
+}
+
+#[test]
+fn help_lists_the_exit_codes() {
+    let desk = Desk::new();
+    let output = desk.command().arg("--help").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "Exit codes:",
+        "  0   every file is verified",
+        "  70  a fault in this program",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}
