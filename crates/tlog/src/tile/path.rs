@@ -35,7 +35,7 @@ impl TilePath {
     }
 
     /// The tile that holds what is needed to compute a node, as wide as a tree
-    /// of `size` leaves makes it, and the node's place in it for [`Tile::node`].
+    /// of `size` leaves makes it, and the node's place in it for [`Tile::node`](super::Tile::node).
     ///
     /// # Errors
     /// [`TileError::NoSuchNode`] when the node is not complete in that tree.
