@@ -69,26 +69,44 @@ pub(crate) struct Order {
 /// the user namespace's, and a [`Report::Missing`] has said so before.
 pub(crate) const DESCRIPTORS: usize = 6;
 
+/// Where the two descriptors of an [`Order`] end up.
+const GO: RawFd = 3;
+const REPORT: RawFd = 4;
+
 /// The body of the forked process.
 pub(crate) fn make(order: &Order) -> ! {
+    // Everything else that the parent has open is let go at once: a writable program or the
+    // end of a pipe, kept here, would disturb other threads of the parent. The parent keeps
+    // the sources at 10 and above, so neither place is overwritten too early.
+    let placed = sys::duplicate_onto(order.go, GO, libc::O_CLOEXEC)
+        .and_then(|()| sys::duplicate_onto(order.report, REPORT, libc::O_CLOEXEC))
+        .and_then(|()| sys::close_from(REPORT + 1));
+    if let Err(sys::Errno(errno)) = placed {
+        Report::Failed {
+            step: SetupStep::PlaceDescriptors,
+            errno,
+        }
+        .send(order.report);
+        sys::exit(0);
+    }
     match try_make(order) {
         Ok(descriptors) => {
-            if let Err(sys::Errno(errno)) = Report::Made.send_with(order.report, &descriptors) {
+            if let Err(sys::Errno(errno)) = Report::Made.send_with(REPORT, &descriptors) {
                 Report::Failed {
                     step: SetupStep::OpenNamespace,
                     errno,
                 }
-                .send(order.report);
+                .send(REPORT);
             }
         }
-        Err(Failure { step, errno }) => Report::Failed { step, errno }.send(order.report),
+        Err(Failure { step, errno }) => Report::Failed { step, errno }.send(REPORT),
     }
     sys::exit(0)
 }
 
 fn try_make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
     let mut byte = [0];
-    if sys::read(order.go, &mut byte) != Ok(1) {
+    if sys::read(GO, &mut byte) != Ok(1) {
         // The parent could not map the user, or is gone: it knows.
         sys::exit(0);
     }
@@ -99,14 +117,14 @@ fn try_make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
     sys::make_mounts_private().during(SetupStep::PrivateMounts)?;
     let mounts = open_namespace(c"/proc/self/ns/mnt")?;
 
-    let network = tolerate(make_network(), order.network_waived, order.report)?;
+    let network = tolerate(make_network(), order.network_waived, REPORT)?;
     let network = if network {
         open_namespace(c"/proc/self/ns/net")?
     } else {
         user
     };
 
-    let host_name = tolerate(make_host_name(), order.host_name_waived, order.report)?;
+    let host_name = tolerate(make_host_name(), order.host_name_waived, REPORT)?;
     let host_name = if host_name {
         open_namespace(c"/proc/self/ns/uts")?
     } else {
@@ -114,7 +132,7 @@ fn try_make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
     };
 
     let cgroup = sys::unshare(libc::CLONE_NEWCGROUP).during(SetupStep::CreateCgroupNamespace);
-    let cgroup = tolerate(cgroup, order.cgroup_waived, order.report)?;
+    let cgroup = tolerate(cgroup, order.cgroup_waived, REPORT)?;
     let cgroup = if cgroup {
         open_namespace(c"/proc/self/ns/cgroup")?
     } else {

@@ -103,6 +103,12 @@ impl Room {
         )
         .map_err(|errno| io("making a socket pair", errno))?;
         let (go_inside, go) = pipe()?;
+        let inside = [
+            away_from_standard_streams(&go_inside)?,
+            away_from_standard_streams(&report_inside)?,
+        ];
+        drop((go_inside, report_inside));
+        let [go_inside, report_inside] = &inside;
         let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
         let order = Order {
             go: go_inside.as_raw_fd(),
@@ -127,7 +133,7 @@ impl Room {
 
         let child = Child::fork(libc::CLONE_NEWUSER, || furnish::make(&order))
             .map_err(|errno| SetupStep::CreateUserNamespace.failed(errno))?;
-        drop((report_inside, go_inside));
+        drop(inside);
         let mapped = map_user(child.pid).and_then(|host_user| {
             rustix::io::write(&go, &[1]).map_err(|errno| io("starting the setup", errno))?;
             Ok(host_user)

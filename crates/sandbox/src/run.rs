@@ -30,9 +30,27 @@ pub fn run(
     scratch: &mut Scratch,
     log_directory: &Path,
 ) -> Result<Outcome, SandboxError> {
-    let goal = Goal::Execute(plan::program(action)?);
-    run_with(action, goal, scratch, log_directory)
+    let mut attempts = 1..=BUSY_ATTEMPTS;
+    loop {
+        let goal = Goal::Execute(plan::program(action)?);
+        let result = run_with(action, goal, scratch, log_directory);
+        let is_busy = matches!(
+            result,
+            Err(SandboxError::Program {
+                errno: libc::ETXTBSY,
+                ..
+            })
+        );
+        if !is_busy || attempts.next().is_none() {
+            return result;
+        }
+    }
 }
+
+/// How often a program that is open for writing is tried again. A thread that has just written
+/// it has closed it, but a process forked meanwhile by another thread keeps it open until it
+/// lets go of what it inherited, which is its first act. Nothing of the step has run then.
+const BUSY_ATTEMPTS: u32 = 20;
 
 /// The same with another goal.
 pub(crate) fn run_with(

@@ -115,7 +115,7 @@ fn threads_count_as_processes() {
     stage.prints("threads 9");
     assert!(
         stage
-            .refuses("threads 10")
+            .refuses("threads 11")
             .contains("temporarily unavailable")
     );
 }
