@@ -100,9 +100,14 @@ pub enum TransferError {
 }
 
 impl TransferError {
-    /// Whether nobody answered, rather than answered wrongly.
+    /// Whether the network or a gateway kept us from asking, rather than that the server answered
+    /// wrongly.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Setup { .. })
+        match self {
+            Self::Unreachable { .. } | Self::Setup { .. } | Self::Interrupted { .. } => true,
+            Self::Status { status, .. } => matches!(status, 403 | 407 | 429) || *status >= 500,
+            _ => false,
+        }
     }
 
     /// Whether the same request may well succeed when it is made again.
@@ -226,7 +231,8 @@ impl Network {
             let (url, reason) = (url.to_owned(), reason.clone());
             return Err(TransferError::Unreachable { url, reason });
         }
-        let request = self.client.get(url).send();
+        // Sending sets timers and so must happen inside of the runtime.
+        let request = async { self.client.get(url).send().await };
         let response = self.runtime.handle().block_on(request).map_err(|error| {
             let url = url.to_owned();
             if error.is_redirect() {
