@@ -72,7 +72,8 @@ impl Store {
             let path = dir.join("blobs").join(format!("{shard:02x}"));
             fs::create_dir_all(&path).map_err(StoreError::at("create", &path))?;
         }
-        sync_file_system(dir)?;
+        sync_directory(&dir.join("blobs"))?;
+        sync_directory(dir)?;
         let format = dir.join("format");
         let mut file = tempfile::Builder::new()
             .prefix("format.")

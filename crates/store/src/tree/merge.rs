@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::walk::ReadObjects;
 use super::{
     DEPTH_MAX, Directory, DirectoryNode, ENTRIES_MAX, FileNode, SymlinkNode, TreeError,
     path_components,
@@ -23,7 +24,7 @@ pub fn merge(store: &Store, parts: &[(&str, Digest)]) -> Result<Digest, StoreErr
         sources.push(Source::at(&names, *tree));
     }
     let mut merging = Merging {
-        store,
+        objects: ReadObjects::new(store),
         batch: &batch,
         entries_count: 0,
     };
@@ -49,7 +50,7 @@ impl Source {
 }
 
 struct Merging<'a> {
-    store: &'a Store,
+    objects: ReadObjects<'a>,
     batch: &'a Batch<'a>,
     entries_count: usize,
 }
@@ -78,7 +79,7 @@ impl Merging<'_> {
         }
         if let [Source::Stored(digest)] = distinct.as_slice() {
             // Nothing to unite; reading it proves that it is there and well-formed.
-            self.store.directory(digest)?;
+            self.objects.read(digest)?;
             return Ok(*digest);
         }
         let slots = self.collect(distinct, path)?;
@@ -110,24 +111,35 @@ impl Merging<'_> {
                 }
                 Source::Stored(digest) => digest,
             };
+            let object = self.objects.read(&digest)?;
             let Directory {
                 files,
                 directories,
                 symlinks,
-            } = self.store.directory(&digest)?;
+            } = &*object;
             self.entries_count += files.len() + directories.len() + symlinks.len();
             if self.entries_count > ENTRIES_MAX {
                 return Err(TreeError::TooManyEntries.into());
             }
             for node in files {
-                add(&mut slots, path, node.name.clone(), Slot::File(node))?;
+                add(
+                    &mut slots,
+                    path,
+                    node.name.clone(),
+                    Slot::File(node.clone()),
+                )?;
             }
             for node in symlinks {
-                add(&mut slots, path, node.name.clone(), Slot::Symlink(node))?;
+                add(
+                    &mut slots,
+                    path,
+                    node.name.clone(),
+                    Slot::Symlink(node.clone()),
+                )?;
             }
             for node in directories {
                 let part = Slot::Directories(vec![Source::Stored(node.digest)]);
-                add(&mut slots, path, node.name, part)?;
+                add(&mut slots, path, node.name.clone(), part)?;
             }
         }
         Ok(slots)

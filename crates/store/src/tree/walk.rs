@@ -1,5 +1,8 @@
 //! Listing everything in a stored tree.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use super::{DEPTH_MAX, Directory, ENTRIES_MAX, TreeError};
 use crate::{Digest, Store, StoreError};
 
@@ -41,66 +44,94 @@ pub enum WalkKind {
 /// A missing, damaged or hostile directory object; a tree beyond [`DEPTH_MAX`] or
 /// [`ENTRIES_MAX`].
 pub fn walk(store: &Store, tree: &Digest) -> Result<Vec<WalkEntry>, StoreError> {
-    let mut entries = Vec::new();
-    descend(store, tree, "", 0, &mut entries)?;
-    Ok(entries)
+    let mut walking = Walking {
+        objects: ReadObjects::new(store),
+        entries: Vec::new(),
+    };
+    walking.descend(tree, "", 0)?;
+    Ok(walking.entries)
 }
 
-fn descend(
-    store: &Store,
-    tree: &Digest,
-    prefix: &str,
-    depth: usize,
-    entries: &mut Vec<WalkEntry>,
-) -> Result<(), StoreError> {
-    if depth > DEPTH_MAX {
-        return Err(TreeError::TooDeep.into());
-    }
-    let directory = store.directory(tree)?;
-    let Directory {
-        files,
-        directories,
-        symlinks,
-    } = directory;
-    if entries.len() + files.len() + directories.len() + symlinks.len() > ENTRIES_MAX {
-        return Err(TreeError::TooManyEntries.into());
-    }
-    let below = |name: &str| {
-        if prefix.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{prefix}/{name}")
+struct Walking<'a> {
+    objects: ReadObjects<'a>,
+    entries: Vec<WalkEntry>,
+}
+
+impl Walking<'_> {
+    fn descend(&mut self, tree: &Digest, prefix: &str, depth: usize) -> Result<(), StoreError> {
+        if depth > DEPTH_MAX {
+            return Err(TreeError::TooDeep.into());
         }
-    };
-    for node in files {
-        let kind = WalkKind::File {
-            digest: node.digest,
-            executable: node.is_executable,
+        let directory = self.objects.read(tree)?;
+        let Directory {
+            files,
+            directories,
+            symlinks,
+        } = &*directory;
+        if self.entries.len() + files.len() + directories.len() + symlinks.len() > ENTRIES_MAX {
+            return Err(TreeError::TooManyEntries.into());
+        }
+        let below = |name: &str| {
+            if prefix.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{prefix}/{name}")
+            }
         };
-        entries.push(WalkEntry {
-            path: below(&node.name),
-            kind,
-        });
+        for node in files {
+            let kind = WalkKind::File {
+                digest: node.digest,
+                executable: node.is_executable,
+            };
+            self.entries.push(WalkEntry {
+                path: below(&node.name),
+                kind,
+            });
+        }
+        for node in symlinks {
+            let kind = WalkKind::Symlink {
+                target: node.target.clone(),
+            };
+            self.entries.push(WalkEntry {
+                path: below(&node.name),
+                kind,
+            });
+        }
+        for node in directories {
+            let path = below(&node.name);
+            let kind = WalkKind::Directory {
+                digest: node.digest,
+            };
+            self.entries.push(WalkEntry {
+                path: path.clone(),
+                kind,
+            });
+            self.descend(&node.digest, &path, depth + 1)?;
+        }
+        Ok(())
     }
-    for node in symlinks {
-        let kind = WalkKind::Symlink {
-            target: node.target,
-        };
-        entries.push(WalkEntry {
-            path: below(&node.name),
-            kind,
-        });
+}
+
+/// Reads each directory object once, however often a tree names it.
+pub(super) struct ReadObjects<'a> {
+    store: &'a Store,
+    known: HashMap<Digest, Rc<Directory>>,
+}
+
+impl<'a> ReadObjects<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Self {
+            store,
+            known: HashMap::new(),
+        }
     }
-    for node in directories {
-        let path = below(&node.name);
-        let kind = WalkKind::Directory {
-            digest: node.digest,
-        };
-        entries.push(WalkEntry {
-            path: path.clone(),
-            kind,
-        });
-        descend(store, &node.digest, &path, depth + 1, entries)?;
+
+    pub(super) fn read(&mut self, digest: &Digest) -> Result<Rc<Directory>, StoreError> {
+        if let Some(known) = self.known.get(digest) {
+            return Ok(Rc::clone(known));
+        }
+        let directory = Rc::new(self.store.directory(digest)?);
+        self.known.insert(*digest, Rc::clone(&directory));
+        Ok(directory)
     }
-    Ok(())
 }

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use counterseal_store::{Digest, Store, StoreError};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use crate::{Fixture, mode};
 
@@ -294,30 +295,29 @@ fn what_a_killed_process_left_is_swept_by_the_first_to_come_alone() {
     );
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
-
-    #[test]
-    fn any_mixture_of_ways_in_gives_the_same_store(
-        blobs in proptest::collection::vec(
-            (proptest::collection::vec(any::<u8>(), 0..64), 0u8..4), 0..12
-        )
-    ) {
-        let fixture = Fixture::new();
-        let batch = fixture.store.batch().unwrap();
+#[test]
+fn any_mixture_of_ways_in_gives_the_same_store() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let blob = (proptest::collection::vec(any::<u8>(), 0..64), 0u8..4);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(16));
+    let result = runner.run(&proptest::collection::vec(blob, 0..12), |blobs| {
+        let batch = store.batch().unwrap();
         for (bytes, way) in &blobs {
             let digest = Digest::of(bytes);
             match way {
-                0 => assert_eq!(fixture.store.put_bytes(bytes).unwrap(), digest),
-                1 => assert_eq!(fixture.store.put_reader(&bytes[..], 64).unwrap(), digest),
-                2 => fixture.store.put_verified(&bytes[..], &digest).unwrap(),
+                0 => assert_eq!(store.put_bytes(bytes).unwrap(), digest),
+                1 => assert_eq!(store.put_reader(&bytes[..], 64).unwrap(), digest),
+                2 => store.put_verified(&bytes[..], &digest).unwrap(),
                 _ => assert_eq!(batch.put_reader(&bytes[..], 64).unwrap(), digest),
             }
         }
         batch.commit().unwrap();
         for (bytes, _) in &blobs {
-            prop_assert_eq!(&fixture.store.read_blob(&Digest::of(bytes), 64).unwrap(), bytes);
+            prop_assert_eq!(&store.read_blob(&Digest::of(bytes), 64).unwrap(), bytes);
         }
-        prop_assert!(fixture.store.check().unwrap().is_sound());
-    }
+        Ok(())
+    });
+    result.unwrap();
+    assert!(store.check().unwrap().is_sound());
 }
