@@ -144,6 +144,7 @@ impl<'a> Indexes<'a> {
     fn release(&self, mirror: &Mirror, suite: &str) -> Result<Release, InputsError> {
         let keyring = read_keyring(&mirror.keyring)?;
         let url = format!("{}/dists/{suite}/InRelease", mirror.url);
+        self.progress.begin(0, 1);
         let document = self
             .network
             .started()?

@@ -171,6 +171,12 @@ pub enum InputsError {
         /// What was wanted.
         name: String,
     },
+    /// Local content is nowhere to be found.
+    #[error("{name} is neither beside the recipe nor in the store or an input archive")]
+    NotHere {
+        /// What was wanted.
+        name: String,
+    },
     /// The content store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -240,9 +246,10 @@ impl InputsError {
         match self {
             Self::NoMirror { .. } | Self::Offline { .. } => true,
             Self::Transfer(error) => error.is_unreachable(),
-            Self::Nowhere { failures, .. } => failures
-                .iter()
-                .all(|failure| failure.error.is_mirror_unavailable()),
+            Self::Nowhere { failures, .. } => {
+                let is_silent = |failure: &Failure| failure.error.is_mirror_unavailable();
+                !failures.is_empty() && failures.iter().all(is_silent)
+            }
             _ => false,
         }
     }

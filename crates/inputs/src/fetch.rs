@@ -69,9 +69,18 @@ pub fn fetch(
                 report.present_items += 1;
             } else {
                 let urls = urls(&input.kind, item, spec, sources);
+                let suite = input.kind.suite().map(str::to_owned);
                 let name = item.display_name().to_owned();
                 let digest = item.digest();
-                wanted.insert(digest, Wanted { name, digest, urls });
+                wanted.insert(
+                    digest,
+                    Wanted {
+                        name,
+                        digest,
+                        urls,
+                        suite,
+                    },
+                );
             }
         }
     }
@@ -130,23 +139,14 @@ impl Context<'_> {
                 {
                     Ok(true)
                 } else {
-                    Err(InputsError::NoBaseDirectory {
+                    Err(InputsError::NotHere {
                         name: item.display_name().to_owned(),
                     })
                 };
             }
             _ => {}
         }
-        if self.store.contains(&digest)? {
-            return Ok(true);
-        }
-        if input.kind == LockedKind::File && item.path.is_some() && self.sources.archives.is_empty()
-        {
-            return Err(InputsError::NoBaseDirectory {
-                name: item.display_name().to_owned(),
-            });
-        }
-        Ok(false)
+        Ok(self.store.contains(&digest)?)
     }
 
     /// Takes a file from beside the recipe; `false` when there is none.

@@ -97,6 +97,14 @@ impl LockedKind {
             Self::Directory => "directory",
         }
     }
+
+    /// The Debian suite it was resolved from.
+    pub fn suite(&self) -> Option<&str> {
+        match self {
+            Self::DebianPackages { suite, .. } | Self::DebianSource { suite, .. } => Some(suite),
+            Self::File | Self::Directory => None,
+        }
+    }
 }
 
 impl LockedItem {

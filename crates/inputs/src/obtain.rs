@@ -24,6 +24,8 @@ pub(crate) struct Wanted {
     pub(crate) digest: Digest,
     /// URLs that may have it, best first.
     pub(crate) urls: Vec<String>,
+    /// The Debian suite it belongs to, if it does.
+    pub(crate) suite: Option<String>,
 }
 
 /// Everything a transfer needs.
@@ -47,6 +49,15 @@ impl Context<'_> {
                 Err(error) if is_ours(&error) => return Err(error),
                 Err(error) => failures.push(failure(path.display().to_string(), error)),
             }
+        }
+        if wanted.urls.is_empty() {
+            let name = wanted.name.clone();
+            let error = match wanted.suite.clone() {
+                Some(suite) => InputsError::NoMirror { suite },
+                None => InputsError::NotHere { name },
+            };
+            failures.push(failure("elsewhere".to_owned(), error));
+            return Err(nowhere(wanted, failures));
         }
         if self.sources.is_offline {
             let name = wanted.name.clone();

@@ -5,7 +5,7 @@
 /// Told about a transfer as it goes along. Called from several threads at once.
 pub trait Progress: Sync {
     /// A group of transfers starts: `total_bytes` in `items` files. May be called again for the
-    /// next group, which then replaces the previous totals.
+    /// next group, which then replaces the previous totals. Zero bytes: the size is not known.
     fn begin(&self, total_bytes: u64, items: u64);
 
     /// `bytes` more have arrived.

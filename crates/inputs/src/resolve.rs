@@ -171,10 +171,13 @@ impl Context<'_> {
             let mirrors = self.sources.mirrors_for(suite);
             let url = |base: &str| format!("{base}/{}/{name}", source.directory);
             let urls = mirrors.iter().map(|mirror| url(&mirror.url)).collect();
+            let suite = Some(suite.to_owned());
+            let name = name.to_owned();
             self.obtain_one(&Wanted {
-                name: name.to_owned(),
+                name,
                 digest,
                 urls,
+                suite,
             })?;
         }
         let bytes = self.store.read_blob(&digest, DSC_BYTES_MAX)?;
@@ -262,7 +265,12 @@ impl Context<'_> {
             };
             if !self.store.contains(&digest)? {
                 let (name, urls) = (input.to_owned(), vec![url.to_owned()]);
-                self.obtain_one(&Wanted { name, digest, urls })?;
+                self.obtain_one(&Wanted {
+                    name,
+                    digest,
+                    urls,
+                    suite: None,
+                })?;
             }
             return Ok(digest);
         }

@@ -19,22 +19,23 @@ pub(crate) const SIGNED: u32 = 1_750_000_000;
 pub(crate) const NOW: u32 = 1_760_000_000;
 
 /// What is wrong with a certificate, if anything.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Flaws {
-    /// Seconds after its making at which the certificate ends.
-    pub(crate) ends_after: Option<u32>,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    /// It ends so many seconds after its making.
+    EndsAfter(u32),
     /// The owner has revoked it.
-    pub(crate) is_revoked: bool,
+    Revoked,
     /// The primary key is not meant for signing.
-    pub(crate) cannot_sign: bool,
-    /// The digest of the certificate's own signatures.
-    pub(crate) is_sha1: bool,
-    /// Seconds after its making at which the subkey ends.
-    pub(crate) subkey_ends_after: Option<u32>,
+    CannotSign,
+    /// Its own signatures are over SHA-1.
+    Sha1,
+    /// The subkey ends so many seconds after its making.
+    SubkeyEndsAfter(u32),
     /// The owner has revoked the subkey.
-    pub(crate) is_subkey_revoked: bool,
+    SubkeyRevoked,
     /// The subkey never agreed to belong to the certificate.
-    pub(crate) is_subkey_taken: bool,
+    SubkeyTaken,
 }
 
 /// A primary key and one signing subkey.
@@ -110,29 +111,39 @@ impl Signer {
         Self { secret }
     }
 
-    pub(crate) fn certificate(&self, flaws: Flaws) -> SignedPublicKey {
+    pub(crate) fn certificate(&self, flaw: Flaw) -> SignedPublicKey {
+        let ends_after = if let Flaw::EndsAfter(s) = flaw {
+            Some(s)
+        } else {
+            None
+        };
+        let subkey_ends_after = if let Flaw::SubkeyEndsAfter(s) = flaw {
+            Some(s)
+        } else {
+            None
+        };
         let key = &self.secret.primary_key;
         let public = key.public_key().clone();
-        let hash = if flaws.is_sha1 {
+        let hash = if flaw == Flaw::Sha1 {
             HashAlgorithm::Sha1
         } else {
             HashAlgorithm::Sha256
         };
         let id = UserId::from_str(pgp::types::PacketHeaderVersion::New, "Archive").unwrap();
-        let data = flags_and_end(!flaws.cannot_sign, flaws.ends_after);
+        let data = flags_and_end(flaw != Flaw::CannotSign, ends_after);
         let binding = config(key, SignatureType::CertPositive, hash, CREATED, data)
             .sign_certification(key, &public, &password(), Tag::UserId, &id)
             .unwrap();
         let mut revocations = Vec::new();
-        if flaws.is_revoked {
+        if flaw == Flaw::Revoked {
             let config = config(key, SignatureType::KeyRevocation, hash, CREATED + 1, vec![]);
             revocations.push(config.sign_key(key, &password(), &public).unwrap());
         }
 
         let secret_subkey = &self.secret.secret_subkeys[0].key;
         let subkey = secret_subkey.public_key().clone();
-        let mut data = flags_and_end(true, flaws.subkey_ends_after);
-        if !flaws.is_subkey_taken {
+        let mut data = flags_and_end(true, subkey_ends_after);
+        if flaw != Flaw::SubkeyTaken {
             let back = config(
                 secret_subkey,
                 SignatureType::KeyBinding,
@@ -150,7 +161,7 @@ impl Signer {
                 .unwrap()
         };
         let mut bindings = vec![bind(SignatureType::SubkeyBinding, data)];
-        if flaws.is_subkey_revoked {
+        if flaw == Flaw::SubkeyRevoked {
             bindings.push(bind(SignatureType::SubkeyRevocation, vec![]));
         }
         let users = vec![SignedUser::new(id, vec![binding])];
@@ -161,11 +172,11 @@ impl Signer {
 
     /// A binary keyring with this certificate.
     pub(crate) fn keyring(&self) -> Vec<u8> {
-        self.certificate(Flaws::default()).to_bytes().unwrap()
+        self.certificate(Flaw::None).to_bytes().unwrap()
     }
 
     pub(crate) fn armored_keyring(&self) -> Vec<u8> {
-        let certificate = self.certificate(Flaws::default());
+        let certificate = self.certificate(Flaw::None);
         certificate
             .to_armored_bytes(ArmorOptions::default())
             .unwrap()

@@ -85,10 +85,7 @@ fn an_archive_carries_whole_trees() {
     place.sources.base_directory = None;
     place.sources.is_offline = true;
     let error = place.fetch(&declared, &lock).unwrap_err();
-    assert!(
-        matches!(error, InputsError::NoBaseDirectory { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, InputsError::NotHere { .. }), "{error}");
     place.sources.archives = vec![archive.clone()];
     place.fetch(&declared, &lock).unwrap();
     assert!(

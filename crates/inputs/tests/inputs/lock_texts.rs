@@ -49,98 +49,101 @@ fn writing_and_reading_agree() {
     assert_eq!(Lock::parse("format = 1\n").unwrap().inputs, []);
 }
 
+const ITEM: &str = "pkg:deb/debian/aa@1?arch=amd64&distro=bookworm";
+
+/// What is replaced, by what, and a part of the reason that must be given.
+const CASES: &[(&str, &str, &str)] = &[
+    ("format = 1", "format = 2", "format 2"),
+    (
+        "format = 1",
+        "format = 1\nmirror = \"h.example\"",
+        "unknown field `mirror`",
+    ),
+    (
+        "name = \"root\"",
+        "name = \"root\"\nurl = \"x\"",
+        "unknown field `url`",
+    ),
+    (
+        "size = 1",
+        "size = 1\nurl = \"http://h.example\"",
+        "unknown field `url`",
+    ),
+    ("size = 1", "size = 1\nsize = 1", "duplicate key"),
+    ("size = 1", "size = -1", "invalid"),
+    ("size = 1", "size = \"1\"", "invalid type"),
+    ("size = 1", "size = 99999999999999", "`size` of item 0"),
+    ("aaaaaaaa", "AAAAAAAA", "sha256"),
+    (
+        "path = \"pool/a.deb\"",
+        "path = \"../a.deb\"",
+        "`..` component",
+    ),
+    (
+        "path = \"pool/a.deb\"",
+        "path = \"/pool/a.deb\"",
+        "absolute",
+    ),
+    (
+        "path = \"pool/a.deb\"",
+        "path = \"http://h.example/a\"",
+        "not allowed",
+    ),
+    (
+        "path = \"pool/a.deb\"",
+        "path = \"h.example/a.deb\"",
+        "`path` of item 0",
+    ),
+    ("path = \"pool/a.deb\"", "", "`path` of item 0"),
+    (ITEM, "pkg:generic/aa", "`purl` of item 0"),
+    (
+        ITEM,
+        "pkg:deb/debian/aa@1?arch=arm64&distro=bookworm",
+        "`purl` of item 0",
+    ),
+    (
+        ITEM,
+        "pkg:deb/debian/aa@1?arch=amd64&distro=trixie",
+        "`purl` of item 0",
+    ),
+    (
+        ITEM,
+        "pkg:deb/debian/cc@1?arch=amd64&distro=bookworm",
+        "item 1 of",
+    ),
+    (
+        ITEM,
+        "pkg:deb/debian/bb@1?arch=all&distro=bookworm",
+        "item 1 of",
+    ),
+    (
+        ITEM,
+        "pkg:deb/debian/aa@1?arch=amd64&distro=b&download_url=x",
+        "not a package URL",
+    ),
+    ("packages = [\"aa\"]", "packages = [\"zz\"]", "`packages`"),
+    ("packages = [\"aa\"]", "packages = []", "`packages`"),
+    ("suite = \"bookworm\"", "suite = \"a/b\"", "`suite`"),
+    ("suite = \"bookworm\"", "", "`suite`"),
+    ("kind = \"file\"", "kind = \"socket\"", "`kind`"),
+    (
+        "kind = \"file\"",
+        "kind = \"file\"\nsuite = \"bookworm\"",
+        "`suite`",
+    ),
+    ("kind = \"file\"", "kind = \"debian-source\"", "`suite`"),
+    ("name = \"notes\"", "name = \"root\"", "repeated name"),
+    ("name = \"notes\"", "name = \"a b\"", "unusable or repeated"),
+    (
+        "path = \"notes.txt\"",
+        "path = \"a\\u0000b\"",
+        "not allowed",
+    ),
+];
+
 #[test]
 fn hostile_locks_are_refused_with_a_reason() {
-    let item = "pkg:deb/debian/aa@1?arch=amd64&distro=bookworm";
-    let cases = [
-        ("format = 1", "format = 2", "format 2"),
-        (
-            "format = 1",
-            "format = 1\nmirror = \"h.example\"",
-            "unknown field `mirror`",
-        ),
-        (
-            "name = \"root\"",
-            "name = \"root\"\nurl = \"x\"",
-            "unknown field `url`",
-        ),
-        (
-            "size = 1",
-            "size = 1\nurl = \"http://h.example\"",
-            "unknown field `url`",
-        ),
-        ("size = 1", "size = 1\nsize = 1", "duplicate key"),
-        ("size = 1", "size = -1", "invalid"),
-        ("size = 1", "size = \"1\"", "invalid type"),
-        ("size = 1", "size = 99999999999999", "`size` of item 0"),
-        ("aaaaaaaa", "AAAAAAAA", "sha256"),
-        (
-            "path = \"pool/a.deb\"",
-            "path = \"../a.deb\"",
-            "`..` component",
-        ),
-        (
-            "path = \"pool/a.deb\"",
-            "path = \"/pool/a.deb\"",
-            "absolute",
-        ),
-        (
-            "path = \"pool/a.deb\"",
-            "path = \"http://h.example/a\"",
-            "not allowed",
-        ),
-        (
-            "path = \"pool/a.deb\"",
-            "path = \"h.example/a.deb\"",
-            "`path` of item 0",
-        ),
-        ("path = \"pool/a.deb\"", "", "`path` of item 0"),
-        (item, "pkg:generic/aa", "`purl` of item 0"),
-        (
-            item,
-            "pkg:deb/debian/aa@1?arch=arm64&distro=bookworm",
-            "`purl` of item 0",
-        ),
-        (
-            item,
-            "pkg:deb/debian/aa@1?arch=amd64&distro=trixie",
-            "`purl` of item 0",
-        ),
-        (
-            item,
-            "pkg:deb/debian/cc@1?arch=amd64&distro=bookworm",
-            "item 1 of",
-        ),
-        (
-            item,
-            "pkg:deb/debian/bb@1?arch=all&distro=bookworm",
-            "item 1 of",
-        ),
-        (
-            item,
-            "pkg:deb/debian/aa@1?arch=amd64&distro=b&download_url=x",
-            "not a package URL",
-        ),
-        ("packages = [\"aa\"]", "packages = [\"zz\"]", "`packages`"),
-        ("packages = [\"aa\"]", "packages = []", "`packages`"),
-        ("suite = \"bookworm\"", "suite = \"a/b\"", "`suite`"),
-        ("suite = \"bookworm\"", "", "`suite`"),
-        ("kind = \"file\"", "kind = \"socket\"", "`kind`"),
-        (
-            "kind = \"file\"",
-            "kind = \"file\"\nsuite = \"bookworm\"",
-            "`suite`",
-        ),
-        ("kind = \"file\"", "kind = \"debian-source\"", "`suite`"),
-        ("name = \"notes\"", "name = \"root\"", "repeated name"),
-        ("name = \"notes\"", "name = \"a b\"", "unusable or repeated"),
-        (
-            "path = \"notes.txt\"",
-            "path = \"a\\u0000b\"",
-            "not allowed",
-        ),
-    ];
-    for (from, to, expected) in cases {
+    for (from, to, expected) in CASES {
         let text = good().replacen(from, to, 1);
         assert_ne!(text, good(), "{from}");
         let error = Lock::parse(&text).unwrap_err().to_string();

@@ -1,7 +1,8 @@
 //! A Debian archive of a few packages, generated and signed by the test.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use counterseal_attestation::Sha256Digest;
 
@@ -30,12 +31,14 @@ impl MiniArchive {
         } else {
             format!("{fields}\n")
         };
-        self.packages += &format!(
+        write!(
+            self.packages,
             "Package: {name}\nVersion: {version}\nArchitecture: amd64\n{fields}Filename: {path}\n\
              Size: {}\nSHA256: {}\n\n",
             bytes.len(),
             Sha256Digest::of(&bytes)
-        );
+        )
+        .unwrap();
         self.files.insert(path, bytes);
         self
     }
@@ -56,10 +59,12 @@ impl MiniArchive {
             "Format: 3.0 (native)\nSource: {name}\nVersion: {version}\nChecksums-Sha256:\n{tar_line}"
         ));
         let dsc_line = line(dsc.as_bytes(), &format!("{name}_{version}.dsc"));
-        self.sources += &format!(
+        write!(
+            self.sources,
             "Package: {name}\nVersion: {version}\nDirectory: pool/main/{name}\n\
              Checksums-Sha256:\n{dsc_line}{tar_line}\n"
-        );
+        )
+        .unwrap();
         self.files
             .insert(format!("pool/main/{name}/{name}_{version}.tar.xz"), tar);
         self.files.insert(
@@ -87,7 +92,13 @@ impl MiniArchive {
                 (path.to_owned(), text.as_bytes()),
                 (format!("{path}.xz"), &compressed),
             ] {
-                listed += &format!(" {} {} {path}\n", Sha256Digest::of(bytes), bytes.len());
+                writeln!(
+                    listed,
+                    " {} {} {path}",
+                    Sha256Digest::of(bytes),
+                    bytes.len()
+                )
+                .unwrap();
             }
             let (directory, _) = path.rsplit_once('/').unwrap();
             let digest = Sha256Digest::of(&compressed);

@@ -5,7 +5,7 @@ use counterseal_inputs::openpgp::{Keyring, OpenPgpError, Refusal};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::ser::Serialize;
 
-use crate::keys::{Flaws, NOW, SIGNED, Signer};
+use crate::keys::{Flaw, NOW, SIGNED, Signer};
 
 const TEXT: &str = "Origin: Debian\n- dashed\nlast: line\n";
 
@@ -47,6 +47,26 @@ fn the_signed_text_comes_back_without_its_escapes() {
 }
 
 #[test]
+fn no_flipped_byte_changes_what_is_read() {
+    let signer = Signer::new(1);
+    let keyring = Keyring::parse(&signer.keyring()).unwrap();
+    let document = signer.sign(TEXT);
+    let now = UnixSeconds(u64::from(NOW));
+    let text = keyring.verify_cleartext(&document, now).unwrap().text;
+    let mut refused = 0;
+    for index in 0..document.len() {
+        let mut changed = document.clone();
+        changed[index] ^= 4;
+        match keyring.verify_cleartext(&changed, now) {
+            // Armor headers and white space at the end of lines are not part of the text.
+            Ok(verified) => assert_eq!(verified.text, text, "byte {index}"),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > document.len() / 2);
+}
+
+#[test]
 fn any_certificate_of_the_keyring_will_do() {
     let (first, second) = (Signer::new(1), Signer::new(2));
     let both = [first.keyring(), second.keyring()].concat();
@@ -77,76 +97,19 @@ fn a_changed_text_or_signature_is_wrong() {
 #[test]
 fn a_flawed_certificate_does_not_count() {
     let signer = Signer::new(1);
-    let good = Flaws::default();
-    let ended = Some(SIGNED - crate::keys::CREATED);
+    let life = SIGNED - crate::keys::CREATED;
     let cases = [
-        (
-            false,
-            Flaws {
-                ends_after: ended,
-                ..good
-            },
-            Refusal::KeyExpired,
-        ),
-        (
-            true,
-            Flaws {
-                ends_after: ended,
-                ..good
-            },
-            Refusal::KeyExpired,
-        ),
-        (
-            false,
-            Flaws {
-                is_revoked: true,
-                ..good
-            },
-            Refusal::KeyRevoked,
-        ),
-        (
-            true,
-            Flaws {
-                is_revoked: true,
-                ..good
-            },
-            Refusal::KeyRevoked,
-        ),
-        (
-            false,
-            Flaws {
-                cannot_sign: true,
-                ..good
-            },
-            Refusal::KeyUnusable,
-        ),
-        (
-            true,
-            Flaws {
-                subkey_ends_after: ended,
-                ..good
-            },
-            Refusal::KeyExpired,
-        ),
-        (
-            true,
-            Flaws {
-                is_subkey_revoked: true,
-                ..good
-            },
-            Refusal::KeyRevoked,
-        ),
-        (
-            true,
-            Flaws {
-                is_subkey_taken: true,
-                ..good
-            },
-            Refusal::KeyUnusable,
-        ),
+        (false, Flaw::EndsAfter(life), Refusal::KeyExpired),
+        (true, Flaw::EndsAfter(life), Refusal::KeyExpired),
+        (false, Flaw::Revoked, Refusal::KeyRevoked),
+        (true, Flaw::Revoked, Refusal::KeyRevoked),
+        (false, Flaw::CannotSign, Refusal::KeyUnusable),
+        (true, Flaw::SubkeyEndsAfter(life), Refusal::KeyExpired),
+        (true, Flaw::SubkeyRevoked, Refusal::KeyRevoked),
+        (true, Flaw::SubkeyTaken, Refusal::KeyUnusable),
     ];
-    for (index, (by_subkey, flaws, expected)) in cases.into_iter().enumerate() {
-        let keyring = signer.certificate(flaws).to_bytes().unwrap();
+    for (index, (by_subkey, flaw, expected)) in cases.into_iter().enumerate() {
+        let keyring = signer.certificate(flaw).to_bytes().unwrap();
         let document = if by_subkey {
             signer.sign_with_subkey(TEXT)
         } else {
@@ -154,26 +117,12 @@ fn a_flawed_certificate_does_not_count() {
         };
         assert_eq!(refusal(&keyring, &document), expected, "case {index}");
     }
-    // A primary key that may not sign does not stand in the way of its subkey.
-    let keyring = signer
-        .certificate(Flaws {
-            cannot_sign: true,
-            ..good
-        })
-        .to_bytes()
-        .unwrap();
-    assert!(check(&keyring, &signer.sign_with_subkey(TEXT)).is_ok());
-    let far = Flaws {
-        ends_after: Some(u32::MAX - crate::keys::CREATED),
-        ..good
-    };
-    assert!(
-        check(
-            &signer.certificate(far).to_bytes().unwrap(),
-            &signer.sign(TEXT)
-        )
-        .is_ok()
-    );
+    // What is wrong with one key does not stand in the way of the other.
+    let keyring = |flaw| signer.certificate(flaw).to_bytes().unwrap();
+    assert!(check(&keyring(Flaw::CannotSign), &signer.sign_with_subkey(TEXT)).is_ok());
+    assert!(check(&keyring(Flaw::SubkeyRevoked), &signer.sign(TEXT)).is_ok());
+    let far = Flaw::EndsAfter(u32::MAX - crate::keys::CREATED);
+    assert!(check(&keyring(far), &signer.sign(TEXT)).is_ok());
 }
 
 #[test]
@@ -199,11 +148,7 @@ fn sha1_counts_nowhere() {
     assert!(check(&signer.keyring(), &signer.sign(TEXT)).is_ok());
     let weak = signer.sign_at(TEXT, SIGNED, None, HashAlgorithm::Sha1);
     assert_eq!(refusal(&signer.keyring(), &weak), Refusal::Unsuitable);
-    let flaws = Flaws {
-        is_sha1: true,
-        ..Flaws::default()
-    };
-    let keyring = signer.certificate(flaws).to_bytes().unwrap();
+    let keyring = signer.certificate(Flaw::Sha1).to_bytes().unwrap();
     assert_eq!(refusal(&keyring, &signer.sign(TEXT)), Refusal::KeyUnusable);
     assert_eq!(
         refusal(&keyring, &signer.sign_with_subkey(TEXT)),

@@ -134,6 +134,21 @@ fn a_damaged_archive_is_passed_over_and_never_stored() {
 }
 
 #[test]
+fn without_a_mirror_the_error_says_so() {
+    let mut place = Workplace::new();
+    let declared = packages(&["cc"]);
+    let lock = place.resolve(&declared).unwrap();
+    let none = counterseal_inputs::DebianSettings::default();
+    place.sources = counterseal_inputs::Sources::gather(&none, &none, None).unwrap();
+    let error = place.fetch(&declared, &lock).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no Debian mirror is configured for the suite bookworm"
+    );
+    assert!(error.is_mirror_unavailable());
+}
+
+#[test]
 fn a_lock_of_another_recipe_is_refused() {
     let place = Workplace::new();
     let lock = place.resolve(&packages(&["cc"])).unwrap();
