@@ -358,12 +358,19 @@ fn configuration() -> Done {
     ] {
         seed("input_spec", name, text)?;
     }
-    // Locks that were really made.
+    // Recipes and locks that are really used.
     let products = Path::new(env!("CARGO_MANIFEST_DIR")).join("../products");
     for product in fs::read_dir(products).into_iter().flatten().flatten() {
-        if let Ok(text) = fs::read(product.path().join("assembly.lock")) {
-            seed("lock", &product.file_name().to_string_lossy(), text)?;
-        }
+        let name = product.file_name().to_string_lossy().into_owned();
+        let recipe = fs::read_to_string(product.path().join("assembly.toml")).unwrap_or_default();
+        let lock = fs::read_to_string(product.path().join("assembly.lock")).unwrap_or_default();
+        seed("recipe", &name, &recipe)?;
+        seed(
+            "recipe",
+            &format!("{name}-locked"),
+            format!("{recipe}\n---\n{lock}"),
+        )?;
+        seed("lock", &name, &lock)?;
     }
     seed(
         "lock",
