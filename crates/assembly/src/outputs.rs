@@ -22,6 +22,8 @@ use crate::recipe::{Output, OutputKind};
 const ENTRIES_MAX: usize = 1_000_000;
 /// Deepest nesting of a packed directory.
 const DEPTH_MAX: usize = 128;
+/// Where `/build` lies in the scratch directory that the sandbox hands out.
+const BUILD: &str = "build";
 /// Permission bits that make a program run as somebody else.
 const SET_ID: u32 = 0o6000;
 
@@ -77,7 +79,7 @@ struct Collector<'a> {
 impl Collector<'_> {
     fn file(&self, store: &Store) -> Result<(Digest, bool), AssemblyError> {
         let path = self.output.path.clone();
-        let (file, stat) = self.open(self.scratch, &path, &path)?;
+        let (file, stat) = self.open(self.scratch, &below_build(&path), &path)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(self.refused(&path, OutputDefect::WrongKind));
         }
@@ -88,7 +90,7 @@ impl Collector<'_> {
 
     fn archive(&self, epoch: u64, store: &Store) -> Result<Digest, AssemblyError> {
         let path = self.output.path.clone();
-        let (top, stat) = self.open(self.scratch, &path, &path)?;
+        let (top, stat) = self.open(self.scratch, &below_build(&path), &path)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             return Err(self.refused(&path, OutputDefect::WrongKind));
         }
@@ -257,6 +259,11 @@ impl Collector<'_> {
             source,
         }
     }
+}
+
+/// A declared path as the scratch directory knows it.
+fn below_build(path: &str) -> String {
+    format!("{BUILD}/{path}")
 }
 
 /// Whether a link at `path` (relative to the packed directory) may lead out of that directory.
