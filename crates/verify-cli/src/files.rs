@@ -104,7 +104,12 @@ pub(crate) fn read_evidence(
     if let Some(path) = named {
         return read_bounded(path, FILE_BYTES_MAX).map(Some);
     }
-    match read_bounded(&evidence_beside(artifact), FILE_BYTES_MAX) {
+    let path = evidence_beside(artifact);
+    // Found, not named: a pipe that lies there must not keep anybody waiting.
+    if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+        return Err(InputError::NotAFile { path });
+    }
+    match read_bounded(&path, FILE_BYTES_MAX) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(InputError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => {
             Ok(None)

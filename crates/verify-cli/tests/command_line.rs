@@ -373,3 +373,25 @@ fn help_lists_the_exit_codes() {
         assert!(text.contains(line), "{text}");
     }
 }
+
+/// The same test program again, as a process that panics under the fault handler.
+#[test]
+fn a_fault_is_exit_code_70() {
+    const CHILD: &str = "COUNTERSEAL_TEST_FAULT";
+    if std::env::var_os(CHILD).is_some() {
+        counterseal_verify_cli::install_fault_handler();
+        panic!("on purpose");
+    }
+    let program = std::env::current_exe().unwrap();
+    let output = Command::new(program)
+        .args(["--exact", "a_fault_is_exit_code_70", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(70));
+    let text = stderr(&output);
+    assert!(
+        text.contains("error: internal fault at ") && text.contains("hint: "),
+        "{text}"
+    );
+}

@@ -40,13 +40,11 @@ fn read(name: &str) -> Option<Vectors> {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/vectors/wycheproof")
         .join(name);
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
-        Err(_) => {
-            println!("skipped: the vectors {name} are not there");
-            None
-        }
-    }
+    let Ok(bytes) = std::fs::read(&path) else {
+        println!("skipped: the vectors {name} are not there");
+        return None;
+    };
+    Some(serde_json::from_slice(&bytes).unwrap())
 }
 
 /// Runs `accepts` over every case with every provider, and demands what the vectors demand.

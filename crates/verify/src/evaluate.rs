@@ -258,7 +258,7 @@ fn check_trust(checks: &mut Checks, trust: &Trust, now: UnixSeconds) {
 }
 
 fn check_evidence(checks: &mut Checks, lines: usize, deciding: bool) {
-    checks.passed(codes::EVIDENCE_READABLE, format!("{lines} lines"));
+    checks.passed(codes::EVIDENCE_READABLE, counted(lines, "line"));
     if deciding {
         checks.passed(
             codes::EVIDENCE_PRESENT,
@@ -299,10 +299,16 @@ fn check_consistency(checks: &mut Checks, sealed: &[Sealed<'_>]) {
     if signed.is_empty() {
         checks.not_checked(CODE, "no signed checkpoint to compare", None);
     } else {
-        checks.passed(
-            CODE,
-            format!("{} signed checkpoints, no contradiction", signed.len()),
-        );
+        let checkpoints = counted(signed.len(), "signed checkpoint");
+        checks.passed(CODE, format!("{checkpoints}, no contradiction"));
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
     }
 }
 

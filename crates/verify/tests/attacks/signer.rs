@@ -109,7 +109,7 @@ fn unknown_hint_on_a_trusted_signature() {
     let world = World::new();
     for hint in [
         "00",
-        &world.stranger.keyid().to_owned(),
+        world.stranger.keyid(),
         &world.builder.keyid().to_uppercase(),
     ] {
         let mut bundle = world.provenance();
