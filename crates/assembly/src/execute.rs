@@ -12,9 +12,10 @@ use std::time::Duration;
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
 use counterseal_sandbox::{
-    Action, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
+    Action, BUILD_DIRECTORY, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
 };
 use counterseal_store::{Digest, Store};
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::assembly::Assembly;
@@ -165,14 +166,21 @@ fn run_steps(
             })?;
         take_outcome(planned, &outcome, store, &mut assembled)?;
     }
+    let scratch_top = scratch.outputs().map_err(|source| AssemblyError::Sandbox {
+        step: "outputs".to_owned(),
+        source,
+    })?;
+    let build = rustix::fs::openat(
+        &scratch_top,
+        BUILD_DIRECTORY.trim_start_matches('/'),
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|errno| io("open", BUILD_DIRECTORY, errno.into()))?;
     for output in &recipe.outputs {
-        let outputs = scratch.outputs().map_err(|source| AssemblyError::Sandbox {
-            step: "outputs".to_owned(),
-            source,
-        })?;
         assembled
             .outputs
-            .push(collect(output, outputs.as_fd(), epoch, store)?);
+            .push(collect(output, build.as_fd(), epoch, store)?);
     }
     Ok(assembled)
 }
