@@ -179,15 +179,16 @@ fn what_a_reader_would_refuse_is_not_packed() {
 
 #[test]
 fn other_archives_are_not_canonical() {
-    let cases: [(&str, fn(&mut ::tar::Header)); 5] = [
+    type Change = fn(&mut ::tar::Header);
+    let cases: [(&str, Change); 5] = [
         ("its mode is another one", |header| header.set_mode(0o600)),
         ("its mode is another one", |header| header.set_mode(0o4755)),
         ("it has an owner", |header| header.set_uid(1000)),
         ("it has an owner", |header| {
-            header.set_username("builder").unwrap()
+            header.set_username("builder").unwrap();
         }),
         ("its time differs from that of the first entry", |header| {
-            header.set_mtime(9)
+            header.set_mtime(9);
         }),
     ];
     for (expected, change) in cases {

@@ -12,7 +12,9 @@ use crate::{Fixture, mode};
 fn what_goes_in_comes_out() {
     let fixture = Fixture::new();
     for size in [0, 1, 1000, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_000_000] {
-        let bytes: Vec<u8> = (0..size).map(|i: usize| (i % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..size)
+            .map(|i: usize| u8::try_from(i % 251).unwrap())
+            .collect();
         let digest = fixture.store.put_reader(&bytes[..], size as u64).unwrap();
         assert_eq!(digest, Digest::of(&bytes));
         assert_eq!(fixture.store.put_bytes(&bytes).unwrap(), digest);
