@@ -12,10 +12,9 @@ use std::time::Duration;
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
 use counterseal_sandbox::{
-    Action, BUILD_DIRECTORY, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
+    Action, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
 };
 use counterseal_store::{Digest, Store};
-use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::assembly::Assembly;
@@ -170,17 +169,10 @@ fn run_steps(
         step: "outputs".to_owned(),
         source,
     })?;
-    let build = rustix::fs::openat(
-        &scratch_top,
-        BUILD_DIRECTORY.trim_start_matches('/'),
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(|errno| io("open", BUILD_DIRECTORY, errno.into()))?;
     for output in &recipe.outputs {
         assembled
             .outputs
-            .push(collect(output, build.as_fd(), epoch, store)?);
+            .push(collect(output, scratch_top.as_fd(), epoch, store)?);
     }
     Ok(assembled)
 }
