@@ -66,6 +66,25 @@ struct FirstProcess {
     alive: Option<OwnedFd>,
 }
 
+impl FirstProcess {
+    fn kill(&self) {
+        if let Some(alive) = &self.alive {
+            // The only failure left is that it is gone already.
+            let _ = rustix::process::pidfd_send_signal(alive, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for FirstProcess {
+    /// Only if the supervision itself failed: nothing may outlive it.
+    fn drop(&mut self) {
+        if self.alive.is_some() {
+            self.kill();
+            collect(self.pid);
+        }
+    }
+}
+
 impl<'a> Supervision<'a> {
     pub(crate) fn new(
         action: &Action<'a>,
@@ -235,10 +254,14 @@ impl<'a> Supervision<'a> {
     /// Takes process 1 over. It is this process's child and not collected yet, so its id
     /// cannot mean another process.
     fn adopt(&mut self, pid: i32) -> Result<(), SandboxError> {
-        let opened = Pid::from_raw(pid)
-            .ok_or(rustix::io::Errno::SRCH)
-            .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
-        let alive = opened.map_err(|errno| io("watching process 1 of the sandbox", errno))?;
+        let Some(id) = Pid::from_raw(pid) else {
+            return Err(SandboxError::SetupKilled);
+        };
+        let alive = rustix::process::pidfd_open(id, PidfdFlags::empty()).map_err(|errno| {
+            let _ = rustix::process::kill_process(id, Signal::KILL);
+            collect(pid);
+            io("watching process 1 of the sandbox", errno)
+        })?;
         self.first_process = Some(FirstProcess {
             pid,
             alive: Some(alive),
@@ -258,12 +281,8 @@ impl<'a> Supervision<'a> {
 
     fn kill(&mut self) {
         self.is_kill_due = true;
-        if let Some(FirstProcess {
-            alive: Some(alive), ..
-        }) = &self.first_process
-        {
-            // The only failure left is that it is gone already.
-            let _ = rustix::process::pidfd_send_signal(alive, Signal::KILL);
+        if let Some(first) = &self.first_process {
+            first.kill();
         }
     }
 
@@ -288,10 +307,10 @@ impl<'a> Supervision<'a> {
     }
 
     fn fail_leftovers(&mut self, exit: Exit) {
-        let Some(FirstProcess {
+        let Some(&FirstProcess {
             pid,
             alive: Some(_),
-        }) = self.first_process
+        }) = self.first_process.as_ref()
         else {
             return;
         };
@@ -307,10 +326,10 @@ impl<'a> Supervision<'a> {
     }
 
     fn sample(&mut self) {
-        let Some(FirstProcess {
+        let Some(&FirstProcess {
             pid,
             alive: Some(_),
-        }) = self.first_process
+        }) = self.first_process.as_ref()
         else {
             return;
         };

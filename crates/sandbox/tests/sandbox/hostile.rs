@@ -188,3 +188,81 @@ fn links_of_the_root_lead_nowhere_outside() {
         "a loop onto itself"
     );
 }
+
+/// Set in the copy of this test program that is killed.
+const VICTIM: &str = "COUNTERSEAL_TEST_VICTIM";
+
+#[test]
+fn nothing_outlives_a_killed_assembly() {
+    if std::env::var_os(VICTIM).is_some() {
+        // Never returns: the other copy kills this one.
+        let _ = Stage::new().run("loop");
+        return;
+    }
+    if !fs::exists("/proc/thread-self/children").unwrap() {
+        eprintln!("skipped: this kernel does not list children");
+        return;
+    }
+    let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "hostile::nothing_outlives_a_killed_assembly"])
+        .env(VICTIM, "1")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let step = loop {
+        if let Some(step) = step_below(victim.id()) {
+            break step;
+        }
+        assert!(
+            victim.try_wait().unwrap().is_none(),
+            "the copy ended by itself"
+        );
+        std::thread::yield_now();
+    };
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let mut watched = [rustix::event::PollFd::new(
+        &step,
+        rustix::event::PollFlags::IN,
+    )];
+    // Returns the moment the step is gone; the bound is for a failing test only.
+    let bound = rustix::event::Timespec {
+        tv_sec: 60,
+        tv_nsec: 0,
+    };
+    assert_eq!(
+        rustix::event::poll(&mut watched, Some(&bound)),
+        Ok(1),
+        "the step lives on"
+    );
+}
+
+/// A hold on the running probe below a process: child of process 1, child of the process.
+fn step_below(process: u32) -> Option<std::os::fd::OwnedFd> {
+    children(process)
+        .into_iter()
+        .flat_map(children)
+        .find_map(|step| {
+            let program = fs::read_to_string(format!("/proc/{step}/comm")).ok()?;
+            let id = rustix::process::Pid::from_raw(i32::try_from(step).ok()?)?;
+            (program == "probe\n").then(|| {
+                rustix::process::pidfd_open(id, rustix::process::PidfdFlags::empty()).unwrap()
+            })
+        })
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    threads
+        .flat_map(|thread| {
+            let listed = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            listed
+                .split_ascii_whitespace()
+                .filter_map(|id| id.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
