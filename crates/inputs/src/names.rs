@@ -40,7 +40,7 @@ pub(crate) fn is_version(text: &str) -> bool {
 }
 
 /// Names of inputs: lower-case letters, digits, `-`, `_` and `.`; starts with a letter or digit.
-pub(crate) fn is_input_name(text: &str) -> bool {
+pub fn is_input_name(text: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     (1..=64).contains(&text.len())
         && text
