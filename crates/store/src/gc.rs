@@ -6,7 +6,7 @@ use std::path::Path;
 
 use counterseal_attestation::Sha256Digest;
 
-use crate::checkout::remove_tree;
+use crate::checkout::{boot_identifier, remove_tree};
 use crate::layout::sync_file_system;
 use crate::records::Record;
 use crate::tree::{DIRECTORY_BYTES_MAX, Directory};
@@ -36,7 +36,8 @@ impl Store {
     ///
     /// The rule: what a pin names stays, and if it is a directory object, everything below it,
     /// too. An action result or derived object stays as long as everything that it names stays.
-    /// A checkout stays as long as its tree stays. Everything else goes.
+    /// A checkout stays as long as its tree stays and the machine is not restarted. Everything
+    /// else goes.
     ///
     /// Killed half-way, it leaves a sound store: records go, durably, before the blobs that
     /// they name.
@@ -130,19 +131,39 @@ impl Store {
         kept: &HashSet<Sha256Digest>,
         report: &mut GcReport,
     ) -> Result<(), StoreError> {
+        let running = boot_identifier();
         for boot in list(&self.path().join("checkouts"))? {
+            if running
+                .as_deref()
+                .is_none_or(|running| boot.file_name() != running)
+            {
+                for entry in list(&boot.path())? {
+                    report.removed_checkouts_count += u64::from(entry.path().is_dir());
+                }
+                remove_tree(&boot.path())?;
+                continue;
+            }
             for entry in list(&boot.path())? {
-                let tree = entry
-                    .file_name()
+                let name = entry.file_name();
+                let hash = name
                     .to_str()
                     .and_then(|name| name.split_once('-')?.0.parse().ok());
-                if tree.is_none_or(|tree| !kept.contains(&tree)) {
+                if hash.is_none_or(|hash| !kept.contains(&hash)) {
                     report.removed_checkouts_count += u64::from(entry.path().is_dir());
-                    remove_tree(&entry.path())?;
+                    self.retire(&entry.path())?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Removes a checkout. Whoever is killed half-way must not leave half of it where it would
+    /// be believed, so it is moved away first.
+    fn retire(&self, path: &Path) -> Result<(), StoreError> {
+        let away = self.incoming().join("retired");
+        remove_tree(&away)?;
+        fs::rename(path, &away).map_err(StoreError::at("move", path))?;
+        remove_tree(&away)
     }
 
     fn collect_blobs(

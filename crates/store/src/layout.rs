@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::StoreError;
-use crate::checkout::{boot_identifier, remove_tree};
+use crate::checkout::remove_tree;
 
 /// The one layout that this program reads and writes: the line in the file `format`.
 const FORMAT: &str = "counterseal store 1";
@@ -142,23 +142,15 @@ impl Store {
         &self.root
     }
 
-    /// Removes unfinished files and checkouts of earlier boots. Only under the exclusive lock.
+    /// Removes what is unfinished. Only under the exclusive lock.
     ///
-    /// Returns how many there were.
+    /// Returns how many things there were.
     pub(crate) fn sweep(&self) -> Result<u64, StoreError> {
+        let incoming = self.incoming();
         let mut swept_count = 0;
-        let boot = boot_identifier();
-        for (directory, keep) in [
-            (self.incoming(), None),
-            (self.root.join("checkouts"), boot.as_deref()),
-        ] {
-            for entry in fs::read_dir(&directory).map_err(StoreError::at("list", &directory))? {
-                let entry = entry.map_err(StoreError::at("list", &directory))?;
-                if keep.is_none_or(|keep| entry.file_name() != keep) {
-                    remove_tree(&entry.path())?;
-                    swept_count += 1;
-                }
-            }
+        for entry in fs::read_dir(&incoming).map_err(StoreError::at("list", &incoming))? {
+            remove_tree(&entry.map_err(StoreError::at("list", &incoming))?.path())?;
+            swept_count += 1;
         }
         Ok(swept_count)
     }

@@ -35,7 +35,7 @@
 //!
 //! Checkouts are not flushed at all. They live under the running kernel's boot identifier:
 //! within one boot, what a process wrote is what every process reads, killed or not; after a
-//! restart no old checkout is believed, and it is swept.
+//! restart no old checkout is believed, and the next collection removes it.
 //!
 //! # What keeps things
 //! Whatever a pin names stays, and if it is a directory object, everything below it. A cached

@@ -151,26 +151,26 @@ fn damaged_and_missing_blobs_make_no_checkout() {
 }
 
 #[test]
-fn checkouts_of_an_earlier_boot_are_swept() {
-    let fixture = Fixture::new();
-    let old = fixture
-        .store
+fn checkouts_of_an_earlier_boot_are_not_believed_and_collected() {
+    let mut fixture = Fixture::new();
+    let tree = example(&fixture);
+    fixture.store.pin("tree", &[tree]).unwrap();
+    let checkout = fixture.store.checkout(&tree, UnixSeconds(0)).unwrap();
+    let now = checkout
         .path()
-        .join("checkouts/00000000-0000-0000-0000-000000000000");
-    fs::create_dir_all(old.join("key/tree/sub")).unwrap();
-    fs::write(old.join("key/tree/sub/file"), "torn").unwrap();
-    for path in ["key/tree/sub", "key/tree"] {
-        set_mode(&old.join(path), 0o555);
-    }
-    let Fixture { store, home } = fixture;
-    drop(store);
-    let store = counterseal_store::Store::open(&home.path().join("store")).unwrap();
-    assert_eq!(
-        fs::read_dir(store.path().join("checkouts"))
-            .unwrap()
-            .count(),
-        0
-    );
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .to_path_buf();
+    drop(checkout);
+    let earlier = now.with_file_name("00000000-0000-0000-0000-000000000000");
+    fs::rename(&now, &earlier).unwrap();
+    let checkout = fixture.store.checkout(&tree, UnixSeconds(0)).unwrap();
+    assert!(checkout.path().starts_with(&now) && earlier.exists());
+    drop(checkout);
+    assert_eq!(fixture.store.gc().unwrap().removed_checkouts_count, 1);
+    assert!(now.exists() && !earlier.exists());
 }
 
 #[test]
