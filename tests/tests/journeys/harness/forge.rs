@@ -1,0 +1,43 @@
+//! Statements that the program itself would never make, signed with a throw-away key and recorded
+//! like any other: what a careless or hostile vendor could publish.
+
+use std::fs;
+
+use counterseal_attestation::Sha256Digest;
+use counterseal_attestation::bundle::Bundle;
+use counterseal_attestation::dsse::IN_TOTO_PAYLOAD_TYPE;
+use counterseal_signing::AttestationKey;
+use serde_json::{Value, json};
+
+use super::bench::Bench;
+
+/// Signs any bytes as a statement, with a key of the bench.
+pub(crate) fn sign(bench: &Bench, key: &str, payload: &[u8]) -> Bundle {
+    let key = AttestationKey::load(&bench.path(key), None).unwrap();
+    let envelope = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, payload);
+    Bundle { public_key_hint: envelope.keyid.clone(), entry: None, envelope }
+}
+
+/// Writes evidence with one statement, signed by the vendor and recorded.
+pub(crate) fn publish(bench: &Bench, evidence: &str, statement: &Value) {
+    let payload = counterseal_attestation::json::canonical(statement).unwrap();
+    let bundle = sign(bench, "keys/vendor.key", &payload);
+    fs::write(bench.path(evidence), format!("{}\n", bundle.to_line())).unwrap();
+    let line = format!(
+        "record add record {evidence} --public-key keys/vendor.key.pub --key keys/record.key"
+    );
+    bench.run(&line).exits(0);
+}
+
+/// Puts another text into the place of the embedded recipe, and keeps the provenance consistent
+/// with itself.
+pub(crate) fn replace_recipe(provenance: &mut Value, change: impl Fn(&str) -> String) {
+    let definition = &mut provenance["predicate"]["buildDefinition"];
+    let recipe = &mut definition["externalParameters"]["recipe"];
+    let text = change(recipe["content"].as_str().unwrap());
+    let digest = Sha256Digest::of(text.as_bytes()).to_string();
+    assert!(recipe["sha256"].is_string(), "the recipe's digest stands beside its text");
+    recipe["sha256"] = json!(digest);
+    recipe["content"] = json!(text);
+    definition["resolvedDependencies"][0]["digest"]["sha256"] = json!(digest);
+}

@@ -1,0 +1,147 @@
+//! The operator of a record: it checks out, and not one byte of what it publishes can change
+//! unnoticed. The same for the evidence that customers hold.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use counterseal_attestation::{Sha256Digest, UnixSeconds};
+use counterseal_verify::pure_rust::PureRust;
+use counterseal_verify::{Outcome, Request, Trust, verify};
+
+use crate::harness::{Bench, PACK, Probe, Program, Ran, publish, rules};
+
+fn check(bench: &Bench, record: &str) -> Ran {
+    bench.run(&format!("record check {record} --public-key keys/record.key.pub"))
+}
+
+/// Every file that a web server would publish.
+fn published(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().is_some_and(|name| name == ".state") {
+            continue;
+        }
+        if path.is_dir() { found.extend(published(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_published_file_is_guarded() {
+    let bench = Bench::new();
+    Probe::default().write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    bench.assemble("probe", &[]).exits(0);
+    let mut provenance = bench.statements("out/probe.out").remove(0);
+    for number in 0..4 {
+        provenance["predicate"]["runDetails"]["metadata"]["invocationId"] = number.to_string().into();
+        publish(&bench, "more.sigstore.jsonl", &provenance);
+    }
+    check(&bench, "record").exits(0).says("zurich.record.example: 5 entries");
+
+    let files = published(&bench.path("record"));
+    assert!(files.len() >= 3, "checkpoint, hashes, entries: {files:?}");
+    for file in files {
+        let sound = fs::read(&file).unwrap();
+        let length = sound.len();
+        for place in [0, length / 3, length / 2, length - 1] {
+            let mut bytes = sound.clone();
+            bytes[place] ^= 1;
+            fs::remove_file(&file).unwrap();
+            fs::write(&file, bytes).unwrap();
+            let name = file.display();
+            let ran = check(&bench, "record").is_fit_to_print();
+            assert_eq!(ran.code(), Some(1), "{name}, byte {place}\n{}", ran.spoken());
+            ran.says("hint: restore the named file");
+        }
+        // Too short, too long, not there.
+        fs::write(&file, &sound[..length - 1]).unwrap();
+        check(&bench, "record").exits(1).is_fit_to_print();
+        fs::write(&file, [&sound[..], b"\n"].concat()).unwrap();
+        check(&bench, "record").exits(1).is_fit_to_print();
+        fs::remove_file(&file).unwrap();
+        // A partial tile that a longer one has replaced may go; everything else may not.
+        let text = file.to_string_lossy();
+        let is_replaced = text.contains(".p/") && !text.ends_with(".p/5");
+        let code = check(&bench, "record").is_fit_to_print().code();
+        assert!(matches!(code, Some(1 | 2)) || is_replaced, "{text}: {code:?}");
+        fs::write(&file, &sound).unwrap();
+    }
+    assert_eq!(bench.entries(), 5);
+}
+
+#[test]
+fn another_key_does_not_check() {
+    let bench = Bench::new();
+    bench.run("keys new record keys/other.key --origin zurich.record.example").exits(0);
+    let ran = bench.run("record check record --public-key keys/other.key.pub").exits(1);
+    ran.is_fit_to_print();
+    bench.run("record check nothing --public-key keys/record.key.pub").exits(2);
+    bench.run("record check record --public-key keys/vendor.key.pub").exits(2).is_fit_to_print();
+    bench.run("record init record --key keys/record.key").exits(2).says("record");
+    assert_eq!(bench.entries(), 0);
+}
+
+#[test]
+fn adding_twice_gives_the_same_index() {
+    let bench = Bench::new();
+    Probe::default().write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    bench.assemble("probe", &[]).exits(0);
+    let evidence = bench.path("out/probe.out.sigstore.jsonl");
+    let line = fs::read_to_string(&evidence).unwrap();
+    let mut bundle = counterseal_attestation::bundle::Bundle::parse(line.trim().as_bytes()).unwrap();
+    bundle.entry = None;
+    fs::write(bench.path("bare.sigstore.jsonl"), format!("{}\n", bundle.to_line())).unwrap();
+    let add = "record add record bare.sigstore.jsonl --key keys/record.key --public-key";
+    bench.run(&format!("{add} keys/auditor.key.pub")).exits(1).says("the signature is not by");
+    let ran = bench.run(&format!("{add} keys/vendor.key.pub")).exits(0);
+    assert_eq!(ran.stdout(), "index 0\n");
+    assert_eq!(fs::read_to_string(bench.path("bare.sigstore.jsonl")).unwrap(), line);
+    assert_eq!(bench.entries(), 1);
+}
+
+#[test]
+fn no_byte_of_the_evidence_can_change_unnoticed() {
+    let bench = Bench::new();
+    rules(&bench, "rules");
+    bench.lock("rules").exits(0);
+    bench.assemble("rules", &[]).exits(0);
+    let file = format!("out/{PACK}");
+    bench.replay(&file, "store", &[]).exits(0);
+    let evidence = fs::read(bench.path(&format!("{file}.sigstore.jsonl"))).unwrap();
+    let trust = Trust::parse(&fs::read_to_string(bench.path("trust.toml")).unwrap()).unwrap();
+    let artifact = Sha256Digest::of(&fs::read(bench.path(&file)).unwrap());
+    let now = UnixSeconds(4_000_000_000);
+    let judge = |evidence: &[u8]| {
+        let artifact_name = Some(PACK);
+        verify(&Request { evidence, artifact, artifact_name, trust: &trust, now }, &PureRust).outcome
+    };
+    assert_eq!(judge(&evidence), Outcome::Verified);
+    // The line feeds between and after the lines are the file's, nobody's statement: turning one
+    // into another blank is harmless, and the only change that may be.
+    let is_separator = |place: usize| evidence[place] == b'\n';
+    let mut spoilt = evidence.clone();
+    for place in 0..evidence.len() {
+        spoilt[place] ^= 1 << (place % 8);
+        let outcome = judge(&spoilt);
+        assert!(
+            outcome != Outcome::Verified || is_separator(place),
+            "byte {place} of {}: {outcome:?}",
+            evidence.len()
+        );
+        spoilt[place] = evidence[place];
+    }
+    // A sample of the same through the programs.
+    for verifier in [Program::Counterseal, Program::CountersealVerify] {
+        for place in (0..evidence.len()).step_by(evidence.len() / 12) {
+            let mut spoilt = evidence.clone();
+            spoilt[place] ^= 4;
+            fs::write(bench.path("spoilt"), spoilt).unwrap();
+            let ran = bench.verify(verifier, &[&file], &["--evidence", "spoilt"]).is_fit_to_print();
+            assert!(matches!(ran.code(), Some(1 | 2)), "byte {place}\n{}", ran.spoken());
+        }
+    }
+}
