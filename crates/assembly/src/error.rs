@@ -12,6 +12,8 @@ use thiserror::Error;
     reason = "each field is named in the message of its variant"
 )]
 pub enum RecipeError {
+    #[error("input name {found:?} is not usable: lower-case letters, digits and - . _ only")]
+    InputName { found: String },
     #[error("recipe is larger than {bytes_max} bytes: found {found}")]
     TooLarge { found: usize, bytes_max: usize },
     #[error("recipe is not valid: {detail}")]

@@ -341,7 +341,9 @@ mod raw {
 
     impl Input {
         pub(super) fn check(self) -> Result<super::Input, RecipeError> {
-            check_name("input", &self.name)?;
+            if !counterseal_inputs::is_input_name(&self.name) {
+                return Err(RecipeError::InputName { found: self.name });
+            }
             let spec = InputSpec::try_from(FlatSpec {
                 kind: self.kind,
                 suite: self.suite,

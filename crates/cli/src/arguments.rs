@@ -325,7 +325,7 @@ pub(crate) enum TrustVerb {
         #[arg(long, short, value_name = "FILE", default_value = "trust.toml")]
         output: PathBuf,
     },
-    /// Print a Sigstore trusted_root.json for one record key
+    /// Print a trusted root for Sigstore clients, with one record key
     Export {
         /// File with the record's verifier key
         #[arg(long, value_name = "FILE")]

@@ -161,18 +161,17 @@ pub(crate) fn sign_and_record(
 ) -> Result<Bundle, CommandError> {
     let resumed = pending_envelope(pending)
         .filter(|envelope| envelope.keyid == key.keyid() && same(&envelope.payload));
-    let envelope = match resumed {
-        Some(envelope) => envelope,
-        None => {
-            let envelope = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, payload);
-            let bundle = Bundle {
-                public_key_hint: envelope.keyid.clone(),
-                entry: None,
-                envelope: envelope.clone(),
-            };
-            write(pending, &[bundle])?;
-            envelope
-        }
+    let envelope = if let Some(envelope) = resumed {
+        envelope
+    } else {
+        let envelope = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, payload);
+        let bundle = Bundle {
+            public_key_hint: envelope.keyid.clone(),
+            entry: None,
+            envelope: envelope.clone(),
+        };
+        write(pending, &[bundle])?;
+        envelope
     };
     let entry = place.add(&envelope, key.spki_der())?;
     Ok(Bundle {

@@ -20,13 +20,14 @@ pub(crate) fn replace(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(fail)?;
-    fill(file.as_file_mut()).map_err(fail)?;
-    file.as_file()
+    let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(fail)?;
+    fill(temporary.as_file_mut()).map_err(fail)?;
+    temporary
+        .as_file()
         .set_permissions(std::fs::Permissions::from_mode(mode))
         .map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(path).map_err(|error| fail(error.error))?;
+    temporary.as_file().sync_all().map_err(fail)?;
+    temporary.persist(path).map_err(|error| fail(error.error))?;
     std::fs::File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(fail)

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use counterseal_inputs::DebianSettings;
 use serde::Deserialize;
 
 use crate::error::{CommandError, read_text};
@@ -27,10 +28,9 @@ pub(crate) struct Configuration {
     pub(crate) key: Option<PathBuf>,
     /// Identity written into `builder.id`.
     pub(crate) builder_id: Option<String>,
-    /// Debian mirrors, tried in order, before those of the machine's package configuration.
-    pub(crate) debian_mirrors: Vec<String>,
-    /// OpenPGP keyring that the suite's index must be signed with.
-    pub(crate) debian_keyring: Option<PathBuf>,
+    /// `[debian]`: mirrors, tried in order instead of those of the machine's package
+    /// configuration, and the keyring that signs the suite's index.
+    pub(crate) debian: DebianSettings,
 }
 
 impl Configuration {

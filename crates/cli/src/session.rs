@@ -77,12 +77,13 @@ impl Session {
             mirrors: options.mirrors.clone(),
             keyring: options.keyring.clone(),
         };
-        let user = DebianSettings {
-            mirrors: self.configuration.debian_mirrors.clone(),
-            keyring: self.configuration.debian_keyring.clone(),
-        };
         let apt = Path::new(APT_DIRECTORY);
-        let mut sources = Sources::gather(&flags, &user, apt.is_dir().then_some(apt)).or_usage()?;
+        let mut sources = Sources::gather(
+            &flags,
+            &self.configuration.debian,
+            apt.is_dir().then_some(apt),
+        )
+        .or_usage()?;
         sources.base_directory = base.map(Path::to_owned);
         sources.archives.clone_from(&options.archives);
         sources.is_offline = options.offline;

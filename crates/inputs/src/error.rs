@@ -171,6 +171,20 @@ pub enum InputsError {
         /// What was wanted.
         name: String,
     },
+    /// A path of the recipe leads out of the recipe's directory.
+    #[error("{location} leads out of the recipe's directory through a symbolic link")]
+    LeadsOut {
+        /// The path as the recipe has it.
+        location: String,
+    },
+    /// A path of the recipe leads to something of another kind.
+    #[error("{location} beside the recipe is not a {kind}")]
+    LocalKind {
+        /// The path as the recipe has it.
+        location: String,
+        /// `file` or `directory`.
+        kind: &'static str,
+    },
     /// Local content is nowhere to be found.
     #[error("{name} is neither beside the recipe nor in the store or an input archive")]
     NotHere {
@@ -213,25 +227,25 @@ impl InputsError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoMirror { .. } => Some(
-                "name one with --debian-mirror URL or in the configuration file; machines with apt \
+                "name one with --mirror URL or in the configuration file; machines with apt \
                  use the mirror apt uses",
             ),
             Self::Keyring { .. } => Some(
                 "install the package debian-archive-keyring, or name a keyring file with \
-                 --debian-keyring FILE",
+                 --keyring FILE",
             ),
             Self::Lock(_) | Self::Mismatch(_) | Self::Changed { .. } => {
                 Some("run `counterseal lock` to pin the inputs again")
             }
             Self::Offline { .. } => {
-                Some("name an input archive with --inputs DIR, or allow the network")
+                Some("name an input archive with --input-archive DIR, or allow the network")
             }
             Self::NotAuthentic { .. } => {
                 Some("a mirror cannot sign: check the keyring and what the mirror really carries")
             }
             Self::Transfer(TransferError::NotFound { .. }) => Some(
                 "mirrors drop superseded versions: lock again, or use the release's input archive \
-                 with --inputs DIR",
+                 with --input-archive DIR",
             ),
             Self::Nowhere { failures, .. } => {
                 failures.iter().find_map(|failure| failure.error.hint())

@@ -7,17 +7,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use counterseal_store::{Digest, Store, tree};
 
+use crate::beside;
 use crate::error::InputsError;
 use crate::lock::{Lock, LockedInput, LockedItem, LockedKind};
 use crate::obtain::{Context, Wanted};
 use crate::progress::Progress;
+use crate::relative_path::RelativePath;
 use crate::sources::Sources;
 use crate::spec::{InputSpec, Location};
 use crate::transfer::LazyNetwork;
@@ -151,14 +153,11 @@ impl Context<'_> {
 
     /// Takes a file from beside the recipe; `false` when there is none.
     fn take_file(&self, input: &LockedInput, item: &LockedItem) -> Result<bool, InputsError> {
-        let Some(path) = self.local(item) else {
+        let Some(path) = self.local(item, beside::file)? else {
             return Ok(false);
         };
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(crate::error::io("open", &path, error)),
-        };
+        let file =
+            File::open(&path).map_err(|error| crate::error::io("open", &path, error))?;
         let found = Digest::of_reader(file.take(item.size_bytes.saturating_add(1)))
             .map_err(|error| crate::error::io("read", &path, error))?;
         if found != item.digest() {
@@ -172,7 +171,7 @@ impl Context<'_> {
 
     /// Takes a directory from beside the recipe; `false` when there is none.
     fn take_directory(&self, input: &LockedInput, item: &LockedItem) -> Result<bool, InputsError> {
-        let Some(path) = self.local(item).filter(|path| path.is_dir()) else {
+        let Some(path) = self.local(item, beside::directory)? else {
             return Ok(false);
         };
         let found = tree::put_tree_from_dir(self.store, &path)?;
@@ -183,9 +182,15 @@ impl Context<'_> {
         }
     }
 
-    fn local(&self, item: &LockedItem) -> Option<PathBuf> {
-        let base = self.sources.base_directory.as_ref()?;
-        item.path.as_ref().map(|path| path.below(base))
+    fn local(
+        &self,
+        item: &LockedItem,
+        find: impl Fn(&Path, &RelativePath) -> Result<Option<PathBuf>, InputsError>,
+    ) -> Result<Option<PathBuf>, InputsError> {
+        match (&self.sources.base_directory, &item.path) {
+            (Some(base), Some(path)) => find(base, path),
+            _ => Ok(None),
+        }
     }
 
     /// All of them, several at a time; the first failure stops the rest.

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod beside;
 mod debian_index;
 mod error;
 mod fetch;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
-use std::path::PathBuf;
+use std::io::{ErrorKind, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
 use counterseal_attestation::{Sha256Digest, UnixSeconds};
 use counterseal_store::{Digest, Store, tree};
 
+use crate::beside;
 use crate::debian_index::Indexes;
 use crate::debian_source::{DSC_BYTES_MAX, SourcePackage};
 use crate::error::{InputsError, io};
@@ -204,7 +205,7 @@ impl Context<'_> {
     ) -> Result<LockedItem, InputsError> {
         let (digest, name, path) = match location {
             Location::Path(location) => {
-                let path = self.below_base(location)?;
+                let path = self.beside(location, beside::file)?;
                 let file = File::open(&path).map_err(|error| io("open", &path, error))?;
                 let found = Digest::of_reader(file).map_err(|error| io("read", &path, error))?;
                 if let Some(expected) = sha256.filter(|expected| *expected != found.hash) {
@@ -309,7 +310,7 @@ impl Context<'_> {
     }
 
     fn resolve_directory(&self, location: &RelativePath) -> Result<LockedItem, InputsError> {
-        let path = self.below_base(location)?;
+        let path = self.beside(location, beside::directory)?;
         let digest = tree::put_tree_from_dir(self.store, &path)?;
         Ok(LockedItem {
             purl: PackageUrl::generic(location.file_name()),
@@ -319,13 +320,18 @@ impl Context<'_> {
         })
     }
 
-    fn below_base(&self, location: &RelativePath) -> Result<PathBuf, InputsError> {
-        match &self.sources.base_directory {
-            Some(base) => Ok(location.below(base)),
-            None => Err(InputsError::NoBaseDirectory {
-                name: location.to_string(),
-            }),
-        }
+    fn beside(
+        &self,
+        location: &RelativePath,
+        find: impl Fn(&Path, &RelativePath) -> Result<Option<PathBuf>, InputsError>,
+    ) -> Result<PathBuf, InputsError> {
+        let Some(base) = &self.sources.base_directory else {
+            let name = location.to_string();
+            return Err(InputsError::NoBaseDirectory { name });
+        };
+        find(base, location)?.ok_or_else(|| {
+            io("open", &location.below(base), ErrorKind::NotFound.into())
+        })
     }
 
     fn obtain_one(&self, wanted: &Wanted) -> Result<(), InputsError> {

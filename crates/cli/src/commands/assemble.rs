@@ -101,7 +101,7 @@ fn build(
         waived: arguments.waive.waived.iter().copied().collect(),
     };
     let assembled = execute(assembly, &prepared, store, &options, &mut |step| {
-        session.say(format!("step {step}"))
+        session.say(format!("step {step}"));
     })
     .map_err(|error| failure(&error))?;
     if assembled.cached {
