@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-use counterseal_verify::clean;
+use crate::output::fit_to_print;
 
 /// Exit codes, the same for every verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,31 +58,6 @@ impl CommandError {
             eprintln!("hint: {}", fit_to_print(hint));
         }
     }
-}
-
-/// Longest line of a message that is printed, in characters.
-const LINE_CHARS_MAX: usize = 1000;
-
-/// A message may quote what strangers wrote (a line of a recipe, the output of a step): whatever
-/// it quotes, it does not drive the terminal and does not flood it.
-fn fit_to_print(message: &str) -> String {
-    let mut out = String::new();
-    for (index, line) in message.trim_end().lines().enumerate() {
-        if index > 0 {
-            out.push('\n');
-        }
-        for (count, character) in line.chars().enumerate() {
-            if count == LINE_CHARS_MAX {
-                out.push('…');
-                break;
-            }
-            match character {
-                '\t' => out.push(' '),
-                _ => out.push_str(&clean(character.encode_utf8(&mut [0; 4]))),
-            }
-        }
-    }
-    out
 }
 
 /// Joins an error with its sources, once each, so that nothing a library said is lost.
@@ -143,22 +118,4 @@ pub(crate) fn read_bounded(
 pub(crate) fn read_text(path: &std::path::Path, bytes_max: u64) -> Result<String, CommandError> {
     String::from_utf8(read_bounded(path, bytes_max)?)
         .map_err(|_| CommandError::usage(format!("{} is not UTF-8 text", path.display())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{LINE_CHARS_MAX, fit_to_print};
-
-    #[test]
-    fn messages_neither_drive_nor_flood_the_terminal() {
-        for (message, printed) in [
-            ("line one\nline two\n\n", "line one\nline two"),
-            ("1 | x = \"\u{1b}[2J\"", "1 | x = \"\\u{1b}[2J\""),
-            ("a\tb\r\nc\u{202e}d", "a b\nc\\u{202e}d"),
-        ] {
-            assert_eq!(fit_to_print(message), printed);
-        }
-        let long = fit_to_print(&"[".repeat(1 << 20));
-        assert_eq!(long.chars().count(), LINE_CHARS_MAX + 1);
-    }
 }

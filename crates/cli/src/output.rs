@@ -1,8 +1,10 @@
-//! Files that this program leaves behind: complete or absent.
+//! What this program leaves behind: files, complete or absent, and text that is fit to print.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use counterseal_verify::clean;
 
 use crate::error::CommandError;
 
@@ -47,4 +49,52 @@ pub(crate) fn directory(path: &Path) -> Result<(), CommandError> {
 /// Prints a line of the result; a reader that has gone away is no failure.
 pub(crate) fn result(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// [`result`] for people, of text that may quote strangers.
+pub(crate) fn text(line: impl std::fmt::Display) {
+    result(fit_to_print(&line.to_string()));
+}
+
+/// Longest line of a message that is printed, in characters.
+const LINE_CHARS_MAX: usize = 1000;
+
+/// Text may quote what strangers wrote (a line of a recipe, the output of a step, a statement):
+/// whatever it quotes, it does not drive the terminal and does not flood it.
+pub(crate) fn fit_to_print(message: &str) -> String {
+    let mut out = String::new();
+    for (index, line) in message.trim_end().lines().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        for (count, character) in line.chars().enumerate() {
+            if count == LINE_CHARS_MAX {
+                out.push('…');
+                break;
+            }
+            match character {
+                '\t' => out.push(' '),
+                _ => out.push_str(&clean(character.encode_utf8(&mut [0; 4]))),
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINE_CHARS_MAX, fit_to_print};
+
+    #[test]
+    fn messages_neither_drive_nor_flood_the_terminal() {
+        for (message, printed) in [
+            ("line one\nline two\n\n", "line one\nline two"),
+            ("1 | x = \"\u{1b}[2J\"", "1 | x = \"\\u{1b}[2J\""),
+            ("a\tb\r\nc\u{202e}d", "a b\nc\\u{202e}d"),
+        ] {
+            assert_eq!(fit_to_print(message), printed);
+        }
+        let long = fit_to_print(&"[".repeat(1 << 20));
+        assert_eq!(long.chars().count(), LINE_CHARS_MAX + 1);
+    }
 }

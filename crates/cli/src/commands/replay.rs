@@ -203,13 +203,13 @@ fn report(arguments: &ReplayArgs, replayable: &Replayable, replayed: &Replayed) 
         }));
         return;
     }
-    output::result(format!("verdict: {}", replayed.verdict));
+    output::text(format!("verdict: {}", replayed.verdict));
     if let Some(reason) = &replayed.reason {
-        output::result(format!("reason: {reason}"));
+        output::text(format!("reason: {reason}"));
     }
     for subject in &replayed.rebuilt {
         if let Some(digest) = subject.digest.sha256() {
-            output::result(format!("rebuilt sha256:{digest}  {}", subject.name));
+            output::text(format!("rebuilt sha256:{digest}  {}", subject.name));
         }
     }
     for difference in &replayed.differences {
@@ -218,12 +218,12 @@ fn report(arguments: &ReplayArgs, replayable: &Replayable, replayed: &Replayed) 
             Some(found) => format!("sha256:{found}"),
             None => "nothing".to_owned(),
         };
-        output::result(format!(
+        output::text(format!(
             "differs {name}: expected sha256:{}, found {found}",
             difference.expected
         ));
         if let Some(offset) = difference.first_difference_bytes_offset {
-            output::result(format!("  first difference at byte {offset}"));
+            output::text(format!("  first difference at byte {offset}"));
         }
     }
 }

@@ -42,13 +42,12 @@ fn decode(bundle: &Bundle) -> Result<Value, String> {
     }))
 }
 
-/// One statement for a person; every string passes through JSON's escapes, so that evidence
-/// cannot drive the terminal.
+/// One statement for a person; strings stand in quotes, so that it shows where each ends.
 fn print(decoded: &Value) {
     let at = |pointer: &str| decoded.pointer(pointer).unwrap_or(&Value::Null);
-    output::result(at("/statement/predicateType"));
+    output::text(at("/statement/predicateType"));
     for subject in at("/statement/subject").as_array().into_iter().flatten() {
-        output::result(format!(
+        output::text(format!(
             "  subject    {} {}",
             subject["name"], subject["digest"]["sha256"]
         ));
@@ -70,7 +69,7 @@ fn print(decoded: &Value) {
         ("log index", "/logIndex"),
     ] {
         if !at(pointer).is_null() {
-            output::result(format!("  {label:<10} {}", at(pointer)));
+            output::text(format!("  {label:<10} {}", at(pointer)));
         }
     }
     let dependencies = at("/statement/predicate/buildDefinition/resolvedDependencies").as_array();
@@ -80,7 +79,7 @@ fn print(decoded: &Value) {
         } else {
             &dependency["uri"]
         };
-        output::result(format!(
+        output::text(format!(
             "  input      {name} {}",
             dependency["digest"]["sha256"]
         ));
@@ -88,7 +87,7 @@ fn print(decoded: &Value) {
     let isolation =
         at("/statement/predicate/buildDefinition/internalParameters/isolation").as_object();
     for (guarantee, state) in isolation.into_iter().flatten() {
-        output::result(format!(
+        output::text(format!(
             "  isolation  {} {} {}",
             Value::from(guarantee.as_str()),
             state["state"],
