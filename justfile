@@ -28,3 +28,23 @@ lint:
 # Run one fuzz target for some seconds (needs a nightly toolchain and cargo-fuzz).
 fuzz TARGET SECONDS="60":
     cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
+
+# A second assembly with nothing changed, against the first (see benches/README.md).
+bench-assemble-unchanged *ARGUMENTS:
+    cargo build --release --locked -p counterseal-cli
+    python3 -B benches/assemble_unchanged.py {{ARGUMENTS}}
+
+# Start of a sandbox, against bubblewrap.
+bench-sandbox-start *ARGUMENTS:
+    cargo build --release --locked -p counterseal-sandbox --example bench_start
+    python3 -B benches/sandbox_start.py {{ARGUMENTS}}
+
+# Verification of a 100 MB file, against hashing it.
+bench-verify *ARGUMENTS:
+    cargo build --release --locked -p counterseal-cli -p counterseal-verify-cli
+    python3 -B benches/verify.py {{ARGUMENTS}}
+
+# A whole assembly of hello, against its steps in a plain chroot.
+bench-hello *ARGUMENTS:
+    cargo build --release --locked -p counterseal-cli
+    python3 -B benches/hello.py {{ARGUMENTS}}
