@@ -26,7 +26,7 @@ lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # Run one fuzz target for some seconds (needs a nightly toolchain and cargo-fuzz).
-fuzz TARGET SECONDS="60":
+fuzz TARGET SECONDS="60": fuzz-seeds
     cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}}
 
 # A second assembly with nothing changed, against the first (see benches/README.md).
@@ -48,3 +48,7 @@ bench-verify *ARGUMENTS:
 bench-hello *ARGUMENTS:
     cargo build --release --locked -p counterseal-cli
     python3 -B benches/hello.py {{ARGUMENTS}}
+
+# Write a corpus of valid inputs, without which the strict formats are hard to get into.
+fuzz-seeds:
+    cargo run --quiet --manifest-path fuzz/Cargo.toml --example seeds
