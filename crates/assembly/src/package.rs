@@ -9,6 +9,9 @@
 
 use std::fmt::Display;
 use std::io::{BufReader, Read};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, available_parallelism};
 
 use counterseal_artifact::deb::{self, MemberKind};
 use counterseal_artifact::tar::{self, Kind};
@@ -20,6 +23,10 @@ use crate::error::AssemblyError;
 
 /// Name of the unpacking procedure in the store's derived cache: raised when it changes.
 const PROCEDURE: &str = "debian-package-tree-1";
+/// More threads than this gain nothing on one disk.
+const THREADS_MAX: usize = 4;
+/// Decompressed data is read in pieces of this size.
+const DATA_BUFFER_BYTES: usize = 256 * 1024;
 /// Directories that are links into `/usr`.
 const MERGED: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
 
@@ -34,8 +41,41 @@ pub(crate) fn merged_usr(store: &Store) -> Result<Digest, AssemblyError> {
     Ok(tree.finish(store)?)
 }
 
-/// The tree of one locked package, unpacked once and remembered.
-pub(crate) fn tree(item: &LockedItem, store: &Store) -> Result<Digest, AssemblyError> {
+/// The trees of locked packages, in their order; each is unpacked once and remembered.
+///
+/// Packages are unpacked in parallel and become durable together.
+pub(crate) fn trees(items: &[LockedItem], store: &Store) -> Result<Vec<Digest>, AssemblyError> {
+    let batch = store.batch()?;
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some((index, item)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            items.get(index).map(|item| (index, item))
+        } {
+            done.push((index, tree(item, store, &batch)?));
+        }
+        Ok::<_, AssemblyError>(done)
+    };
+    let threads = available_parallelism()
+        .map_or(1, usize::from)
+        .min(THREADS_MAX);
+    let mut trees = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let mut trees = Vec::with_capacity(items.len());
+        for worker in workers {
+            // A worker that panicked has found a bug; it goes on in this thread.
+            let done = worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            trees.extend(done?);
+        }
+        Ok::<_, AssemblyError>(trees)
+    })?;
+    batch.commit()?;
+    trees.sort_unstable_by_key(|(index, _)| *index);
+    Ok(trees.into_iter().map(|(_, tree)| tree).collect())
+}
+
+fn tree(item: &LockedItem, store: &Store, batch: &Batch<'_>) -> Result<Digest, AssemblyError> {
     if let Some(tree) = store.derived(PROCEDURE, &item.sha256)?
         && store.contains_tree(&tree)?
     {
@@ -48,17 +88,16 @@ pub(crate) fn tree(item: &LockedItem, store: &Store) -> Result<Digest, AssemblyE
     let file = BufReader::new(store.open_blob(&item.digest())?);
     let mut package =
         deb::Reader::open(file, deb::Limits::default()).map_err(|error| refused(&error))?;
-    let batch = store.batch()?;
     let mut tree = TreeBuilder::new();
     // The package's own reader insists that both members are there, once each.
     while let Some(member) = package.next_member().map_err(|error| refused(&error))? {
         if member.kind() == MemberKind::Data {
-            unpack(member, &batch, &mut tree, &refused)?;
+            let data = BufReader::with_capacity(DATA_BUFFER_BYTES, member);
+            unpack(data, batch, &mut tree, &refused)?;
         }
     }
-    let digest = tree.finish_in(&batch)?;
+    let digest = tree.finish_in(batch)?;
     batch.put_derived(PROCEDURE, &item.sha256, &digest)?;
-    batch.commit()?;
     Ok(digest)
 }
 

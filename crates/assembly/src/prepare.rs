@@ -98,9 +98,7 @@ fn add_input<'a>(
     match locked.kind {
         LockedKind::DebianPackages { .. } => {
             let mut packages = vec![package::merged_usr(store)?];
-            for item in &locked.items {
-                packages.push(package::tree(item, store)?);
-            }
+            packages.extend(package::trees(&locked.items, store)?);
             let parts: Vec<(&str, Digest)> = packages.into_iter().map(|tree| ("", tree)).collect();
             trees.push(("", merge(store, &parts)?));
         }
