@@ -41,18 +41,9 @@ impl Session {
         Bar::new(self.quiet)
     }
 
-    /// Opens the store, making it on first use.
+    /// Opens the store, making it on first use; goes on where the making was interrupted.
     pub(crate) fn store(&self, option: &StoreOption) -> Result<Store, CommandError> {
-        let path = self.store_path(option)?;
-        if path.exists() {
-            return Store::open(&path).or_usage();
-        }
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| {
-                CommandError::usage(format!("cannot create {}: {error}", parent.display()))
-            })?;
-        }
-        Store::create(&path).or_usage()
+        Store::create(&self.store_path(option)?).or_usage()
     }
 
     /// Opens the store; one that does not exist is not made.
