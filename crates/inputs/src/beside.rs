@@ -43,12 +43,16 @@ fn find(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io("resolve", &path, error)),
     };
-    let base = base.canonicalize().map_err(|error| io("resolve", base, error))?;
+    let base = base
+        .canonicalize()
+        .map_err(|error| io("resolve", base, error))?;
     if !real.starts_with(&base) {
         let location = location.to_string();
         return Err(InputsError::LeadsOut { location });
     }
-    let found = real.metadata().map_err(|error| io("examine", &path, error))?;
+    let found = real
+        .metadata()
+        .map_err(|error| io("examine", &path, error))?;
     if !is_kind(&found.file_type()) {
         let location = location.to_string();
         return Err(InputsError::LocalKind { location, kind });
@@ -87,18 +91,27 @@ mod tests {
         for location in ["folder/file", "inside", "inside-folder/file"] {
             assert_eq!(file(location).unwrap(), Some(base.join(location)));
         }
-        assert_eq!(directory("inside-folder").unwrap(), Some(base.join("inside-folder")));
+        assert_eq!(
+            directory("inside-folder").unwrap(),
+            Some(base.join("inside-folder"))
+        );
         for location in ["nothing", "dangling", "folder/nothing"] {
             assert_eq!(file(location).unwrap(), None, "{location}");
             assert_eq!(directory(location).unwrap(), None, "{location}");
         }
         for location in ["outside", "outside-folder/key", "outside-folder", "root"] {
             let refused = |result| matches!(result, Err(InputsError::LeadsOut { .. }));
-            assert!(refused(file(location)) && refused(directory(location)), "{location}");
+            assert!(
+                refused(file(location)) && refused(directory(location)),
+                "{location}"
+            );
         }
         for location in ["folder", "socket"] {
             let message = file(location).unwrap_err().to_string();
-            assert_eq!(message, format!("{location} beside the recipe is not a file"));
+            assert_eq!(
+                message,
+                format!("{location} beside the recipe is not a file")
+            );
         }
         assert!(directory("folder/file").is_err());
     }

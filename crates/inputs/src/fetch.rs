@@ -156,8 +156,7 @@ impl Context<'_> {
         let Some(path) = self.local(item, beside::file)? else {
             return Ok(false);
         };
-        let file =
-            File::open(&path).map_err(|error| crate::error::io("open", &path, error))?;
+        let file = File::open(&path).map_err(|error| crate::error::io("open", &path, error))?;
         let found = Digest::of_reader(file.take(item.size_bytes.saturating_add(1)))
             .map_err(|error| crate::error::io("read", &path, error))?;
         if found != item.digest() {

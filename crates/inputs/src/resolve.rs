@@ -329,9 +329,8 @@ impl Context<'_> {
             let name = location.to_string();
             return Err(InputsError::NoBaseDirectory { name });
         };
-        find(base, location)?.ok_or_else(|| {
-            io("open", &location.below(base), ErrorKind::NotFound.into())
-        })
+        find(base, location)?
+            .ok_or_else(|| io("open", &location.below(base), ErrorKind::NotFound.into()))
     }
 
     fn obtain_one(&self, wanted: &Wanted) -> Result<(), InputsError> {
