@@ -103,6 +103,12 @@ impl RecordPlace {
         Ok(Self { directory, key })
     }
 
+    /// Whether an entry is of the record that this key signs for. Only the public file is read.
+    pub(crate) fn holds(&self, entry: &LogEntry) -> bool {
+        keys::public_of_record(&keys::public_path(&self.key))
+            .is_ok_and(|key| key.full_key_hash() == entry.log_id)
+    }
+
     /// Adds envelopes that `spki_der` verifies; entries that are there already keep their index.
     pub(crate) fn add(
         &self,

@@ -1,11 +1,14 @@
 //! Loads keys, asking for a passphrase only where one is needed.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use counterseal_signing::{AttestationKey, Passphrase, RecordKey, SigningError};
 
-use crate::error::{CommandError, OrExit};
+use counterseal_tlog::note::VerifierKey;
+use counterseal_verify::PublicKey;
+
+use crate::error::{CommandError, OrExit, read_text};
 use crate::places::PASSPHRASE_VARIABLE;
 
 /// A key that signs statements.
@@ -67,4 +70,31 @@ pub(crate) fn require_present(path: &Path) -> Result<(), CommandError> {
             path.display()
         )),
     )
+}
+
+/// Largest public key file that is read, in bytes.
+const PUBLIC_KEY_BYTES_MAX: u64 = 64 * 1024;
+
+/// The text of a public key file.
+pub(crate) fn public_text(path: &Path) -> Result<String, CommandError> {
+    read_text(path, PUBLIC_KEY_BYTES_MAX)
+}
+
+/// A public key that checks statements, in its one accepted encoding.
+pub(crate) fn public(path: &Path) -> Result<PublicKey, CommandError> {
+    PublicKey::from_pem(&public_text(path)?)
+        .map_err(|defect| CommandError::usage(format!("{}: {defect}", path.display())))
+}
+
+/// A public key that checks a record's checkpoints.
+pub(crate) fn public_of_record(path: &Path) -> Result<VerifierKey, CommandError> {
+    VerifierKey::parse(public_text(path)?.trim_end())
+        .map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))
+}
+
+/// The public file beside a private one.
+pub(crate) fn public_path(private: &Path) -> PathBuf {
+    let mut path = private.as_os_str().to_owned();
+    path.push(".pub");
+    PathBuf::from(path)
 }

@@ -66,10 +66,20 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     let statement = statement(&assembly, &prepared, &assembled, &invocation).or_usage()?;
     keep(&assembly, &assembled, &store)?;
     let artifacts = write_artifacts(&arguments.output, &assembled, &store)?;
-    if artifacts
-        .iter()
-        .all(|path| is_evidence_current(path, &statement))
-    {
+    let signer = keys::public(&keys::public_path(&key_path)).ok();
+    let is_current = |bundle: &Bundle| {
+        says_same(&bundle.envelope.payload, &statement)
+            && signer
+                .as_ref()
+                .is_some_and(|key| key.keyid() == bundle.envelope.keyid)
+            && bundle
+                .entry
+                .as_ref()
+                .is_some_and(|entry| place.holds(entry))
+    };
+    if artifacts.iter().all(|path| {
+        evidence::read(&evidence::beside(path)).is_ok_and(|bundles| bundles.iter().any(is_current))
+    }) {
         session.say("unchanged: artifacts and evidence are up to date");
     } else {
         publish(
@@ -180,15 +190,6 @@ fn write_artifacts(
         paths.push(path);
     }
     Ok(paths)
-}
-
-/// Whether the evidence beside an artifact already says what `wanted` would, and is recorded.
-fn is_evidence_current(artifact: &Path, wanted: &Statement<Provenance>) -> bool {
-    evidence::read(&evidence::beside(artifact)).is_ok_and(|bundles| {
-        bundles
-            .iter()
-            .any(|bundle| bundle.entry.is_some() && says_same(&bundle.envelope.payload, wanted))
-    })
 }
 
 /// Whether a signed payload differs from `wanted` in nothing but the run's own metadata.

@@ -3,11 +3,8 @@
 use counterseal_signing::{KeyKind, create_key};
 
 use crate::arguments::{KeyKindArgument, KeysVerb};
-use crate::error::{CommandError, Exit, OrExit, read_text};
+use crate::error::{CommandError, Exit, OrExit};
 use crate::{keys, output};
-
-/// Largest public key file that is read, in bytes.
-const PUBLIC_KEY_BYTES_MAX: u64 = 64 * 1024;
 
 pub(crate) fn run(verb: &KeysVerb) -> Result<Exit, CommandError> {
     match verb {
@@ -48,9 +45,7 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<Exit, CommandError> {
             Ok(Exit::Success)
         }
         KeysVerb::Show { path } => {
-            let mut public = path.as_os_str().to_owned();
-            public.push(".pub");
-            let text = read_text(std::path::Path::new(&public), PUBLIC_KEY_BYTES_MAX)?;
+            let text = keys::public_text(&keys::public_path(path))?;
             output::result(text.trim_end());
             Ok(Exit::Success)
         }

@@ -3,17 +3,13 @@
 use std::path::Path;
 
 use counterseal_record::Record;
-use counterseal_tlog::note::VerifierKey;
-use counterseal_verify::{CryptoProvider, PublicKey};
+use counterseal_verify::CryptoProvider;
 use counterseal_verify_cli::native_provider::Native;
 
 use crate::arguments::RecordVerb;
-use crate::error::{CommandError, Exit, OrExit, chain, read_text};
+use crate::error::{CommandError, Exit, OrExit, chain};
 use crate::session::Session;
 use crate::{evidence, keys, output};
-
-/// Largest public key file that is read, in bytes.
-pub(crate) const PUBLIC_KEY_BYTES_MAX: u64 = 64 * 1024;
 
 pub(crate) fn run(session: &Session, verb: &RecordVerb) -> Result<Exit, CommandError> {
     match verb {
@@ -47,7 +43,8 @@ fn add(
     public_key: &Path,
     key: &Path,
 ) -> Result<Exit, CommandError> {
-    let spki_der = public_key_der(public_key)?;
+    let signer = keys::public(public_key)?;
+    let spki_der = signer.spki_der();
     let mut bundles = evidence::read(evidence_path)?;
     let record = Record::open(directory).or_usage()?;
     let key = keys::record(key)?;
@@ -58,7 +55,7 @@ fn add(
         let envelope = &bundle.envelope;
         // The record takes nothing that its own verifiers would refuse.
         Native
-            .verify_p256_sha256(&spki_der, &envelope.pae(), &envelope.signature)
+            .verify_p256_sha256(spki_der, &envelope.pae(), &envelope.signature)
             .map_err(|error| {
                 CommandError::new(
                     Exit::Failed,
@@ -70,7 +67,7 @@ fn add(
                     ),
                 )
             })?;
-        bundle.entry = Some(evidence::add(&record, &key, envelope, &spki_der)?);
+        bundle.entry = Some(evidence::add(&record, &key, envelope, spki_der)?);
     }
     evidence::write(evidence_path, &bundles)?;
     for bundle in &bundles {
@@ -82,7 +79,7 @@ fn add(
 }
 
 fn check(directory: &Path, public_key: &Path) -> Result<Exit, CommandError> {
-    let key = verifier_key(public_key)?;
+    let key = keys::public_of_record(public_key)?;
     let verifier = key.verifier(|key: &[u8; 32], message: &[u8], signature: &[u8; 64]| {
         Native.verify_ed25519(key, message, signature).is_ok()
     });
@@ -109,19 +106,4 @@ fn check(directory: &Path, public_key: &Path) -> Result<Exit, CommandError> {
         Err(failure) => Err(CommandError::new(Exit::Failed, chain(&failure))
             .hint("restore the named file from a mirror or a backup; nothing was changed")),
     }
-}
-
-/// Reads a PEM public key into its one accepted encoding.
-pub(crate) fn public_key_der(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let text = read_text(path, PUBLIC_KEY_BYTES_MAX)?;
-    let key = PublicKey::from_pem(&text)
-        .map_err(|defect| CommandError::usage(format!("{}: {defect}", path.display())))?;
-    Ok(key.spki_der().to_vec())
-}
-
-/// Reads a record's verifier key.
-pub(crate) fn verifier_key(path: &Path) -> Result<VerifierKey, CommandError> {
-    let text = read_text(path, PUBLIC_KEY_BYTES_MAX)?;
-    VerifierKey::parse(text.trim_end())
-        .map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))
 }

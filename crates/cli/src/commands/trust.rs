@@ -9,9 +9,8 @@ use counterseal_attestation::provenance::BUILD_TYPE;
 use counterseal_verify::Trust;
 
 use crate::arguments::TrustVerb;
-use crate::commands::record::{PUBLIC_KEY_BYTES_MAX, public_key_der, verifier_key};
-use crate::error::{CommandError, Exit, read_text};
-use crate::output;
+use crate::error::{CommandError, Exit};
+use crate::{keys, output};
 
 /// DER of an Ed25519 `SubjectPublicKeyInfo` up to the key itself (RFC 8410, section 4).
 const ED25519_SPKI_PREFIX: [u8; 12] = [
@@ -47,7 +46,10 @@ pub(crate) fn run(verb: &TrustVerb) -> Result<Exit, CommandError> {
                 line(&mut text, "\n[[record]]");
                 line(
                     &mut text,
-                    &format!("key = {}", quoted(&verifier_key(record)?.to_string())),
+                    &format!(
+                        "key = {}",
+                        quoted(&keys::public_of_record(record)?.to_string())
+                    ),
                 );
             }
             // What this program writes, its own reader must accept.
@@ -73,8 +75,8 @@ fn party(text: &mut String, kind: &str, argument: &str) -> Result<(), CommandErr
         )));
     };
     let path = Path::new(path);
-    public_key_der(path)?;
-    let pem = read_text(path, PUBLIC_KEY_BYTES_MAX)?;
+    keys::public(path)?;
+    let pem = keys::public_text(path)?;
     line(text, &format!("\n[[{kind}]]"));
     line(text, &format!("name = {}", quoted(name)));
     line(text, &format!("key = \"\"\"\n{}\n\"\"\"", pem.trim()));
@@ -98,7 +100,7 @@ fn quoted(value: &str) -> String {
 /// Sigstore's `trusted_root.json` with one transparency log (fields as in attestations' notes on
 /// Sigstore clients: `logId.keyId` is the whole key hash, `baseUrl`'s host the origin).
 fn export(record: &Path) -> Result<Exit, CommandError> {
-    let key = verifier_key(record)?;
+    let key = keys::public_of_record(record)?;
     let spki = [&ED25519_SPKI_PREFIX[..], key.public_key()].concat();
     output::result(serde_json::json!({
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
