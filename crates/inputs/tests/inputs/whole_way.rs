@@ -91,7 +91,7 @@ fn an_archive_replaces_every_mirror() {
         error.to_string().contains("network must not be used"),
         "{error}"
     );
-    assert!(error.hint().unwrap().contains("--inputs"));
+    assert!(error.hint().unwrap().contains("--input-archive"));
     place.sources.archives = vec![place.directory.path().join("empty"), archive];
     let requests = place.server.requests().len();
     assert_eq!(place.fetch(&declared, &lock).unwrap().fetched_items, 5);
