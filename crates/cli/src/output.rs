@@ -8,6 +8,9 @@ use counterseal_verify::clean;
 
 use crate::error::CommandError;
 
+/// What temporary files are called, so that whoever finds one after a crash knows whose it is.
+const TEMPORARY_PREFIX: &str = ".counterseal-";
+
 /// Writes a file through a temporary one beside it: after a crash or on a full disk the old
 /// content is still there.
 pub(crate) fn replace(
@@ -22,7 +25,10 @@ pub(crate) fn replace(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(fail)?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .tempfile_in(directory)
+        .map_err(fail)?;
     fill(temporary.as_file_mut()).map_err(fail)?;
     temporary
         .as_file()

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::{Sha256Digest, UnixSeconds};
-use counterseal_verify::pure_rust::PureRust;
 use counterseal_verify::{Outcome, Request, Trust, verify};
+use counterseal_verify_cli::native_provider::Native;
 
 use crate::harness::{Bench, PACK, Probe, Program, Ran, publish, rules};
 
@@ -117,7 +117,7 @@ fn no_byte_of_the_evidence_can_change_unnoticed() {
     let now = UnixSeconds(4_000_000_000);
     let judge = |evidence: &[u8]| {
         let artifact_name = Some(PACK);
-        verify(&Request { evidence, artifact, artifact_name, trust: &trust, now }, &PureRust).outcome
+        verify(&Request { evidence, artifact, artifact_name, trust: &trust, now }, &Native).outcome
     };
     assert_eq!(judge(&evidence), Outcome::Verified);
     // The line feeds between and after the lines are the file's, nobody's statement: turning one

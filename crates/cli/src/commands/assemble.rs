@@ -80,6 +80,8 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     if artifacts.iter().all(|path| {
         evidence::read(&evidence::beside(path)).is_ok_and(|bundles| bundles.iter().any(is_current))
     }) {
+        // Left by a run that ended after its evidence was complete.
+        let _ = std::fs::remove_file(pending_path(&arguments.output, &assembly));
         session.say("unchanged: artifacts and evidence are up to date");
     } else {
         publish(
@@ -210,8 +212,7 @@ fn publish(
     assembly: &Assembly,
 ) -> Result<(), CommandError> {
     let payload = statement.to_payload().or_exit(Exit::Internal)?;
-    let product = &assembly.recipe.product;
-    let pending = directory.join(format!(".{}-{}.pending", product.name, product.version));
+    let pending = pending_path(directory, assembly);
     // Every process of the build has ended: from here on, and not before, a key is in memory.
     let key = keys::attestation(key_path)?;
     let bundle: Bundle = evidence::sign_and_record(&payload, &key, place, &pending, |earlier| {
@@ -223,6 +224,12 @@ fn publish(
     std::fs::remove_file(&pending).map_err(|error| {
         CommandError::usage(format!("cannot remove {}: {error}", pending.display()))
     })
+}
+
+/// Where a signed envelope waits until it is recorded and beside every artifact.
+fn pending_path(directory: &Path, assembly: &Assembly) -> PathBuf {
+    let product = &assembly.recipe.product;
+    directory.join(format!(".{}-{}.pending", product.name, product.version))
 }
 
 fn report(arguments: &AssembleArgs, assembled: &Assembled, artifacts: &[PathBuf]) {
