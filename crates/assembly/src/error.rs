@@ -12,6 +12,12 @@ use thiserror::Error;
     reason = "each field is named in the message of its variant"
 )]
 pub enum RecipeError {
+    #[error("source-date-epoch {found} lies beyond the year 9999")]
+    Epoch { found: u64 },
+    #[error("output name {found:?} is reserved for evidence")]
+    OutputReserved { found: String },
+    #[error("step {step}: directory {found:?} is not an absolute path inside the root")]
+    StepDirectory { step: String, found: String },
     #[error("input name {found:?} is not usable: lower-case letters, digits and - . _ only")]
     InputName { found: String },
     #[error("recipe is larger than {bytes_max} bytes: found {found}")]
@@ -85,7 +91,7 @@ pub enum AssemblyError {
     Tree(#[from] counterseal_store::tree::TreeError),
     #[error("package {package} cannot be unpacked: {detail}")]
     Package { package: String, detail: String },
-    #[error("step {step} ended with {exit}; its standard error ends with:\n{tail}")]
+    #[error("step {step} ended with {exit}; its output ends with:\n{tail}")]
     StepFailed {
         step: String,
         exit: String,

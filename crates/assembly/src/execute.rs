@@ -22,7 +22,8 @@ use crate::error::AssemblyError;
 use crate::outputs::{Finished, collect};
 use crate::prepare::{PlannedAction, Prepared};
 
-/// How much of a failed step's standard error its message repeats, in bytes.
+/// How much of a failed step's standard error, or of its standard output if it wrote no error,
+/// its message repeats, in bytes.
 const TAIL_BYTES: u64 = 2048;
 /// Bound on a cached result.
 const RESULT_LIMITS: json::Limits = json::Limits {
@@ -203,7 +204,10 @@ fn take_outcome(
     Err(AssemblyError::StepFailed {
         step: planned.step.name.clone(),
         exit: outcome.exit.to_string(),
-        tail: tail(&outcome.stderr)?,
+        tail: match outcome.stderr.size_bytes {
+            0 => tail(&outcome.stdout)?,
+            _ => tail(&outcome.stderr)?,
+        },
     })
 }
 

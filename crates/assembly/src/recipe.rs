@@ -9,6 +9,7 @@ mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use counterseal_attestation::UnixSeconds;
 use counterseal_inputs::InputSpec;
 use serde::Deserialize;
 
@@ -18,6 +19,8 @@ use crate::error::RecipeError;
 pub const RECIPE_BYTES_MAX: usize = 1024 * 1024;
 /// Most inputs, steps, outputs, links or files of each kind that one recipe may declare.
 pub const RECIPE_ITEMS_MAX: usize = 4096;
+/// Most outputs: the evidence of each names all of them.
+pub const OUTPUTS_MAX: usize = 256;
 /// Longest script or argument of one step, in bytes (the kernel takes 128 KiB per argument).
 pub const ARGUMENT_BYTES_MAX: usize = 96 * 1024;
 
@@ -211,7 +214,25 @@ impl Recipe {
         if self.outputs.is_empty() {
             return Err(RecipeError::Missing { what: "[[output]]" });
         }
+        if self.product.source_date_epoch > UnixSeconds::MAX_RFC3339.0 {
+            return Err(RecipeError::Epoch {
+                found: self.product.source_date_epoch,
+            });
+        }
+        if self.outputs.len() > OUTPUTS_MAX {
+            return Err(RecipeError::TooMany {
+                what: "output",
+                found: self.outputs.len(),
+                max: OUTPUTS_MAX,
+            });
+        }
         for output in &self.outputs {
+            // Evidence stands beside an artifact under the artifact's name and this suffix.
+            if output.name.ends_with(".sigstore.jsonl") || output.name.ends_with(".pending") {
+                return Err(RecipeError::OutputReserved {
+                    found: output.name.clone(),
+                });
+            }
             check_name("output", &output.name)?;
             check_path("output", &output.path)?;
         }

@@ -247,9 +247,9 @@ pub(crate) enum RecordVerb {
         directory: PathBuf,
         /// Evidence file; receipts are written into it
         evidence: PathBuf,
-        /// Public key (PEM) that signed the envelopes
-        #[arg(long, value_name = "FILE")]
-        public_key: PathBuf,
+        /// Public key (PEM) that signed an envelope; repeatable
+        #[arg(long = "public-key", value_name = "FILE", required = true)]
+        public_keys: Vec<PathBuf>,
         /// Key that signs the record's checkpoints
         #[arg(long, value_name = "FILE")]
         key: PathBuf,

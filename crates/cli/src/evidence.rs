@@ -96,10 +96,27 @@ impl RecordPlace {
             "record key",
             "record-key",
         )?;
-        Record::open(&directory).or_usage().map_err(|error| {
-            error.hint("make a record with: counterseal record init DIR --key FILE")
+        let record = Record::open(&directory).or_usage().map_err(|error| {
+            if directory.exists() {
+                error.hint("counterseal record check says what is wrong with it")
+            } else {
+                error.hint("make a record with: counterseal record init DIR --key FILE")
+            }
         })?;
-        keys::require_present(&key)?;
+        keys::require_usable(&key)?;
+        let public = keys::public_path(&key);
+        if public.exists() {
+            let named = keys::public_of_record(&public)?;
+            if named.name() != record.origin() {
+                return Err(CommandError::usage(format!(
+                    "{} signs for the record {}, but {} is the record {}",
+                    key.display(),
+                    named.name(),
+                    directory.display(),
+                    record.origin()
+                )));
+            }
+        }
         Ok(Self { directory, key })
     }
 
@@ -109,16 +126,26 @@ impl RecordPlace {
             .is_ok_and(|key| key.full_key_hash() == entry.log_id)
     }
 
-    /// Adds envelopes that `spki_der` verifies; entries that are there already keep their index.
+    /// Records an envelope; one that is there already keeps its index.
     pub(crate) fn add(
         &self,
-        envelope: &Envelope,
-        spki_der: &[u8],
-    ) -> Result<LogEntry, CommandError> {
+        envelope: Envelope,
+        signer: &AttestationKey,
+    ) -> Result<Bundle, CommandError> {
         let record = Record::open(&self.directory).or_usage()?;
         let key = keys::record(&self.key)?;
-        add(&record, &key, envelope, spki_der)
+        let entry = add(&record, &key, &envelope, signer.spki_der())?;
+        Ok(Bundle {
+            public_key_hint: envelope.keyid.clone(),
+            entry: Some(entry),
+            envelope,
+        })
     }
+}
+
+/// The entry that an envelope is recorded as.
+pub(crate) fn leaf(envelope: &Envelope, spki_der: &[u8]) -> Vec<u8> {
+    hashedrekord::leaf(&envelope.pae_digest(), &envelope.signature, spki_der)
 }
 
 /// Records one envelope and turns the receipt into a bundle's log entry.
@@ -128,10 +155,8 @@ pub(crate) fn add(
     envelope: &Envelope,
     spki_der: &[u8],
 ) -> Result<LogEntry, CommandError> {
-    let leaf = hashedrekord::leaf(&envelope.pae_digest(), &envelope.signature, spki_der);
-    let receipts = record
-        .append(&[leaf.as_slice()], key)
-        .or_exit(Exit::Failed)?;
+    let leaf = leaf(envelope, spki_der);
+    let receipts = record.append(&[leaf.as_slice()], key).or_usage()?;
     // One entry in, one receipt out.
     let receipt = receipts.into_iter().next().ok_or_else(|| {
         CommandError::new(Exit::Internal, "the record gave no receipt for an entry")
@@ -154,49 +179,52 @@ fn log_entry(receipt: Receipt, key: &RecordKey, leaf: Vec<u8>) -> LogEntry {
     }
 }
 
-/// Signs a statement and records it, going on from `pending` if an earlier run was cut short.
-///
-/// `same` decides whether a pending payload says the same as what would be signed now; the
-/// caller removes `pending` once the evidence is written.
-pub(crate) fn sign_and_record(
+/// Signs a statement and keeps the envelope on disk until its evidence is written: the caller
+/// removes `pending` then.
+pub(crate) fn sign(
     payload: &[u8],
     key: &AttestationKey,
-    place: &RecordPlace,
     pending: &Path,
-    same: impl Fn(&[u8]) -> bool,
-) -> Result<Bundle, CommandError> {
-    let resumed = pending_envelope(pending)
-        .filter(|envelope| envelope.keyid == key.keyid() && same(&envelope.payload));
-    let envelope = if let Some(envelope) = resumed {
-        envelope
-    } else {
-        let envelope = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, payload);
-        let bundle = Bundle {
-            public_key_hint: envelope.keyid.clone(),
-            entry: None,
-            envelope: envelope.clone(),
-        };
-        write(pending, &[bundle])?;
-        envelope
-    };
-    let entry = place.add(&envelope, key.spki_der())?;
-    Ok(Bundle {
+) -> Result<Envelope, CommandError> {
+    let envelope = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, payload);
+    let bundle = Bundle {
         public_key_hint: envelope.keyid.clone(),
-        entry: Some(entry),
-        envelope,
+        entry: None,
+        envelope: envelope.clone(),
+    };
+    write(pending, &[bundle])?;
+    Ok(envelope)
+}
+
+/// What an earlier run signed with this key and did not finish; a damaged file counts as none.
+pub(crate) fn unfinished(pending: &Path, key: &AttestationKey) -> Option<Envelope> {
+    if !pending.exists() {
+        return None;
+    }
+    let bundle = read(pending).ok()?.into_iter().next()?;
+    (bundle.envelope.keyid == key.keyid()).then_some(bundle.envelope)
+}
+
+/// Removes a pending envelope whose evidence is written.
+pub(crate) fn finished(pending: &Path) -> Result<(), CommandError> {
+    std::fs::remove_file(pending).map_err(|error| {
+        CommandError::usage(format!("cannot remove {}: {error}", pending.display()))
     })
 }
 
-/// What an earlier run signed but did not finish; a damaged file counts as none.
-fn pending_envelope(path: &Path) -> Option<Envelope> {
-    if !path.exists() {
-        return None;
-    }
-    read(path)
-        .ok()?
-        .into_iter()
-        .next()
-        .map(|bundle| bundle.envelope)
+/// Keeps other processes from writing evidence into the same directory until it is dropped.
+pub(crate) fn lock(directory: &Path) -> Result<std::fs::File, CommandError> {
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let fail = |error: std::io::Error| {
+        CommandError::usage(format!("cannot lock {}: {error}", directory.display()))
+    };
+    let file = std::fs::File::open(directory).map_err(fail)?;
+    file.lock().map_err(fail)?;
+    Ok(file)
 }
 
 /// The first bundle whose payload has this digest.

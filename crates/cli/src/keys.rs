@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use counterseal_signing::{AttestationKey, Passphrase, RecordKey, SigningError};
-
 use counterseal_tlog::note::VerifierKey;
 use counterseal_verify::PublicKey;
 
@@ -59,17 +58,46 @@ pub(crate) fn passphrase(prompt: &str) -> Result<Passphrase, CommandError> {
     Passphrase::new(text).or_usage()
 }
 
-/// Says early that a key will be missing, without reading it: the build runs before.
-pub(crate) fn require_present(path: &Path) -> Result<(), CommandError> {
-    if path.is_file() {
-        return Ok(());
+/// Says early what will keep a key from being used, without reading it: the build runs before.
+pub(crate) fn require_usable(path: &Path) -> Result<(), CommandError> {
+    use std::os::unix::fs::PermissionsExt;
+    let refused = |what: String| Err(CommandError::usage(format!("{} {what}", path.display())));
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => refused("is not a key file".to_owned()),
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+            refused("can be read by others: a private key has mode 0600".to_owned())
+                .map_err(|error: CommandError| error.hint(format!("chmod 600 {}", path.display())))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => {
+            refused(format!("cannot be used as a key: {error}")).map_err(|error: CommandError| {
+                error.hint("make a key with: counterseal keys new attestation|record PATH")
+            })
+        }
     }
-    Err(
-        CommandError::usage(format!("key file {} does not exist", path.display())).hint(format!(
-            "make one with: counterseal keys new attestation {}",
-            path.display()
-        )),
-    )
+}
+
+/// [`require_usable`] for a key that signs statements: its public half, if it is beside it, must
+/// be of the right kind.
+pub(crate) fn require_attestation(path: &Path) -> Result<(), CommandError> {
+    require_usable(path)?;
+    let public_path = public_path(path);
+    if public_path.exists() {
+        public(&public_path)?;
+    }
+    Ok(())
+}
+
+/// A passphrase for a new key: typed twice, because a typing error would lose the key.
+pub(crate) fn new_passphrase() -> Result<Passphrase, CommandError> {
+    let first = passphrase("Passphrase for the new key")?;
+    let typed = std::env::var_os(PASSPHRASE_VARIABLE).is_none();
+    if typed && first != passphrase("The same again")? {
+        return Err(CommandError::usage(
+            "the two passphrases differ; no key was made",
+        ));
+    }
+    Ok(first)
 }
 
 /// Largest public key file that is read, in bytes.
@@ -77,7 +105,16 @@ const PUBLIC_KEY_BYTES_MAX: u64 = 64 * 1024;
 
 /// The text of a public key file.
 pub(crate) fn public_text(path: &Path) -> Result<String, CommandError> {
-    read_text(path, PUBLIC_KEY_BYTES_MAX)
+    let text = read_text(path, PUBLIC_KEY_BYTES_MAX)?;
+    // Whatever else is wrong with it, a private key is never quoted in a message.
+    if text.contains("PRIVATE KEY") {
+        return Err(CommandError::usage(format!(
+            "{} holds a private key where a public one is wanted",
+            path.display()
+        ))
+        .hint(format!("name {}.pub instead", path.display())));
+    }
+    Ok(text)
 }
 
 /// A public key that checks statements, in its one accepted encoding.

@@ -76,6 +76,15 @@ impl Session {
         )
         .or_usage()?;
         sources.base_directory = base.map(Path::to_owned);
+        for archive in &options.archives {
+            if !archive.join("sha256").is_dir() {
+                return Err(CommandError::usage(format!(
+                    "{} is no input archive: it holds no directory sha256",
+                    archive.display()
+                ))
+                .hint("an input archive is written by counterseal assemble --archive-inputs DIR"));
+            }
+        }
         sources.archives.clone_from(&options.archives);
         sources.is_offline = options.offline;
         Ok(sources)
@@ -163,5 +172,26 @@ pub(crate) fn now() -> UnixSeconds {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since_epoch| since_epoch.as_secs()),
+    )
+}
+
+/// Longest identity, in bytes; verifiers read no longer one.
+const IDENTITY_BYTES_MAX: usize = 512;
+
+/// A `builder.id` or an auditor's: an absolute URI of printable ASCII (RFC 3986, section 4.3).
+pub(crate) fn checked_identity(id: &str) -> Result<String, CommandError> {
+    let is_uri = id.split_once(':').is_some_and(|(scheme, rest)| {
+        !rest.is_empty()
+            && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    });
+    if is_uri && id.len() <= IDENTITY_BYTES_MAX && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(id.to_owned());
+    }
+    Err(
+        CommandError::usage(format!("{id:?} is not a URI, as an identity must be"))
+            .hint("for instance https://you.example/builder"),
     )
 }

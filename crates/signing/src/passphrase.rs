@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::SigningError;
 
 /// What an encrypted key file is opened with: any text but the empty one.
+#[derive(PartialEq, Eq)]
 pub struct Passphrase(Zeroizing<String>);
 
 impl Passphrase {

@@ -138,7 +138,12 @@ impl Step {
             }
             _ => return Err(RecipeError::StepCommand { step: self.name }),
         };
-        let relative = self.directory.strip_prefix('/').unwrap_or("");
+        let Some(relative) = self.directory.strip_prefix('/') else {
+            return Err(RecipeError::StepDirectory {
+                step: self.name,
+                found: self.directory,
+            });
+        };
         check_path("step directory", relative)?;
         if !argv[0].starts_with('/') {
             return Err(RecipeError::StepProgram {

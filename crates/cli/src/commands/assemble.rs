@@ -16,7 +16,7 @@ use crate::arguments::AssembleArgs;
 use crate::commands::fetch::fetch;
 use crate::error::{CommandError, Exit, OrExit, chain};
 use crate::evidence::{self, RecordPlace};
-use crate::session::{RecipeFile, Session, now};
+use crate::session::{RecipeFile, Session, checked_identity, now};
 use crate::{keys, output};
 
 /// `builder.id` of a builder that was not given an identity: nobody's trust file should name it.
@@ -33,8 +33,18 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
         "signing key",
         "key",
     )?;
-    keys::require_present(&key_path)?;
+    keys::require_attestation(&key_path)?;
     let place = RecordPlace::find(&arguments.record, configuration)?;
+    let named = arguments
+        .builder_id
+        .as_ref()
+        .or(configuration.builder_id.as_ref());
+    if named.is_none() {
+        session.say(format!(
+            "builder: no --builder-id is given, so it is {DEFAULT_BUILDER_ID}"
+        ));
+    }
+    let builder_id = checked_identity(named.map_or(DEFAULT_BUILDER_ID, String::as_str))?;
     output::directory(&arguments.output)?;
     let store = session.store(&arguments.store)?;
     let sources = session.sources(&arguments.sources, Some(&file.directory))?;
@@ -53,11 +63,7 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     }
     let (prepared, assembled) = build(session, arguments, &assembly, &store)?;
     let invocation = Invocation {
-        builder_id: arguments
-            .builder_id
-            .clone()
-            .or_else(|| configuration.builder_id.clone())
-            .unwrap_or_else(|| DEFAULT_BUILDER_ID.to_owned()),
+        builder_id,
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         invocation_id: format!("urn:uuid:{}", uuid::Uuid::new_v4()),
         started_on,
@@ -65,6 +71,7 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     };
     let statement = statement(&assembly, &prepared, &assembled, &invocation).or_usage()?;
     keep(&assembly, &assembled, &store)?;
+    let _lock = evidence::lock(&arguments.output)?;
     let artifacts = write_artifacts(&arguments.output, &assembled, &store)?;
     let signer = keys::public(&keys::public_path(&key_path)).ok();
     let is_current = |bundle: &Bundle| {
@@ -215,15 +222,17 @@ fn publish(
     let pending = pending_path(directory, assembly);
     // Every process of the build has ended: from here on, and not before, a key is in memory.
     let key = keys::attestation(key_path)?;
-    let bundle: Bundle = evidence::sign_and_record(&payload, &key, place, &pending, |earlier| {
-        says_same(earlier, statement)
-    })?;
+    let earlier = evidence::unfinished(&pending, &key)
+        .filter(|envelope| says_same(&envelope.payload, statement));
+    let envelope = match earlier {
+        Some(envelope) => envelope,
+        None => evidence::sign(&payload, &key, &pending)?,
+    };
+    let bundle = place.add(envelope, &key)?;
     for artifact in artifacts {
         evidence::write(&evidence::beside(artifact), std::slice::from_ref(&bundle))?;
     }
-    std::fs::remove_file(&pending).map_err(|error| {
-        CommandError::usage(format!("cannot remove {}: {error}", pending.display()))
-    })
+    evidence::finished(&pending)
 }
 
 /// Where a signed envelope waits until it is recorded and beside every artifact.

@@ -14,9 +14,7 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<Exit, CommandError> {
             origin,
             passphrase,
         } => {
-            let passphrase = passphrase
-                .then(|| keys::passphrase("Passphrase for the new key"))
-                .transpose()?;
+            let passphrase = passphrase.then(keys::new_passphrase).transpose()?;
             let (kind, name) = match (kind, origin) {
                 (KeyKindArgument::Record, Some(origin)) => (KeyKind::Record, origin.clone()),
                 (KeyKindArgument::Record, None) => {

@@ -1,9 +1,10 @@
 //! `counterseal record init|add|check`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use counterseal_attestation::bundle::Bundle;
 use counterseal_record::Record;
-use counterseal_verify::CryptoProvider;
+use counterseal_verify::{CryptoProvider, PublicKey};
 use counterseal_verify_cli::native_provider::Native;
 
 use crate::arguments::RecordVerb;
@@ -27,9 +28,9 @@ pub(crate) fn run(session: &Session, verb: &RecordVerb) -> Result<Exit, CommandE
         RecordVerb::Add {
             directory,
             evidence,
-            public_key,
+            public_keys,
             key,
-        } => add(directory, evidence, public_key, key),
+        } => add(directory, evidence, public_keys, key),
         RecordVerb::Check {
             directory,
             public_key,
@@ -40,36 +41,60 @@ pub(crate) fn run(session: &Session, verb: &RecordVerb) -> Result<Exit, CommandE
 fn add(
     directory: &Path,
     evidence_path: &Path,
-    public_key: &Path,
+    public_keys: &[PathBuf],
     key: &Path,
 ) -> Result<Exit, CommandError> {
-    let signer = keys::public(public_key)?;
-    let spki_der = signer.spki_der();
+    let signers: Vec<PublicKey> = public_keys
+        .iter()
+        .map(|path| keys::public(path))
+        .collect::<Result<_, _>>()?;
+    let _lock = evidence::lock(evidence_path.parent().unwrap_or(Path::new("")))?;
     let mut bundles = evidence::read(evidence_path)?;
+    if bundles.is_empty() {
+        return Err(CommandError::new(
+            Exit::NoConclusion,
+            format!("{} holds no evidence", evidence_path.display()),
+        ));
+    }
     let record = Record::open(directory).or_usage()?;
     let key = keys::record(key)?;
-    for (index, bundle) in bundles.iter_mut().enumerate() {
-        if bundle.entry.is_some() {
-            continue;
+    // Everything is checked before anything is recorded.
+    let mut signed_by = Vec::new();
+    for (index, bundle) in bundles.iter().enumerate() {
+        let at = |what: String| {
+            CommandError::new(
+                Exit::Failed,
+                format!("{} line {}: {what}", evidence_path.display(), index + 1),
+            )
+        };
+        let signer = signer_of(bundle, &signers)
+            .ok_or_else(|| at("the signature is by none of the given public keys".to_owned()))?;
+        if let Some(entry) = &bundle.entry {
+            let leaf = evidence::leaf(&bundle.envelope, signer.spki_der());
+            let found = record.find(&leaf).or_usage()?;
+            if entry.log_id != key.verifier_key().full_key_hash()
+                || found != Some(entry.log_index)
+                || entry.canonicalized_body != leaf
+            {
+                return Err(at(format!(
+                    "its receipt is not of the record {}",
+                    record.origin()
+                )));
+            }
         }
-        let envelope = &bundle.envelope;
-        // The record takes nothing that its own verifiers would refuse.
-        Native
-            .verify_p256_sha256(spki_der, &envelope.pae(), &envelope.signature)
-            .map_err(|error| {
-                CommandError::new(
-                    Exit::Failed,
-                    format!(
-                        "{} line {}: the signature is not by {}: {error}",
-                        evidence_path.display(),
-                        index + 1,
-                        public_key.display()
-                    ),
-                )
-            })?;
-        bundle.entry = Some(evidence::add(&record, &key, envelope, spki_der)?);
+        signed_by.push(signer);
     }
-    evidence::write(evidence_path, &bundles)?;
+    for (bundle, signer) in bundles.iter_mut().zip(signed_by) {
+        if bundle.entry.is_none() {
+            let entry = evidence::add(&record, &key, &bundle.envelope, signer.spki_der())?;
+            bundle.entry = Some(entry);
+        }
+    }
+    // A link to the evidence stays one: the file that it leads to is replaced.
+    let target = evidence_path
+        .canonicalize()
+        .unwrap_or_else(|_| evidence_path.to_owned());
+    evidence::write(&target, &bundles)?;
     for bundle in &bundles {
         if let Some(entry) = &bundle.entry {
             output::result(format!("index {}", entry.log_index));
@@ -78,12 +103,25 @@ fn add(
     Ok(Exit::Success)
 }
 
+/// The key that signed a bundle's envelope. The record takes nothing that its own verifiers would
+/// refuse.
+fn signer_of<'a>(bundle: &Bundle, signers: &'a [PublicKey]) -> Option<&'a PublicKey> {
+    let envelope = &bundle.envelope;
+    signers.iter().find(|signer| {
+        signer.keyid() == envelope.keyid
+            && Native
+                .verify_p256_sha256(signer.spki_der(), &envelope.pae(), &envelope.signature)
+                .is_ok()
+    })
+}
+
 fn check(directory: &Path, public_key: &Path) -> Result<Exit, CommandError> {
     let key = keys::public_of_record(public_key)?;
     let verifier = key.verifier(|key: &[u8; 32], message: &[u8], signature: &[u8; 64]| {
         Native.verify_ed25519(key, message, signature).is_ok()
     });
-    if !directory.join("checkpoint").exists() {
+    let has = |name: &str| directory.join(name).exists();
+    if !has("checkpoint") && !has("tile") && !has(".state") {
         return Err(CommandError::usage(format!(
             "{} holds no record",
             directory.display()

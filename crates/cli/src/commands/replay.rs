@@ -14,7 +14,7 @@ use counterseal_verify_cli::native_provider::Native;
 use crate::arguments::ReplayArgs;
 use crate::error::{CommandError, Exit, OrExit, chain, read_bounded, read_text};
 use crate::evidence::{self, RecordPlace};
-use crate::session::{Session, now};
+use crate::session::{Session, checked_identity, now};
 use crate::{keys, output};
 
 /// Identity of a replayer that was not given one.
@@ -31,9 +31,11 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
             Some(Err(error)) => CommandError::usage(chain(&error)),
             _ => CommandError::usage(format!("{} holds no provenance", path.display())),
         })?;
+    let named = arguments.auditor_id.as_deref();
+    let auditor_id = checked_identity(named.unwrap_or(DEFAULT_AUDITOR_ID))?;
     let place = match &arguments.sign {
         Some(key) => {
-            keys::require_present(key)?;
+            keys::require_attestation(key)?;
             Some(RecordPlace::find(
                 &arguments.record,
                 &session.configuration,
@@ -50,10 +52,7 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
     let started_on = now();
     let replayed = rebuild(session, arguments, &replayable, directory, &store)?;
     let auditor = Auditor {
-        id: arguments
-            .auditor_id
-            .clone()
-            .unwrap_or_else(|| DEFAULT_AUDITOR_ID.to_owned()),
+        id: auditor_id,
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         started_on,
         finished_on: now(),
@@ -63,15 +62,21 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
             .to_payload()
             .or_exit(Exit::Internal)?;
         let key = keys::attestation(key)?;
+        let _lock = evidence::lock(directory)?;
+        // Each auditor's unfinished verdict is its own to finish.
         let mut pending = path.as_os_str().to_owned();
-        pending.push(".pending");
+        pending.push(format!(".{}.pending", &key.keyid()[..16]));
         let pending = PathBuf::from(pending);
-        // Every replay is an observation of its own: an unfinished one is never continued.
-        let verdict = evidence::sign_and_record(&payload, &key, place, &pending, |_| false)?;
+        // Every replay is an observation of its own: one that was cut short after it was signed
+        // is completed, and this one stands after it.
+        if let Some(earlier) = evidence::unfinished(&pending, &key) {
+            let verdict = place.add(earlier, &key)?;
+            append(&path, directory, bundle, &replayable, &verdict)?;
+        }
+        let envelope = evidence::sign(&payload, &key, &pending)?;
+        let verdict = place.add(envelope, &key)?;
         append(&path, directory, bundle, &replayable, &verdict)?;
-        std::fs::remove_file(&pending).map_err(|error| {
-            CommandError::usage(format!("cannot remove {}: {error}", pending.display()))
-        })?;
+        evidence::finished(&pending)?;
     }
     report(arguments, &replayable, &replayed);
     Ok(match replayed.verdict {
@@ -177,7 +182,8 @@ fn append(
     }
     for place in places {
         let mut bundles = evidence::read(&place)?;
-        if evidence::holds(&bundles, &payload) {
+        let recorded = verdict.envelope.payload_digest();
+        if evidence::holds(&bundles, &payload) && !evidence::holds(&bundles, &recorded) {
             bundles.push(verdict.clone());
             evidence::write(&place, &bundles)?;
         }

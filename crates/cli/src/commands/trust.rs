@@ -10,6 +10,7 @@ use counterseal_verify::Trust;
 
 use crate::arguments::TrustVerb;
 use crate::error::{CommandError, Exit};
+use crate::session::checked_identity;
 use crate::{keys, output};
 
 /// DER of an Ed25519 `SubjectPublicKeyInfo` up to the key itself (RFC 8410, section 4).
@@ -30,6 +31,9 @@ pub(crate) fn run(verb: &TrustVerb) -> Result<Exit, CommandError> {
             let mut text = "format = 1\n".to_owned();
             if let Some(count) = replays_required {
                 line(&mut text, &format!("replays-required = {count}"));
+            }
+            for id in builder_ids {
+                checked_identity(id)?;
             }
             for builder in builders {
                 party(&mut text, "builder", builder)?;
