@@ -4,6 +4,9 @@
 //! hint that says what to do next.
 
 use std::fmt::Display;
+use std::io::{Read, Write};
+
+use counterseal_verify_cli::open_regular;
 
 use crate::output::fit_to_print;
 
@@ -50,13 +53,13 @@ impl CommandError {
 
     /// Prints the error and its hints on standard error.
     pub(crate) fn report(&self) {
-        eprintln!("error: {}", fit_to_print(&self.message));
-        if !self.hints.is_empty() {
-            eprintln!();
+        let mut text = format!("error: {}\n", fit_to_print(&self.message));
+        for (index, hint) in self.hints.iter().enumerate() {
+            let gap = if index == 0 { "\n" } else { "" };
+            text.push_str(&format!("{gap}hint: {}\n", fit_to_print(hint)));
         }
-        for hint in &self.hints {
-            eprintln!("hint: {}", fit_to_print(hint));
-        }
+        // Where standard error is gone, the exit code still tells.
+        let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }
 
@@ -91,16 +94,21 @@ impl<T, E: std::error::Error + 'static> OrExit<T> for Result<T, E> {
     }
 }
 
-/// Reads a file of bounded size, with a message that names it.
+/// Reads a regular file of bounded size, with a message that names it. A pipe or a device is
+/// refused without waiting for it.
 pub(crate) fn read_bounded(
     path: &std::path::Path,
     bytes_max: u64,
 ) -> Result<Vec<u8>, CommandError> {
-    use std::io::Read;
     let fail = |error: std::io::Error| {
         CommandError::usage(format!("cannot read {}: {error}", path.display()))
     };
-    let file = std::fs::File::open(path).map_err(fail)?;
+    let Some(file) = open_regular(path).map_err(fail)? else {
+        return Err(CommandError::usage(format!(
+            "{} is not a regular file",
+            path.display()
+        )));
+    };
     let mut bytes = Vec::new();
     file.take(bytes_max + 1)
         .read_to_end(&mut bytes)
@@ -118,4 +126,35 @@ pub(crate) fn read_bounded(
 pub(crate) fn read_text(path: &std::path::Path, bytes_max: u64) -> Result<String, CommandError> {
     String::from_utf8(read_bounded(path, bytes_max)?)
         .map_err(|_| CommandError::usage(format!("{} is not UTF-8 text", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Exit, read_bounded};
+
+    #[test]
+    fn only_regular_files_of_bounded_size_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, b"content").unwrap();
+        assert_eq!(read_bounded(&file, 7).unwrap(), b"content");
+
+        let refused = |path: &std::path::Path, reason: &str| {
+            let error = read_bounded(path, 6).unwrap_err();
+            assert_eq!(error.exit, Exit::Usage);
+            assert!(error.message.contains(reason), "{}", error.message);
+        };
+        refused(&file, "is larger than 6 bytes");
+        refused(&directory.path().join("missing"), "cannot read");
+        refused(directory.path(), "is not a regular file");
+        refused("/dev/zero".as_ref(), "is not a regular file");
+        // Nobody writes to this one: opening it the ordinary way would wait for ever.
+        let pipe = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        if made.is_ok_and(|status| status.success()) {
+            refused(&pipe, "is not a regular file");
+        } else {
+            println!("skipped: no mkfifo here");
+        }
+    }
 }

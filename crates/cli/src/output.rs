@@ -1,6 +1,6 @@
 //! What this program leaves behind: files, complete or absent, and text that is fit to print.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -52,9 +52,27 @@ pub(crate) fn directory(path: &Path) -> Result<(), CommandError> {
         .map_err(|error| CommandError::usage(format!("cannot create {}: {error}", path.display())))
 }
 
-/// Prints a line of the result; a reader that has gone away is no failure.
+/// Prints a line of the result, as [`bytes`] does.
 pub(crate) fn result(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    bytes(format!("{line}\n").as_bytes());
+}
+
+/// Prints a part of the result. A reader that has gone away is no failure; a result that is lost
+/// in any other way ends the program: every verb prints when its work is done and kept.
+pub(crate) fn bytes(part: &[u8]) {
+    if let Err(error) = write_part(&mut io::stdout(), part) {
+        let error = CommandError::usage(format!("cannot write the result: {error}"))
+            .hint("what was to be done is done; only what this program prints was lost");
+        error.report();
+        std::process::exit(error.exit as i32);
+    }
+}
+
+fn write_part(out: &mut dyn Write, part: &[u8]) -> io::Result<()> {
+    match out.write_all(part).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 /// [`result`] for people, of text that may quote strangers.
@@ -89,7 +107,7 @@ pub(crate) fn fit_to_print(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LINE_CHARS_MAX, fit_to_print};
+    use super::{LINE_CHARS_MAX, fit_to_print, write_part};
 
     #[test]
     fn messages_neither_drive_nor_flood_the_terminal() {
@@ -102,5 +120,19 @@ mod tests {
         }
         let long = fit_to_print(&"[".repeat(1 << 20));
         assert_eq!(long.chars().count(), LINE_CHARS_MAX + 1);
+    }
+
+    #[test]
+    fn a_lost_result_is_known_and_a_reader_that_left_is_not_missed() {
+        let mut kept = Vec::new();
+        write_part(&mut kept, b"result\n").unwrap();
+        assert_eq!(kept, b"result\n");
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        drop(reader);
+        write_part(&mut writer, b"result\n").unwrap();
+        match std::fs::File::options().write(true).open("/dev/full") {
+            Ok(mut full) => assert!(write_part(&mut full, b"result\n").is_err()),
+            Err(_) => println!("skipped: this system has no /dev/full"),
+        }
     }
 }

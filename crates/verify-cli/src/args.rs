@@ -38,7 +38,7 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0   every file is verified
   1   checked, and false
-  2   usage, or a file that cannot be read
+  2   usage, a file that cannot be read, or a result that cannot be written
   3   no conclusion: no evidence, an expired trust file, a check that could not be made
   70  a fault in this program
 With several files the worst decides, in the order 70, 1, 2, 3, 0.";

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::Sha256Digest;
@@ -44,7 +45,9 @@ impl InputError {
                 "name one with --trust or COUNTERSEAL_TRUST, or put it at \
                  counterseal/trust.toml in your configuration directory",
             ),
-            Self::NotAFile { .. } => Some("name the files one by one"),
+            Self::NotAFile { .. } => {
+                Some("directories, pipes and devices are not read: name the files one by one")
+            }
             _ => None,
         }
     }
@@ -69,13 +72,7 @@ pub(crate) fn hash_artifact(path: &Path) -> Result<Sha256Digest, InputError> {
         path: path.to_owned(),
         source,
     };
-    // Asked before opening, because opening a pipe would wait for a writer.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(InputError::NotAFile {
-            path: path.to_owned(),
-        });
-    }
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
@@ -105,10 +102,6 @@ pub(crate) fn read_evidence(
         return read_bounded(path, FILE_BYTES_MAX).map(Some);
     }
     let path = evidence_beside(artifact);
-    // Found, not named: a pipe that lies there must not keep anybody waiting.
-    if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-        return Err(InputError::NotAFile { path });
-    }
     match read_bounded(&path, FILE_BYTES_MAX) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(InputError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => {
@@ -138,7 +131,40 @@ fn default_trust_path() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| variable(environment::HOME).map(|home| Path::new(&home).join(".config")))?;
     let path = directory.join("counterseal").join("trust.toml");
-    path.exists().then_some(path)
+    // Where it cannot be told whether there is one, reading it will say why.
+    match path.try_exists() {
+        Ok(false) => None,
+        Ok(true) | Err(_) => Some(path),
+    }
+}
+
+/// Opens a regular file for reading; `None` when the name stands for something else.
+///
+/// Never waits: a pipe that nobody writes to is refused, not hung upon. What is judged is the
+/// open handle, so that a name that is swapped meanwhile gains nothing.
+///
+/// # Errors
+///
+/// As `open(2)` and `fstat(2)`.
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+fn open(path: &Path) -> Result<File, InputError> {
+    match open_regular(path) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(InputError::NotAFile {
+            path: path.to_owned(),
+        }),
+        Err(source) => Err(InputError::Unreadable {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// The whole file, or [`InputError::TooLarge`] as soon as it exceeds `bytes_max`.
@@ -147,7 +173,7 @@ fn read_bounded(path: &Path, bytes_max: usize) -> Result<Vec<u8>, InputError> {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open(path)?;
     let mut bytes = Vec::new();
     file.take(bytes_max as u64 + 1)
         .read_to_end(&mut bytes)
@@ -171,7 +197,6 @@ fn reason(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "there is no such file".into(),
         ErrorKind::PermissionDenied => "permission denied".into(),
-        ErrorKind::IsADirectory => "it is a directory".into(),
         _ => error.to_string(),
     }
 }

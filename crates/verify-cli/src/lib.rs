@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 0 | every file is verified |
 //! | 1 | checked, and false |
-//! | 2 | usage, or a file that cannot be read |
+//! | 2 | usage, a file that cannot be read, or a result that cannot be written |
 //! | 3 | no conclusion: no evidence, an expired trust file, a check that could not be made |
 //! | 70 | a fault in this program |
 //!
@@ -30,4 +30,5 @@ mod text;
 
 pub use args::VerifyArgs;
 pub use fault::install_fault_handler;
+pub use files::open_regular;
 pub use run::{execute, execute_to};

@@ -1,6 +1,6 @@
 //! From arguments to exit code: read, judge, report. Deliberately absent: judging.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,12 +10,12 @@ use counterseal_verify::{CryptoProvider, Request, Trust, verify};
 use crate::args::VerifyArgs;
 use crate::document::{Document, FORMAT, Failure, FileReport};
 use crate::environment;
-use crate::fault::{EXIT_FAULT, VERSION, report_in_json};
+use crate::fault::{VERSION, report_in_json};
 use crate::files::{self, InputError, shown};
 use crate::native_provider::Native;
 use crate::text::{self, Style};
 
-/// Exit code for usage and unreadable input.
+/// Exit code for usage, unreadable input and results that cannot be written.
 const EXIT_UNREADABLE: u8 = 2;
 
 /// Verifies the files, prints to the process's own streams, and returns the exit code.
@@ -63,11 +63,21 @@ pub fn execute_to(args: &VerifyArgs, colour: bool, out: &mut dyn Write, err: &mu
         err.write_all(parts.join("\n").as_bytes())
             .and_then(|()| err.flush())
     };
-    // A verdict that nobody could read must not look like success.
-    if written.is_err() {
-        EXIT_FAULT
-    } else {
-        exit_code
+    match written {
+        Ok(()) => exit_code,
+        // A reader that has gone away wants no more; the exit code still tells the verdict.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => exit_code,
+        // A verdict that nobody could read must not look like success.
+        Err(error) => {
+            let failure = Failure {
+                code: "output.unwritable",
+                message: format!("cannot write the result: {error}"),
+                hint: None,
+            };
+            // If this stream is the one that failed, there is only the exit code left to tell.
+            let _ = err.write_all(text::failure(&failure, style).as_bytes());
+            EXIT_UNREADABLE
+        }
     }
 }
 

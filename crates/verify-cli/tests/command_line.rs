@@ -5,6 +5,7 @@
 mod fixture;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -292,6 +293,32 @@ fn trust_file_from_the_environment_and_the_configuration_directory() {
     check_text(&run(&[("XDG_CONFIG_HOME", &home)]), 2, &["no trust file"]);
 }
 
+/// A trust file that is there and cannot be reached is not the same as none.
+#[test]
+fn unreachable_trust_file() {
+    let desk = Desk::new();
+    let directory = desk.path("counterseal");
+    fs::create_dir(&directory).unwrap();
+    let run = || {
+        let mut command = desk.command();
+        command.arg(NAME).env("XDG_CONFIG_HOME", desk.path(""));
+        command.output().unwrap()
+    };
+    let trust = directory.join("trust.toml");
+    std::os::unix::fs::symlink("trust.toml", &trust).unwrap();
+    check_text(&run(), 2, &["error: cannot read", "trust.toml: "]);
+    fs::remove_file(&trust).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0)).unwrap();
+    let closed = trust.try_exists().is_err();
+    let output = run();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    if closed {
+        check_text(&output, 2, &["trust.toml: permission denied"]);
+    } else {
+        println!("skipped: permissions do not bind this user");
+    }
+}
+
 #[test]
 fn bad_trust_file() {
     let desk = Desk::new();
@@ -349,15 +376,103 @@ fn a_verdict_that_cannot_be_written_is_no_success() {
         return;
     };
     let mut command = desk.command();
-    command.args([
-        "--trust",
+    command.args(["--trust", "trust.toml", "--now", "2026-09-21T00:00:00Z"]);
+    command.args(["--json", NAME]).stdout(full);
+    check_text(
+        &command.output().unwrap(),
+        2,
+        &["error: cannot write the result: "],
+    );
+}
+
+#[test]
+fn a_reader_that_has_gone_away_changes_no_exit_code() {
+    let desk = Desk::new();
+    for (content, code) in [(ARTIFACT, 0), (b"altered", 1)] {
+        desk.write(NAME, content);
+        for json in [true, false] {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let mut command = desk.command();
+            command.args(["--trust", "trust.toml", "--now", "2026-09-21T00:00:00Z"]);
+            if json {
+                command.arg("--json").stdout(writer);
+            } else {
+                command.stderr(writer);
+            }
+            assert_eq!(command.arg(NAME).status().unwrap().code(), Some(code));
+        }
+    }
+}
+
+/// Without a writer, opening any of these the ordinary way would wait for ever.
+#[test]
+fn pipes_and_devices_are_refused() {
+    let desk = Desk::new();
+    let made = Command::new("mkfifo").arg(desk.path("pipe")).status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("skipped: no mkfifo here");
+        return;
+    }
+    let refused = |args: &[&str], name: &str| {
+        let expected = format!("error: {name} is not a regular file");
+        let output = desk.command().args(args).output().unwrap();
+        check_text(&output, 2, &[&expected, "hint: directories, pipes"]);
+    };
+    let trust = ["--trust", "trust.toml"];
+    for name in ["pipe", "/dev/zero"] {
+        refused(&["--trust", name, NAME], name);
+        refused(&[&trust[..], &["--evidence", name, NAME]].concat(), name);
+        refused(&[&trust[..], &[name]].concat(), name);
+    }
+    fs::rename(desk.path("pipe"), desk.path("bare.deb.sigstore.jsonl")).unwrap();
+    desk.write("bare.deb", b"pipe beside it");
+    refused(
+        &[&trust[..], &["bare.deb"]].concat(),
+        "bare.deb.sigstore.jsonl",
+    );
+}
+
+#[test]
+fn a_quorum_leaves_missing_evidence_without_conclusion() {
+    let desk = Desk::new();
+    let trust = desk.world.trust_text_with("replays-required = 1");
+    desk.write("trust.toml", trust.as_bytes());
+    check_text(
+        &desk.run(&[NAME]),
+        1,
+        &["replay.quorum", "expected at least 1, found 0"],
+    );
+    let evidence = desk.path("hello.deb.sigstore.jsonl");
+    fs::write(&evidence, b"").unwrap();
+    let expected = ["no conclusion hello.deb", "not checked  replay.quorum"];
+    check_text(&desk.run(&[NAME]), 3, &expected);
+    fs::remove_file(&evidence).unwrap();
+    check_text(&desk.run(&[NAME]), 3, &expected);
+}
+
+#[test]
+fn a_private_key_in_a_trust_file_is_not_printed() {
+    let desk = Desk::new();
+    for trust in [
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----\n",
+        "format = '''-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----'''\n",
+        "format = 1\n'-----BEGIN PRIVATE KEY-----MIGHAgEAMBMG' = 2\n",
+        "format = 1\n[[record]]\nkey = '-----BEGIN PRIVATE KEY-----MIGHAgEAMBMG'\n",
+        "format = 1\n[[auditor]]\nname = 'A'\nkey = '-----BEGIN PRIVATE KEY-----MIGHAgEAMBMG'\n",
+    ] {
+        desk.write("trust.toml", trust.as_bytes());
+        let output = desk.run(&[NAME]);
+        check_text(&output, 2, &["error: trust.toml: trust file"]);
+        let text = stderr(&output);
+        assert!(!text.contains("MIGH") && !text.contains("BEGIN"), "{text}");
+    }
+    desk.write(
         "trust.toml",
-        "--now",
-        "2026-09-21T00:00:00Z",
-        "--json",
-        NAME,
-    ]);
-    assert_eq!(command.stdout(full).status().unwrap().code(), Some(70));
+        format!("format = '{}'", "x".repeat(4096)).as_bytes(),
+    );
+    let text = stderr(&desk.run(&[NAME]));
+    assert!(text.len() < 250, "{text}");
 }
 
 #[test]

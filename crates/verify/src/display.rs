@@ -13,9 +13,27 @@ const CHARACTERS_MAX: usize = 256;
 /// and paragraph separators and the byte order mark become `\u{…}`; long text is cut and
 /// marked with `…`.
 pub fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(4 * CHARACTERS_MAX));
+    cut(text, CHARACTERS_MAX)
+}
+
+/// Longest text taken over from a trust file into an error, in characters.
+const EXCERPT_CHARACTERS_MAX: usize = 120;
+/// What every PEM block with a secret in it says in its first line.
+const SECRET: &str = "PRIVATE KEY";
+
+/// As [`clean`], shorter, and nothing at all of what looks like a private key: people put the
+/// wrong file in the right place, and error messages end up in logs.
+pub(crate) fn excerpt(text: &str) -> String {
+    if text.contains(SECRET) {
+        return "there is a private key where none belongs (not shown)".into();
+    }
+    cut(text, EXCERPT_CHARACTERS_MAX)
+}
+
+fn cut(text: &str, characters_max: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(4 * characters_max));
     for (count, character) in text.chars().enumerate() {
-        if count == CHARACTERS_MAX {
+        if count == characters_max {
             out.push('…');
             break;
         }
@@ -62,5 +80,17 @@ mod tests {
             assert_eq!(clean(input), shown);
         }
         assert_eq!(clean(&"x".repeat(1000)).chars().count(), CHARACTERS_MAX + 1);
+    }
+
+    #[test]
+    fn excerpts_are_short_and_hold_no_secret() {
+        assert_eq!(excerpt("a\u{1b}b"), "a\\u{1b}b");
+        let long = excerpt(&"ü".repeat(1000));
+        assert_eq!(long.chars().count(), EXCERPT_CHARACTERS_MAX + 1);
+        let secret = excerpt("-----BEGIN EC PRIVATE KEY-----\nMHcC");
+        assert!(
+            !secret.contains("MHcC") && !secret.contains("BEGIN"),
+            "{secret}"
+        );
     }
 }

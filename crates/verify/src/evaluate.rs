@@ -238,7 +238,8 @@ fn count_replays(
             Assessed::SetAside(line) => findings.set_aside.push(line),
         }
     }
-    let count = replays::conclude(general, &replays, request.trust.replays_required());
+    let required = request.trust.replays_required();
+    let count = replays::conclude(general, &replays, required, !accepted.is_empty());
     (replays, count)
 }
 

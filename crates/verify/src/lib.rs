@@ -39,7 +39,8 @@
 //! check and leaves the outcome as it is: what the provenance says is still true, and whether a
 //! replay is demanded is for the trust file to say. With `replays-required = k` fewer than k
 //! distinct auditors fail the artifact, and an auditor that ever reported a difference is not
-//! one of the k.
+//! one of the k; without an accepted provenance there is nothing to replay, and the quorum is not
+//! checked.
 //!
 //! One provenance decides: the one that passes everything, or else the one that came closest.
 //! Lines that are whole but do not matter here (another artifact, another kind of attestation, a

@@ -79,7 +79,14 @@ pub(crate) fn assess(
 }
 
 /// Adds `replay.quorum` and `replay.verdict`; returns how many auditors reproduced the artifact.
-pub(crate) fn conclude(checks: &mut Checks, findings: &[ReplayFinding], required: usize) -> usize {
+///
+/// `accepted`: whether there is provenance that a replay could confirm.
+pub(crate) fn conclude(
+    checks: &mut Checks,
+    findings: &[ReplayFinding],
+    required: usize,
+    accepted: bool,
+) -> usize {
     let parties = by_party(findings);
     let with = |standing: Standing| -> Vec<&str> {
         let of_standing = parties.values().filter(|(_, found)| *found == standing);
@@ -90,7 +97,7 @@ pub(crate) fn conclude(checks: &mut Checks, findings: &[ReplayFinding], required
         with(Standing::Reproduced),
         with(Standing::Inconclusive),
     );
-    check_quorum(checks, reproduced.len(), required);
+    check_quorum(checks, reproduced.len(), required, accepted);
     if !differing.is_empty() {
         let detail = format!("different bytes came out for {}", quoted(&differing));
         let hint = "ask the publisher and that auditor before you install this";
@@ -113,11 +120,17 @@ pub(crate) fn conclude(checks: &mut Checks, findings: &[ReplayFinding], required
     reproduced.len()
 }
 
-fn check_quorum(checks: &mut Checks, found: usize, required: usize) {
+fn check_quorum(checks: &mut Checks, found: usize, required: usize, accepted: bool) {
     const CODE: &str = codes::REPLAY_QUORUM;
     if required == 0 {
         checks.not_checked(CODE, "the trust file demands no replays", None);
         checks.advisory();
+    } else if !accepted {
+        // Nothing was found wanting: what the replays would have to be of is missing.
+        let detail = format!(
+            "at least {required} replays are demanded, but there is no accepted provenance to replay"
+        );
+        checks.not_checked(CODE, detail, None);
     } else if found >= required {
         checks.passed(
             CODE,

@@ -36,6 +36,7 @@ use alloc::vec::Vec;
 use counterseal_attestation::UnixSeconds;
 use counterseal_tlog::note::VerifierKey;
 
+use crate::display::excerpt;
 use crate::public_key::{KeyError, PublicKey};
 
 mod file;
@@ -167,8 +168,8 @@ impl Trust {
             if let Some((first, _)) = seen.iter().find(|(_, other)| *other == key) {
                 return Err(TrustError::KeyTwice {
                     keyid: key.keyid().to_string(),
-                    first: (*first).to_string(),
-                    second: name.to_string(),
+                    first: excerpt(first),
+                    second: excerpt(name),
                 });
             }
             seen.push((name, key));
@@ -179,7 +180,7 @@ impl Trust {
                 .any(|other| other.name() == record.name())
             {
                 return Err(TrustError::RecordTwice {
-                    origin: record.name().to_string(),
+                    origin: excerpt(record.name()),
                 });
             }
         }
@@ -222,7 +223,7 @@ pub enum TrustError {
     Syntax {
         /// Counted from 1.
         line: usize,
-        /// The parser's words.
+        /// The parser's words, shortened, and without key material.
         message: String,
     },
     /// A format this version does not know.

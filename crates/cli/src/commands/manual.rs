@@ -9,12 +9,10 @@ use crate::error::{CommandError, Exit};
 use crate::output;
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
-    clap_complete::generate(
-        shell,
-        &mut Arguments::command(),
-        "counterseal",
-        &mut std::io::stdout(),
-    );
+    // Through memory, because the generator panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "counterseal", &mut script);
+    output::bytes(&script);
     Exit::Success
 }
 

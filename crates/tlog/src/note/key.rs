@@ -30,7 +30,7 @@ pub enum VerifierKeyError {
     /// The text must be a name, a key id and a key, joined by `+`.
     #[error("not a verifier key of the form `name+key id+key`: `{text}`")]
     Form {
-        /// The text as found.
+        /// The first 80 characters of the text as found; nothing of a private key.
         text: String,
     },
     /// A key name is not empty and has neither white space nor `+`.
@@ -66,7 +66,9 @@ impl VerifierKey {
     /// [`VerifierKeyError::Name`].
     pub fn new(name: &str, public_key: [u8; 32]) -> Result<Self, VerifierKeyError> {
         if !is_key_name(name) {
-            return Err(VerifierKeyError::Name { name: name.into() });
+            return Err(VerifierKeyError::Name {
+                name: excerpt(name),
+            });
         }
         Ok(Self {
             name: name.into(),
@@ -79,7 +81,9 @@ impl VerifierKey {
     /// # Errors
     /// A [`VerifierKeyError`].
     pub fn parse(text: &str) -> Result<Self, VerifierKeyError> {
-        let form = || VerifierKeyError::Form { text: text.into() };
+        let form = || VerifierKeyError::Form {
+            text: excerpt(text),
+        };
         // Base64 may contain `+`, so only the first two separate.
         let mut parts = text.splitn(3, '+');
         let (Some(name), Some(key_id), Some(key)) = (parts.next(), parts.next(), parts.next())
@@ -95,7 +99,7 @@ impl VerifierKey {
         let (algorithm, key) = bytes.split_first().ok_or_else(form)?;
         if *algorithm != ALGORITHM_ED25519 {
             return Err(VerifierKeyError::Algorithm {
-                name: name.into(),
+                name: excerpt(name),
                 algorithm: *algorithm,
             });
         }
@@ -103,7 +107,7 @@ impl VerifierKey {
         let expected = key.key_id();
         if found != expected {
             return Err(VerifierKeyError::KeyId {
-                name: name.into(),
+                name: excerpt(name),
                 expected,
                 found,
             });
@@ -144,6 +148,16 @@ impl VerifierKey {
     {
         Ed25519Verifier { key: self, check }
     }
+}
+
+/// What an error says of a text that is not what it should be. Error messages are copied into
+/// logs and reports, and whoever names the wrong file may have named a private key.
+fn excerpt(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 80;
+    if text.contains("PRIVATE KEY") {
+        return "(a private key, not shown)".into();
+    }
+    text.chars().take(CHARACTERS_MAX).collect()
 }
 
 impl fmt::Display for VerifierKey {
@@ -238,6 +252,27 @@ mod tests {
             VerifierKey::parse(&other_algorithm),
             Err(VerifierKeyError::Algorithm { algorithm: 6, .. })
         ));
+    }
+
+    #[test]
+    fn errors_quote_little_and_no_secret() {
+        let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQ+c74f20a3+AR==\n-----END PRIVATE KEY-----\n";
+        for error in [
+            VerifierKey::parse(pem).unwrap_err(),
+            VerifierKey::new(pem, [0; 32]).unwrap_err(),
+        ] {
+            let message = error.to_string();
+            assert!(!message.contains("MC4CAQ"), "{message}");
+            assert!(message.contains("not shown"), "{message}");
+        }
+        let long = "ü".repeat(1 << 20);
+        let error = VerifierKey::parse(&long).unwrap_err();
+        assert_eq!(
+            error,
+            VerifierKeyError::Form {
+                text: "ü".repeat(80)
+            }
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use counterseal_tlog::note::VerifierKey;
 use serde::Deserialize;
 
 use super::{Auditor, Builder, PARTIES_MAX, TEXT_BYTES_MAX, Trust, TrustError};
+use crate::display::excerpt;
 use crate::public_key::{KeyError, PublicKey};
 
 const FORMAT: u32 = 1;
@@ -177,6 +178,6 @@ fn syntax(text: &str, error: &toml::de::Error) -> TrustError {
         .count();
     TrustError::Syntax {
         line,
-        message: crate::display::clean(error.message()),
+        message: excerpt(error.message()),
     }
 }
