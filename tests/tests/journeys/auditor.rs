@@ -5,7 +5,7 @@ use std::fs;
 use counterseal_attestation::Sha256Digest;
 use serde_json::{Value, json};
 
-use crate::harness::{Bench, PACK, Probe, Program, publish, replace_recipe, rules};
+use crate::harness::{Bench, PACK, Probe, Program, append, publish, remove_directory, replace_recipe, rules};
 
 /// The rule database, assembled, with an input archive and without anything else of the vendor's.
 fn published() -> (Bench, String) {
@@ -13,8 +13,8 @@ fn published() -> (Bench, String) {
     rules(&bench, "rules");
     bench.lock("rules").exits(0);
     bench.assemble("rules", &["--archive-inputs", "inputs"]).exits(0);
-    fs::remove_dir_all(bench.path("rules")).unwrap();
-    fs::remove_dir_all(bench.path("store")).unwrap();
+    remove_directory(&bench.path("rules"));
+    remove_directory(&bench.path("store"));
     (bench, format!("out/{PACK}"))
 }
 
@@ -39,13 +39,27 @@ fn a_rebuild_from_provenance_and_archive_is_countersigned() {
     ran.says("1 auditor reproduced it bit for bit");
 
     // The same auditor a second time, now with everything in the store: a cold action cache
-    // means that the steps run again. Two statements, one auditor.
+    // means that the steps run again. However many statements, one auditor.
     bench.replay(&evidence, "auditor-store", &[]).exits(0).says("step compile");
-    assert_eq!(bench.statements(&evidence).len(), 3);
-    assert_eq!(bench.entries(), 3, "provenance and two verdicts");
+    // Two replays within one second state the same, and the same is recorded once.
+    let statements = bench.statements(&evidence).len() as u64;
+    assert!((2..=3).contains(&statements), "provenance and one or two verdicts");
+    assert_eq!(bench.entries(), statements);
     let (code, verdict) = replays(&bench, &file);
     assert_eq!((code, &verdict["reproducedBy"]), (Some(0), &json!(1)));
-    assert_eq!(verdict["replays"].as_array().unwrap().len(), 2);
+    // Two that differ in no more than their times count once as well.
+    let mut other = bench.statements(&evidence).remove(1);
+    other["predicate"]["startedOn"] = json!("2001-01-01T00:00:00Z");
+    append(&bench, &evidence, "keys/auditor.key", &other);
+    let (code, verdict) = replays(&bench, &file);
+    assert_eq!((code, &verdict["reproducedBy"]), (Some(0), &json!(1)));
+    assert_eq!(verdict["replays"].as_array().unwrap().len() as u64, statements);
+    assert_eq!(bench.entries(), statements + 1);
+    // A stranger's word is shown and does not count.
+    bench.run("keys new attestation keys/stranger.key").exits(0);
+    append(&bench, &evidence, "keys/stranger.key", &other);
+    let (code, verdict) = replays(&bench, &file);
+    assert_eq!((code, &verdict["reproducedBy"]), (Some(0), &json!(1)));
     bench.run("store check --store auditor-store").exits(0);
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::harness::{Bench, PACK, Probe, Program, rules};
+use crate::harness::{Bench, PACK, Probe, Program, remove_directory, rules};
 
 #[test]
 fn from_nothing_to_evidence() {
@@ -104,8 +104,8 @@ fn the_input_archive_holds_every_pinned_byte() {
     // Six rule files in two directories below one, and the compiler.
     assert!(names.len() >= 8, "{names:?}");
     // The archive serves an assembly whose sources are gone.
-    fs::remove_dir_all(bench.path("rules/rules")).unwrap();
-    fs::remove_dir_all(bench.path("store")).unwrap();
+    remove_directory(&bench.path("rules/rules"));
+    remove_directory(&bench.path("store"));
     bench.assemble("rules", &["--input-archive", "inputs"]).exits(0);
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Bench, PACK, Probe, Program, Ran, publish, rules};
+use crate::harness::{Bench, PACK, Probe, Program, Ran, publish, remove_directory, rules};
 
 const DISK: &str = "COUNTERSEAL_TEST_FULL_DISK";
 /// Mounts a small disk at the first argument and runs the rest.
@@ -27,8 +27,11 @@ fn a_full_disk_loses_nothing() {
             journey(&bench);
             for entry in fs::read_dir(&disk).unwrap() {
                 let path = entry.unwrap().path();
-                open_up(&path);
-                fs::remove_dir_all(path).unwrap();
+                if path.is_dir() {
+                    remove_directory(&path);
+                } else {
+                    fs::remove_file(path).unwrap();
+                }
             }
         }
         return;
@@ -57,17 +60,6 @@ fn a_full_disk_loses_nothing() {
     let mut command = inside(&[test.to_str().unwrap(), "--exact", name, "--nocapture"]);
     command.env(DISK, disk);
     Ran::of(command).exits(0).says("1 passed");
-}
-
-/// Makes directories writable that a store keeps closed, so that they can be removed.
-fn open_up(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    if path.is_dir() && !path.is_symlink() {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
-        for entry in fs::read_dir(path).unwrap() {
-            open_up(&entry.unwrap().path());
-        }
-    }
 }
 
 /// Fills the disk but for some bytes.

@@ -7,7 +7,7 @@ use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::json::canonical;
 use serde_json::{Value, json};
 
-use crate::harness::{Bench, Probe, Program, publish, replace_recipe, sign};
+use crate::harness::{Bench, Probe, Program, append, publish, replace_recipe, sign};
 
 /// A small product with its evidence: the artifact's path, and the one line.
 fn assembled() -> (Bench, &'static str, String) {
@@ -192,13 +192,7 @@ fn nothing_signed_can_drive_the_terminal() {
     verdict["predicate"]["verdict"] = json!("could-not-rebuild");
     verdict["predicate"]["reason"] = json!(format!("{BAIT} {}", "long ".repeat(10_000)));
     verdict["predicate"]["rebuilt"] = json!([]);
-    let bundle = sign(&bench, "keys/auditor.key", &canonical(&verdict).unwrap());
-    fs::write(bench.path("verdict"), format!("{}\n", bundle.to_line())).unwrap();
-    let add = "record add record verdict --public-key keys/auditor.key.pub --key keys/record.key";
-    bench.run(add).exits(0);
-    let evidence = bench.path("out/probe.out.sigstore.jsonl");
-    let lines = [fs::read(&evidence).unwrap(), fs::read(bench.path("verdict")).unwrap()].concat();
-    fs::write(&evidence, lines).unwrap();
+    append(&bench, "out/probe.out.sigstore.jsonl", "keys/auditor.key", &verdict);
     let ran = bench.verify(Program::CountersealVerify, &[file], &[]).exits(0).is_fit_to_print();
     assert!(ran.says("could not rebuild it").stderr().len() < 20_000, "a message, not a flood");
     bench.run(&format!("show {file}")).exits(0).is_fit_to_print();

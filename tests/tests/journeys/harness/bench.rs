@@ -1,6 +1,7 @@
 //! The workbench: a temporary directory with a home, keys, a record and a trust file.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -152,6 +153,31 @@ impl Bench {
         let document = self.run(&format!("show {evidence} --json")).exits(0).json();
         let statements = document["statements"].as_array().expect("`statements` is a list");
         statements.iter().map(|one| one["statement"].clone()).collect()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // Checkouts in a store are closed to their owner, too, unless that is root.
+        open_up(self.directory());
+    }
+}
+
+/// Removes a directory with all that is in it, closed directories included.
+pub(crate) fn remove_directory(path: &Path) {
+    open_up(path);
+    fs::remove_dir_all(path).unwrap();
+}
+
+fn open_up(path: &Path) {
+    let is_directory = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+    if !is_directory {
+        return;
+    }
+    // What cannot be opened is somebody else's, and stays.
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        open_up(&entry.path());
     }
 }
 

@@ -20,11 +20,18 @@ pub(crate) fn sign(bench: &Bench, key: &str, payload: &[u8]) -> Bundle {
 
 /// Writes evidence with one statement, signed by the vendor and recorded.
 pub(crate) fn publish(bench: &Bench, evidence: &str, statement: &Value) {
+    fs::write(bench.path(evidence), "").unwrap();
+    append(bench, evidence, "keys/vendor.key", statement);
+}
+
+/// Appends a statement to evidence, signed with a key of the bench and recorded.
+pub(crate) fn append(bench: &Bench, evidence: &str, key: &str, statement: &Value) {
     let payload = counterseal_attestation::json::canonical(statement).unwrap();
-    let bundle = sign(bench, "keys/vendor.key", &payload);
-    fs::write(bench.path(evidence), format!("{}\n", bundle.to_line())).unwrap();
+    let line = format!("{}\n", sign(bench, key, &payload).to_line());
+    let text = fs::read_to_string(bench.path(evidence)).unwrap() + &line;
+    fs::write(bench.path(evidence), text).unwrap();
     let line = format!(
-        "record add record {evidence} --public-key keys/vendor.key.pub --key keys/record.key"
+        "record add record {evidence} --public-key {key}.pub --key keys/record.key"
     );
     bench.run(&line).exits(0);
 }

@@ -9,7 +9,7 @@ mod forge;
 mod products;
 mod programs;
 
-pub(crate) use bench::Bench;
-pub(crate) use forge::{publish, replace_recipe, sign};
+pub(crate) use bench::{Bench, remove_directory};
+pub(crate) use forge::{append, publish, replace_recipe, sign};
 pub(crate) use products::{PACK, Probe, rules};
 pub(crate) use programs::{Program, Ran};
