@@ -308,7 +308,7 @@ fn unreachable_trust_file() {
     std::os::unix::fs::symlink("trust.toml", &trust).unwrap();
     check_text(&run(), 2, &["error: cannot read", "trust.toml: "]);
     fs::remove_file(&trust).unwrap();
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o000)).unwrap();
     let closed = trust.try_exists().is_err();
     let output = run();
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
