@@ -173,7 +173,7 @@ impl Demo {
         self.run("lock rules/assembly.toml --store vendor/store")?;
         self.chain("rules", &["rules-2026.11.1.pack"])?;
         eprintln!(
-            "\nLook a rule up in the pack:\n\n    rules/rulec lookup out/rules-2026.11.1.pack INDICATOR"
+            "\nLook a rule up in the pack:\n\n    rules/rulec lookup out/rules-2026.11.1.pack tanager-relay.example"
         );
         Ok(())
     }
