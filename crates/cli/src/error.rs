@@ -54,9 +54,10 @@ impl CommandError {
     /// Prints the error and its hints on standard error.
     pub(crate) fn report(&self) {
         let mut text = format!("error: {}\n", fit_to_print(&self.message));
-        for (index, hint) in self.hints.iter().enumerate() {
-            let gap = if index == 0 { "\n" } else { "" };
-            text.push_str(&format!("{gap}hint: {}\n", fit_to_print(hint)));
+        let hints = self.hints.iter().map(|hint| fit_to_print(hint));
+        for (index, hint) in hints.enumerate() {
+            let gap = if index == 0 { "\nhint: " } else { "hint: " };
+            text.extend([gap, &hint, "\n"]);
         }
         // Where standard error is gone, the exit code still tells.
         let _ = std::io::stderr().write_all(text.as_bytes());
