@@ -2,7 +2,7 @@
 //!
 //! The order of a commit is the whole point; the crate's documentation says why it is this one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ const DIRECTORY_SYNCS_MAX: usize = 16;
 /// Blobs on their way into the store: invisible until [`Batch::commit`], gone if it is dropped.
 ///
 /// May be filled by several threads. Everything happens on disk; a batch itself keeps about a
-/// hundred bytes for each new blob.
+/// hundred bytes for each blob.
 #[derive(Debug)]
 pub struct Batch<'a> {
     store: &'a Store,
@@ -34,8 +34,8 @@ pub struct Batch<'a> {
 #[derive(Debug, Default)]
 struct State {
     staged: HashMap<Digest, PathBuf>,
-    /// Shards with blobs that were found present and might not be durable yet.
-    found: BTreeSet<PathBuf>,
+    /// Blobs that were found present and sound, and might not be durable yet.
+    found: HashSet<Digest>,
     records: Vec<(PathBuf, Record)>,
 }
 
@@ -137,7 +137,11 @@ impl Batch<'_> {
         if !state.staged.is_empty() || !records.is_empty() {
             sync_file_system(staging)?;
         }
-        let mut directories = state.found;
+        let mut directories: BTreeSet<PathBuf> = state
+            .found
+            .iter()
+            .map(|digest| self.store.shard_path(digest))
+            .collect();
         for (digest, staged) in &state.staged {
             let path = self.store.blob_path(digest);
             fs::rename(staged, &path).map_err(StoreError::at("store", &path))?;
@@ -157,7 +161,7 @@ impl Batch<'_> {
                 Ok(digest)
             }
             Received::File(file, digest) => {
-                if !self.present(&digest)? {
+                if !self.present(&digest) {
                     let (_, path) = file
                         .keep()
                         .map_err(|error| StoreError::io("write", error.file.path(), error.error))?;
@@ -169,7 +173,7 @@ impl Batch<'_> {
     }
 
     fn put_memory(&self, bytes: &[u8], digest: Digest) -> Result<(), StoreError> {
-        if self.present(&digest)? {
+        if self.present(&digest) {
             return Ok(());
         }
         // Two threads with the same bytes may both get here; the second file wins, and the first
@@ -182,15 +186,19 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn present(&self, digest: &Digest) -> Result<bool, StoreError> {
-        if self.state().staged.contains_key(digest) {
-            return Ok(true);
+    /// Whether the bytes are here already, and sound. What is stored is hashed once a batch.
+    fn present(&self, digest: &Digest) -> bool {
+        {
+            let state = self.state();
+            if state.staged.contains_key(digest) || state.found.contains(digest) {
+                return true;
+            }
         }
-        if self.store.contains(digest)? {
-            self.state().found.insert(self.store.shard_path(digest));
-            return Ok(true);
+        let holds = self.store.holds(digest);
+        if holds {
+            self.state().found.insert(*digest);
         }
-        Ok(false)
+        holds
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

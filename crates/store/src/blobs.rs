@@ -1,9 +1,9 @@
 //! Single blobs: in with a digest computed or checked on the way, out with a length or a hash
-//! compared.
+//! compared. What is found damaged is taken away, so that its bytes can come anew.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -16,15 +16,18 @@ use crate::{Digest, Store, StoreError};
 /// Up to this size a blob is read into memory first, so that one that is already present costs
 /// no write.
 const MEMORY_BYTES_MAX: usize = 1024 * 1024;
+/// Blobs are copied out in pieces of this size.
+const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
 impl Store {
-    /// Stores bytes, durably.
+    /// Stores bytes, durably. If they are stored already, the stored ones are hashed, and
+    /// replaced if they are damaged; so it is with all ways to put something.
     ///
     /// # Errors
     /// Whatever writing reports.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if !self.contains(&digest)? {
+        if !self.holds(&digest) {
             let file = write_blob(&self.incoming(), bytes)?;
             return self.publish(file, digest);
         }
@@ -65,12 +68,103 @@ impl Store {
         }
     }
 
-    /// Opens a blob for reading. Its length is compared, its bytes are not hashed: who must be
-    /// sure reads through [`Store::read_blob`] or hashes what it reads.
+    /// Opens a blob for reading, after hashing it once.
     ///
     /// # Errors
-    /// [`StoreError::BlobMissing`], [`StoreError::BlobDamaged`].
+    /// [`StoreError::BlobMissing`]; [`StoreError::BlobDamaged`], and the blob is gone.
     pub fn open_blob(&self, digest: &Digest) -> Result<File, StoreError> {
+        let mut file = self.healing(self.open_unhashed(digest))?;
+        let path = self.blob_path(digest);
+        let found = Digest::of_reader(&mut file).map_err(StoreError::at("read", &path))?;
+        if found != *digest {
+            return Err(self.condemn(digest));
+        }
+        file.rewind().map_err(StoreError::at("read", &path))?;
+        Ok(file)
+    }
+
+    /// Copies a blob and hashes what is copied. After a failure the caller must throw away what
+    /// was written: damage shows at the end.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobMissing`]; [`StoreError::BlobDamaged`], and the blob is gone;
+    /// [`StoreError::Output`] if the writer fails.
+    pub fn copy_blob(&self, digest: &Digest, out: &mut dyn Write) -> Result<(), StoreError> {
+        let mut file = self.healing(self.open_unhashed(digest))?;
+        let path = self.blob_path(digest);
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; COPY_BUFFER_BYTES];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => {
+                    hasher.update(&buffer[..count]);
+                    out.write_all(&buffer[..count])
+                        .map_err(|source| StoreError::Output { source })?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(StoreError::io("read", &path, error)),
+            }
+        }
+        if hasher.finish() != *digest {
+            return Err(self.condemn(digest));
+        }
+        Ok(())
+    }
+
+    /// Reads a whole blob and compares its hash.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] if it has more than `size_bytes_max` bytes;
+    /// [`StoreError::BlobMissing`]; [`StoreError::BlobDamaged`], and the blob is gone.
+    pub fn read_blob(&self, digest: &Digest, size_bytes_max: u64) -> Result<Vec<u8>, StoreError> {
+        self.healing(self.load_blob(digest, size_bytes_max))
+    }
+
+    /// Reads one directory object.
+    ///
+    /// # Errors
+    /// As [`Store::read_blob`]; [`StoreError::Tree`] if it is not a canonical directory.
+    pub fn directory(&self, digest: &Digest) -> Result<Directory, StoreError> {
+        self.healing(self.load_directory(digest))
+    }
+
+    /// [`Store::read_blob`] for those who only look: a damaged blob stays.
+    pub(crate) fn load_blob(
+        &self,
+        digest: &Digest,
+        size_bytes_max: u64,
+    ) -> Result<Vec<u8>, StoreError> {
+        if digest.size_bytes > size_bytes_max {
+            return Err(StoreError::TooLarge { size_bytes_max });
+        }
+        let path = self.blob_path(digest);
+        let file = self.open_unhashed(digest)?;
+        let mut bytes = Vec::new();
+        file.take(digest.size_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(StoreError::at("read", &path))?;
+        if Digest::of(&bytes) != *digest {
+            return Err(StoreError::BlobDamaged {
+                digest: *digest,
+                path,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// [`Store::directory`] for those who only look: a damaged object stays.
+    pub(crate) fn load_directory(&self, digest: &Digest) -> Result<Directory, StoreError> {
+        if digest.size_bytes > DIRECTORY_BYTES_MAX {
+            return Err(TreeError::TooManyEntries.into());
+        }
+        Ok(Directory::decode(
+            &self.load_blob(digest, DIRECTORY_BYTES_MAX)?,
+        )?)
+    }
+
+    /// Opens a blob and compares its length. A damaged blob stays.
+    pub(crate) fn open_unhashed(&self, digest: &Digest) -> Result<File, StoreError> {
         let path = self.blob_path(digest);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -89,41 +183,57 @@ impl Store {
         Ok(file)
     }
 
-    /// Reads a whole blob and compares its hash.
-    ///
-    /// # Errors
-    /// [`StoreError::TooLarge`] if it has more than `size_bytes_max` bytes;
-    /// [`StoreError::BlobMissing`], [`StoreError::BlobDamaged`].
-    pub fn read_blob(&self, digest: &Digest, size_bytes_max: u64) -> Result<Vec<u8>, StoreError> {
-        if digest.size_bytes > size_bytes_max {
-            return Err(StoreError::TooLarge { size_bytes_max });
-        }
-        let path = self.blob_path(digest);
-        let file = self.open_blob(digest)?;
-        let mut bytes = Vec::new();
-        file.take(digest.size_bytes.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(StoreError::at("read", &path))?;
-        if Digest::of(&bytes) != *digest {
-            return Err(StoreError::BlobDamaged {
-                digest: *digest,
-                path,
-            });
-        }
-        Ok(bytes)
+    /// Whether the blob is present and sound. One that cannot be read is not.
+    pub(crate) fn holds(&self, digest: &Digest) -> bool {
+        self.open_unhashed(digest)
+            .is_ok_and(|file| Digest::of_reader(file).is_ok_and(|found| found == *digest))
     }
 
-    /// Reads one directory object.
-    ///
-    /// # Errors
-    /// As [`Store::read_blob`]; [`StoreError::Tree`] if it is not a canonical directory.
-    pub fn directory(&self, digest: &Digest) -> Result<Directory, StoreError> {
-        if digest.size_bytes > DIRECTORY_BYTES_MAX {
-            return Err(TreeError::TooManyEntries.into());
+    /// Passes a result on; if it speaks of a damaged blob, that one is taken away.
+    pub(crate) fn healing<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.map_err(|error| match error {
+            StoreError::BlobDamaged { digest, .. } => self.condemn(&digest),
+            other => other,
+        })
+    }
+
+    /// Takes a blob that was found damaged away and says that it is. Failing to is no error of
+    /// its own: whatever reads it next finds the damage again.
+    fn condemn(&self, digest: &Digest) -> StoreError {
+        let path = self.blob_path(digest);
+        let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let judged = File::open(&path).and_then(|file| {
+            let judged = inode(file.metadata()?);
+            Ok((judged, Digest::of_reader(file)?))
+        });
+        match judged {
+            // Asked for by a wrong size: another digest, and nothing wrong with this blob.
+            Ok((_, found)) if found.hash == digest.hash && found != *digest => {
+                return StoreError::BlobMissing { digest: *digest };
+            }
+            // Somebody else has brought its bytes meanwhile.
+            Ok((_, found)) if found == *digest => {}
+            Ok((judged, _)) => {
+                // Moved away rather than removed: if by now a sound one stands there, put by
+                // another process, it goes back to where it was.
+                let away = tempfile::Builder::new()
+                    .prefix("damaged-")
+                    .tempdir_in(self.incoming());
+                if let Ok(away) = away {
+                    let blob = away.path().join("blob");
+                    let moved = fs::rename(&path, &blob).is_ok();
+                    if moved && fs::symlink_metadata(&blob).is_ok_and(|m| inode(m) != judged) {
+                        let _ = fs::rename(&blob, &path);
+                    }
+                }
+            }
+            // Unreadable: a put replaces it.
+            Err(_) => {}
         }
-        Ok(Directory::decode(
-            &self.read_blob(digest, DIRECTORY_BYTES_MAX)?,
-        )?)
+        StoreError::BlobDamaged {
+            digest: *digest,
+            path,
+        }
     }
 
     pub(crate) fn shard_path(&self, digest: &Digest) -> PathBuf {
@@ -144,7 +254,7 @@ impl Store {
         match received {
             Received::Memory(bytes, _) => self.put_bytes(&bytes),
             Received::File(file, digest) => {
-                if self.contains(&digest)? {
+                if self.holds(&digest) {
                     self.sync_shard(&digest)?;
                     return Ok(digest);
                 }

@@ -1,16 +1,20 @@
 //! Re-reading everything: does each blob still hold what its name says, does each record still
-//! refer to something.
+//! refer to something, does each checkout of the running boot still equal its tree.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use counterseal_attestation::UnixSeconds;
+
+use crate::checkout::{boot_identifier, take_turn};
 use crate::gc::list;
+use crate::inspection::{Deviation, inspect};
+use crate::parallel;
 use crate::records::Record;
-use crate::tree::{DIRECTORY_BYTES_MAX, Directory};
+use crate::tree::{DIRECTORY_BYTES_MAX, Directory, walk_untouched};
 use crate::{Digest, Store, StoreError};
 
 /// What a check found.
@@ -22,6 +26,8 @@ pub struct CheckReport {
     pub blobs_bytes: u64,
     /// Pins, action results and derived objects that were read.
     pub records_count: u64,
+    /// Checkouts of the running boot that were compared with their trees.
+    pub checkouts_count: u64,
     /// What is wrong, in the order of the paths.
     pub problems: Vec<Problem>,
 }
@@ -73,6 +79,16 @@ pub enum Problem {
         /// The record's file, relative to the store.
         path: PathBuf,
     },
+    /// A checkout does not equal its tree. It is made anew when it is needed next.
+    #[error("{}: damaged checkout: \"{}\" {defect}", path.display(), below.escape_debug())]
+    CheckoutDamaged {
+        /// The checkout's root, relative to the store.
+        path: PathBuf,
+        /// The first deviation that was found, relative to the root; empty for the root itself.
+        below: String,
+        /// What is wrong there.
+        defect: String,
+    },
     /// A record refers, directly or through directory objects, to a blob that is absent.
     #[error("{}: refers to sha256:{} ({} bytes), which is missing", path.display(), missing.hash, missing.size_bytes)]
     Dangling {
@@ -84,7 +100,8 @@ pub enum Problem {
 }
 
 impl Store {
-    /// Hashes every blob and follows every record. Changes nothing; other processes may go on.
+    /// Hashes every blob, follows every record and compares every checkout of the running boot
+    /// with its tree. Changes nothing; other processes may go on.
     ///
     /// # Errors
     /// Only if the store's directories cannot be listed; what is wrong with the content is in
@@ -93,6 +110,7 @@ impl Store {
         let mut report = CheckReport::default();
         self.check_blobs(&mut report)?;
         self.check_records(&mut report)?;
+        self.check_checkouts(&mut report)?;
         report.problems.sort();
         Ok(report)
     }
@@ -102,11 +120,10 @@ impl Store {
         for shard in list(&self.path().join("blobs"))? {
             files.extend(list(&shard.path())?.iter().map(std::fs::DirEntry::path));
         }
-        let next = AtomicUsize::new(0);
         let shared = Mutex::new(report);
-        let work = || {
-            while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let (size_bytes, problem) = self.check_blob(path);
+        parallel::for_each(files.len(), || {
+            |index| {
+                let (size_bytes, problem) = self.check_blob(&files[index]);
                 // Nothing panics while it holds the lock.
                 let mut report = shared
                     .lock()
@@ -114,13 +131,9 @@ impl Store {
                 report.blobs_count += 1;
                 report.blobs_bytes += size_bytes;
                 report.problems.extend(problem);
+                Ok(())
             }
-        };
-        let threads = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(4);
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-        Ok(())
+        })
     }
 
     fn check_blob(&self, full: &Path) -> (u64, Option<Problem>) {
@@ -193,6 +206,49 @@ impl Store {
         Ok(())
     }
 
+    /// Older checkouts are not looked at: nobody uses them.
+    fn check_checkouts(&self, report: &mut CheckReport) -> Result<(), StoreError> {
+        let Some(boot) = boot_identifier() else {
+            return Ok(());
+        };
+        let home = self.path().join("checkouts").join(boot);
+        if !home.is_dir() {
+            return Ok(());
+        }
+        for entry in list(&home)? {
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            let Some((tree, mtime)) = parse_key(name.strip_suffix(".lock").unwrap_or(name)) else {
+                let path = self.shown(&entry.path());
+                report.problems.push(Problem::Foreign { path });
+                continue;
+            };
+            if name.strip_suffix(".lock").is_some() {
+                continue;
+            }
+            // Else one that is being replaced would seem to be damaged.
+            let _turn = take_turn(&home, name)?;
+            let root = entry.path().join("tree");
+            let found = match walk_untouched(self, &tree) {
+                Ok(entries) => inspect(&entries, mtime, &root)
+                    .map_err(|Deviation { path, defect }| (path, defect.to_owned())),
+                Err(error) => Err((
+                    String::new(),
+                    format!("cannot be compared with its tree: {error}"),
+                )),
+            };
+            report.checkouts_count += 1;
+            if let Err((below, defect)) = found {
+                report.problems.push(Problem::CheckoutDamaged {
+                    path: self.shown(&root),
+                    below,
+                    defect,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Like `missing_below`, for what may also be a plain file; damage is reported elsewhere.
     fn missing_from(
         &self,
@@ -206,7 +262,7 @@ impl Store {
             return Ok(None);
         }
         let is_directory = self
-            .read_blob(digest, DIRECTORY_BYTES_MAX)
+            .load_blob(digest, DIRECTORY_BYTES_MAX)
             .is_ok_and(|bytes| Directory::decode(&bytes).is_ok());
         if !is_directory {
             return Ok(None);
@@ -217,4 +273,13 @@ impl Store {
     fn shown(&self, path: &Path) -> PathBuf {
         path.strip_prefix(self.path()).unwrap_or(path).to_path_buf()
     }
+}
+
+/// Reads the name of a checkout: HASH-SIZE-MTIME.
+fn parse_key(name: &str) -> Option<(Digest, UnixSeconds)> {
+    let mut parts = name.splitn(3, '-');
+    let hash = parts.next()?.parse().ok()?;
+    let size_bytes = parts.next()?.parse().ok()?;
+    let mtime = parts.next()?.parse().ok()?;
+    Some((Digest { hash, size_bytes }, UnixSeconds(mtime)))
 }

@@ -2,24 +2,25 @@
 //!
 //! Every file is a copy of its own: a hard link to a blob would let whoever can write to the
 //! checkout change the store. While it is copied, each file is hashed, so a damaged blob never
-//! reaches an action. Absent on purpose: writable checkouts, owners, extended attributes.
+//! reaches an action; and since the copy may be changed afterwards, by accident or by hand, it is
+//! compared with its tree each time it is used again. Absent on purpose: writable checkouts,
+//! owners, extended attributes.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use counterseal_attestation::UnixSeconds;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, flock, utimensat};
 
+use crate::inspection::inspect;
 use crate::layout::StoreLock;
+use crate::parallel;
 use crate::tree::{WalkEntry, WalkKind, walk};
 use crate::{Digest, Store, StoreError};
 
-/// More threads than this gain nothing on one disk.
-const THREADS_MAX: usize = 4;
 /// Files up to this size are copied through memory and hashed there.
 const MEMORY_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -49,12 +50,15 @@ impl Checkout {
 impl Store {
     /// Materialises a tree, or finds it materialised already.
     ///
+    /// One that is found is compared with the tree, down to the hash of each file. If anything
+    /// deviates it is moved aside and made anew; see the crate's documentation.
     /// If several processes want the same one, one makes it and the others wait.
     ///
     /// # Errors
     /// A missing, damaged or hostile object anywhere in the tree; whatever writing reports. A
     /// half-made checkout is never used.
     pub fn checkout(&self, tree: &Digest, mtime: UnixSeconds) -> Result<Checkout, StoreError> {
+        let entries = walk(self, tree)?;
         let home = self.checkouts_home()?;
         fs::create_dir_all(&home).map_err(StoreError::at("create", &home))?;
         let key = format!("{}-{}-{}", tree.hash, tree.size_bytes, mtime.0);
@@ -64,31 +68,68 @@ impl Store {
             tree: *tree,
             _lock: self.lock(),
         };
-        if checkout.path.is_dir() {
+        if inspect(&entries, mtime, &checkout.path).is_ok() {
             return Ok(checkout);
         }
 
-        let _turn = lock_file(&home.join(format!("{key}.lock")))?;
-        if !checkout.path.is_dir() {
-            let incoming = self.incoming();
-            let unfinished = tempfile::Builder::new()
-                .prefix("checkout-")
-                .tempdir_in(&incoming)
-                .map_err(StoreError::at("create a directory in", &incoming))?;
-            let made = self.materialise(tree, mtime, &unfinished.path().join("tree"));
-            // Moved as a whole, wrapped in a directory that is writable: moving a read-only
-            // directory to another parent is refused to ordinary users.
-            let moved = made.and_then(|()| {
-                fs::rename(unfinished.path(), &place).map_err(StoreError::at("move", &place))
-            });
-            let unfinished = unfinished.keep();
-            if moved.is_err() {
-                // The first error is the one to report; what stays is swept on the next opening.
-                let _ = remove_tree(&unfinished);
-            }
-            moved?;
+        let _turn = take_turn(&home, &key)?;
+        // Made, or made anew, by whoever had the turn before?
+        if inspect(&entries, mtime, &checkout.path).is_err() {
+            self.move_aside(&place)?;
+            self.make(&entries, mtime, &place)?;
         }
         Ok(checkout)
+    }
+
+    /// Makes a checkout under `incoming/` and moves it to its place.
+    fn make(
+        &self,
+        entries: &[WalkEntry],
+        mtime: UnixSeconds,
+        place: &Path,
+    ) -> Result<(), StoreError> {
+        let incoming = self.incoming();
+        let unfinished = tempfile::Builder::new()
+            .prefix("checkout-")
+            .tempdir_in(&incoming)
+            .map_err(StoreError::at("create a directory in", &incoming))?;
+        let made = self.materialise(entries, mtime, &unfinished.path().join("tree"));
+        // Taken away only now: a blob that vanished under the other threads' hands would be
+        // reported as missing.
+        let made = self.healing(made);
+        // Moved as a whole, wrapped in a directory that is writable: moving a read-only
+        // directory to another parent is refused to ordinary users.
+        let moved = made.and_then(|()| {
+            fs::rename(unfinished.path(), place).map_err(StoreError::at("move", place))
+        });
+        let unfinished = unfinished.keep();
+        if moved.is_err() {
+            // The first error is the one to report; what stays is swept on the next opening.
+            let _ = remove_tree(&unfinished);
+        }
+        moved
+    }
+
+    /// Moves a checkout that deviates out of the way. It is not removed: somebody may be running
+    /// in it, and files that vanish one by one change what runs without a trace. It is swept
+    /// away by the next process to have the store to itself.
+    fn move_aside(&self, place: &Path) -> Result<(), StoreError> {
+        match fs::symlink_metadata(place) {
+            Ok(metadata) if metadata.is_dir() => {
+                fs::set_permissions(place, Permissions::from_mode(0o700))
+                    .map_err(StoreError::at("unlock", place))?;
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(StoreError::io("inspect", place, error)),
+        }
+        let incoming = self.incoming();
+        let aside = tempfile::Builder::new()
+            .prefix("deviating-")
+            .tempdir_in(&incoming)
+            .map_err(StoreError::at("create a directory in", &incoming))?
+            .keep();
+        fs::rename(place, aside.join("checkout")).map_err(StoreError::at("move", place))
     }
 
     /// Where the checkouts of the running boot are.
@@ -107,21 +148,20 @@ impl Store {
 
     fn materialise(
         &self,
-        tree: &Digest,
+        entries: &[WalkEntry],
         mtime: UnixSeconds,
         root: &Path,
     ) -> Result<(), StoreError> {
-        let entries = walk(self, tree)?;
         let mut directories = vec![root.to_path_buf()];
         make_directory(root)?;
-        for entry in &entries {
+        for entry in entries {
             if let WalkKind::Directory { .. } = entry.kind {
                 let path = root.join(&entry.path);
                 make_directory(&path)?;
                 directories.push(path);
             }
         }
-        self.fill(&entries, mtime, root)?;
+        self.fill(entries, mtime, root)?;
         // Innermost first: setting a directory's time last keeps it.
         for path in directories.iter().rev() {
             fs::set_permissions(path, Permissions::from_mode(0o555))
@@ -138,44 +178,20 @@ impl Store {
         mtime: UnixSeconds,
         root: &Path,
     ) -> Result<(), StoreError> {
-        let next = AtomicUsize::new(0);
-        let failed = AtomicBool::new(false);
-        let work = || -> Result<(), StoreError> {
-            while !failed.load(Ordering::Relaxed) {
-                let Some(entry) = entries.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                    break;
-                };
+        parallel::for_each(entries.len(), || {
+            |index| {
+                let entry = &entries[index];
                 let path = root.join(&entry.path);
-                let done = match &entry.kind {
-                    WalkKind::Directory { .. } => continue,
+                match &entry.kind {
+                    WalkKind::Directory { .. } => Ok(()),
                     WalkKind::Symlink { target } => symlink(target, &path)
                         .map_err(StoreError::at("create", &path))
                         .and_then(|()| set_mtime(&path, mtime)),
                     WalkKind::File { digest, executable } => {
                         self.copy_out(digest, *executable, mtime, &path)
                     }
-                };
-                if done.is_err() {
-                    failed.store(true, Ordering::Relaxed);
-                    return done;
                 }
             }
-            Ok(())
-        };
-        let threads = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(THREADS_MAX);
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut result = work();
-            for other in others {
-                // A panic in a worker is a bug; pass it on.
-                let theirs = other
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                result = result.and(theirs);
-            }
-            result
         })
     }
 
@@ -195,11 +211,11 @@ impl Store {
             .open(path)
             .map_err(StoreError::at("create", path))?;
         if digest.size_bytes <= MEMORY_BYTES_MAX {
-            let bytes = self.read_blob(digest, MEMORY_BYTES_MAX)?;
+            let bytes = self.load_blob(digest, MEMORY_BYTES_MAX)?;
             file.write_all(&bytes)
                 .map_err(StoreError::at("write", path))?;
         } else {
-            let mut blob = self.open_blob(digest)?;
+            let mut blob = self.open_unhashed(digest)?;
             // Uses copy_file_range, which shares extents where the file system can.
             io::copy(&mut blob, &mut file).map_err(StoreError::at("write", path))?;
             file.seek(SeekFrom::Start(0))
@@ -257,6 +273,11 @@ fn make_directory(path: &Path) -> Result<(), StoreError> {
         .mode(0o700)
         .create(path)
         .map_err(StoreError::at("create", path))
+}
+
+/// Waits until nobody else makes or moves the checkout with this key; until dropped, nobody does.
+pub(crate) fn take_turn(home: &Path, key: &str) -> Result<File, StoreError> {
+    lock_file(&home.join(format!("{key}.lock")))
 }
 
 /// Blocks until this process, and in it this thread, is the only one to hold the file.

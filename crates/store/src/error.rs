@@ -32,6 +32,12 @@ pub enum StoreError {
         /// What the reader reported.
         source: io::Error,
     },
+    /// The caller's writer failed. What was written is incomplete.
+    #[error("cannot write what is read from the store: {source}")]
+    Output {
+        /// What the writer reported.
+        source: io::Error,
+    },
     /// The data goes on beyond what the caller allowed. Nothing was stored.
     #[error("data is larger than the {size_bytes_max} bytes allowed for it")]
     TooLarge {

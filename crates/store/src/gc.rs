@@ -90,7 +90,7 @@ impl Store {
             if !read.insert(digest.hash) || digest.size_bytes > DIRECTORY_BYTES_MAX {
                 continue;
             }
-            let Ok(bytes) = self.read_blob(&digest, DIRECTORY_BYTES_MAX) else {
+            let Ok(bytes) = self.load_blob(&digest, DIRECTORY_BYTES_MAX) else {
                 continue;
             };
             // A pinned file that happens to be a directory message keeps a little more.
@@ -224,11 +224,12 @@ impl Store {
     /// # Errors
     /// A damaged or hostile directory object.
     pub fn contains_tree(&self, tree: &Digest) -> Result<bool, StoreError> {
-        Ok(self.missing_below(tree, &mut HashSet::new())?.is_none())
+        let missing = self.missing_below(tree, &mut HashSet::new());
+        Ok(self.healing(missing)?.is_none())
     }
 
     /// The first object of a tree that is absent. `known` are directories already found whole;
-    /// those of this tree join them if it is whole, too.
+    /// those of this tree join them if it is whole, too. Changes nothing.
     pub(crate) fn missing_below(
         &self,
         tree: &Digest,
@@ -243,7 +244,7 @@ impl Store {
             if !self.contains(&digest)? {
                 return Ok(Some(digest));
             }
-            let directory = self.directory(&digest)?;
+            let directory = self.load_directory(&digest)?;
             for node in &directory.files {
                 if !self.contains(&node.digest)? {
                     return Ok(Some(node.digest));

@@ -37,6 +37,25 @@
 //! within one boot, what a process wrote is what every process reads, killed or not; after a
 //! restart no old checkout is believed, and the next collection removes it.
 //!
+//! # What is believed about bytes on disk
+//! Nothing that was not hashed since it was asked for. Ordinary tools, people and failing disks
+//! change files without asking, and whoever assembles from what is here signs what it was.
+//!
+//! - A blob is hashed whenever it is read, opened or copied out. One that is damaged is an error,
+//!   and is taken away at once, so that whoever comes with its bytes next stores them anew; the
+//!   records that name it no longer count.
+//! - Whoever brings bytes that are stored already has the stored ones hashed, and replaced if
+//!   they are damaged: hashing what is in memory anyway costs less than a wrong answer.
+//! - A checkout is compared with its tree, file by file, each time it is handed out. One that
+//!   deviates is moved aside, never mended in place, and made anew. Somebody may still be
+//!   running in the old one, so it stays under `incoming/` until the next process to have the
+//!   store to itself sweeps it away.
+//!
+//! This finds damage, not an attacker who may write to the store while it is in use: what is
+//! changed between being looked at and being used is noticed only the next time.
+//! [`Store::contains`] and its relatives look at name and size alone; they decide whether to
+//! fetch, and whatever is used is hashed afterwards.
+//!
 //! # What keeps things
 //! Whatever a pin names stays, and if it is a directory object, everything below it. A cached
 //! record stays as long as everything that it names stays. Everything else goes. See
@@ -51,7 +70,9 @@ mod checkout;
 mod digest;
 mod error;
 mod gc;
+mod inspection;
 mod layout;
+mod parallel;
 mod records;
 pub mod remote_execution;
 pub mod tree;

@@ -28,7 +28,7 @@ pub fn merge(store: &Store, parts: &[(&str, Digest)]) -> Result<Digest, StoreErr
         batch: &batch,
         entries_count: 0,
     };
-    let digest = merging.unite(sources, "", 0)?;
+    let digest = store.healing(merging.unite(sources, "", 0))?;
     batch.commit()?;
     Ok(digest)
 }

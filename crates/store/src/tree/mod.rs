@@ -21,6 +21,7 @@ use crate::{Digest, wire};
 pub use builder::TreeBuilder;
 pub use import::{put_tree_from_dir, put_tree_from_dir_fd};
 pub use merge::merge;
+pub(crate) use walk::walk_untouched;
 pub use walk::{WalkEntry, WalkKind, walk};
 
 /// Directories may nest this deep below the root.

@@ -44,6 +44,11 @@ pub enum WalkKind {
 /// A missing, damaged or hostile directory object; a tree beyond [`DEPTH_MAX`] or
 /// [`ENTRIES_MAX`].
 pub fn walk(store: &Store, tree: &Digest) -> Result<Vec<WalkEntry>, StoreError> {
+    store.healing(walk_untouched(store, tree))
+}
+
+/// [`walk`] for those who only look: a damaged object stays.
+pub(crate) fn walk_untouched(store: &Store, tree: &Digest) -> Result<Vec<WalkEntry>, StoreError> {
     let mut walking = Walking {
         objects: ReadObjects::new(store),
         entries: Vec::new(),
@@ -130,7 +135,7 @@ impl<'a> ReadObjects<'a> {
         if let Some(known) = self.known.get(digest) {
             return Ok(Rc::clone(known));
         }
-        let directory = Rc::new(self.store.directory(digest)?);
+        let directory = Rc::new(self.store.load_directory(digest)?);
         self.known.insert(*digest, Rc::clone(&directory));
         Ok(directory)
     }

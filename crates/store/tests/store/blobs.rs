@@ -201,7 +201,8 @@ fn a_damaged_blob_is_not_handed_out() {
         fixture.store.open_blob(&digest),
         Err(StoreError::BlobDamaged { .. })
     ));
-    // One of the wrong length counts as absent, so storing it again repairs it.
+    // It is gone, so storing it again repairs it.
+    assert!(!fixture.blob_file(&digest).exists());
     assert!(!fixture.store.contains(&digest).unwrap());
     fixture.store.put_bytes(b"content").unwrap();
     assert_eq!(fixture.store.read_blob(&digest, 7).unwrap(), b"content");
@@ -226,7 +227,12 @@ fn an_absent_blob_is_said_to_be_absent() {
         ..stored
     };
     assert!(!fixture.store.contains(&wrong).unwrap());
-    assert!(fixture.store.read_blob(&wrong, 5).is_err());
+    assert!(matches!(
+        fixture.store.read_blob(&wrong, 5),
+        Err(StoreError::BlobMissing { .. })
+    ));
+    // Asking for it so does no harm to the blob.
+    assert_eq!(fixture.store.read_blob(&stored, 4).unwrap(), b"here");
 }
 
 #[test]
@@ -322,4 +328,107 @@ fn any_mixture_of_ways_in_gives_the_same_store() {
     });
     result.unwrap();
     assert!(store.check().unwrap().is_sound());
+}
+
+/// A way to read a blob whole.
+type Reading = fn(&Store, &Digest) -> Result<Vec<u8>, StoreError>;
+
+const READINGS: [Reading; 3] = [
+    |store, digest| store.read_blob(digest, u64::MAX),
+    |store, digest| {
+        let mut bytes = Vec::new();
+        store.copy_blob(digest, &mut bytes).map(|()| bytes)
+    },
+    |store, digest| {
+        let mut bytes = Vec::new();
+        let mut file = store.open_blob(digest)?;
+        file.read_to_end(&mut bytes).unwrap();
+        Ok(bytes)
+    },
+];
+
+#[test]
+fn every_way_out_finds_damage_and_takes_the_blob_away() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    for size in [7, 2_000_000] {
+        let bytes = vec![b'a'; size];
+        let mut flipped = bytes.clone();
+        flipped[size - 1] ^= 1;
+        let digest = store.put_bytes(&bytes).unwrap();
+        for read in READINGS {
+            for damage in [&flipped[..], &bytes[1..], b""] {
+                assert_eq!(read(store, &digest).unwrap(), bytes);
+                fixture.damage(&digest, damage);
+                let error = read(store, &digest).unwrap_err();
+                assert!(matches!(error, StoreError::BlobDamaged { .. }), "{error}");
+                let error = read(store, &digest).unwrap_err();
+                assert!(matches!(error, StoreError::BlobMissing { .. }), "{error}");
+                assert!(!store.contains(&digest).unwrap());
+                store.put_verified(&bytes[..], &digest).unwrap();
+            }
+        }
+    }
+    assert_eq!(fixture.incoming_count(), 0);
+    assert!(store.check().unwrap().is_sound());
+}
+
+#[test]
+fn every_way_in_replaces_what_is_damaged() {
+    /// A way to store bytes.
+    type Storing = fn(&Store, &[u8]);
+    let ways: [Storing; 6] = [
+        |store, bytes| assert!(store.put_bytes(bytes).is_ok()),
+        |store, bytes| assert!(store.put_reader(bytes, u64::MAX).is_ok()),
+        |store, bytes| store.put_verified(bytes, &Digest::of(bytes)).unwrap(),
+        |store, bytes| {
+            let batch = store.batch().unwrap();
+            batch.put_bytes(bytes).unwrap();
+            batch.commit().unwrap();
+        },
+        |store, bytes| {
+            let batch = store.batch().unwrap();
+            batch.put_reader(bytes, u64::MAX).unwrap();
+            batch.put_reader(bytes, u64::MAX).unwrap();
+            batch.commit().unwrap();
+        },
+        |store, bytes| {
+            let batch = store.batch().unwrap();
+            batch.put_verified(bytes, &Digest::of(bytes)).unwrap();
+            batch.commit().unwrap();
+        },
+    ];
+    let fixture = Fixture::new();
+    for size in [7, 2_000_000] {
+        let bytes = vec![b'a'; size];
+        let mut flipped = bytes.clone();
+        flipped[size / 2] ^= 1;
+        let digest = fixture.store.put_bytes(&bytes).unwrap();
+        for put in ways {
+            for damage in [&flipped[..], &bytes[1..]] {
+                fixture.damage(&digest, damage);
+                put(&fixture.store, &bytes);
+                assert_eq!(fixture.store.read_blob(&digest, u64::MAX).unwrap(), bytes);
+            }
+        }
+    }
+    assert_eq!(fixture.incoming_count(), 0);
+}
+
+#[test]
+fn a_writer_that_breaks_is_told_from_a_damaged_blob() {
+    struct Full;
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let fixture = Fixture::new();
+    let digest = fixture.store.put_bytes(b"content").unwrap();
+    let error = fixture.store.copy_blob(&digest, &mut Full).unwrap_err();
+    assert!(matches!(error, StoreError::Output { .. }), "{error}");
+    fixture.store.read_blob(&digest, 7).unwrap();
 }
