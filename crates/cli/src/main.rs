@@ -4,6 +4,7 @@
 //! libraries. Results go to standard output, the story to standard error.
 
 mod arguments;
+mod blob_files;
 mod commands;
 mod embedded;
 mod error;

@@ -13,6 +13,7 @@ use counterseal_attestation::statement::Statement;
 use counterseal_store::{Digest, Store};
 
 use crate::arguments::AssembleArgs;
+use crate::blob_files::replace_with_blob;
 use crate::commands::fetch::fetch;
 use crate::error::{CommandError, Exit, OrExit, chain};
 use crate::evidence::{self, RecordPlace};
@@ -190,11 +191,8 @@ fn write_artifacts(
             .and_then(Digest::of_reader)
             .is_ok_and(|found| found == finished.digest);
         if !is_current {
-            let mut blob = store.open_blob(&finished.digest).or_usage()?;
             let mode = if finished.executable { 0o755 } else { 0o644 };
-            output::replace(&path, mode, |file| {
-                std::io::copy(&mut blob, file).map(|_| ())
-            })?;
+            replace_with_blob(&path, mode, store, &finished.digest)?;
         }
         paths.push(path);
     }

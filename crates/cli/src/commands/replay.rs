@@ -12,6 +12,7 @@ use counterseal_verify::{Outcome, Request, Trust, verify};
 use counterseal_verify_cli::native_provider::Native;
 
 use crate::arguments::ReplayArgs;
+use crate::blob_files::replace_with_blob;
 use crate::error::{CommandError, Exit, OrExit, chain, read_bounded, read_text};
 use crate::evidence::{self, RecordPlace};
 use crate::session::{Session, checked_identity, now};
@@ -115,10 +116,7 @@ fn rebuild(
     if let Some(output) = &arguments.output {
         output::directory(output)?;
         for finished in &replayed.outputs {
-            let mut blob = store.open_blob(&finished.digest).or_usage()?;
-            output::replace(&output.join(&finished.name), 0o644, |file| {
-                std::io::copy(&mut blob, file).map(|_| ())
-            })?;
+            replace_with_blob(&output.join(&finished.name), 0o644, store, &finished.digest)?;
         }
     }
     Ok(replayed)
