@@ -5,14 +5,18 @@ use std::fs;
 use counterseal_attestation::Sha256Digest;
 use serde_json::{Value, json};
 
-use crate::harness::{Bench, PACK, Probe, Program, append, publish, remove_directory, replace_recipe, rules};
+use crate::harness::{
+    Bench, PACK, Probe, Program, append, publish, remove_directory, replace_recipe, rules,
+};
 
 /// The rule database, assembled, with an input archive and without anything else of the vendor's.
 fn published() -> (Bench, String) {
     let bench = Bench::new();
     rules(&bench, "rules");
     bench.lock("rules").exits(0);
-    bench.assemble("rules", &["--archive-inputs", "inputs"]).exits(0);
+    bench
+        .assemble("rules", &["--archive-inputs", "inputs"])
+        .exits(0);
     remove_directory(&bench.path("rules"));
     remove_directory(&bench.path("store"));
     (bench, format!("out/{PACK}"))
@@ -40,10 +44,16 @@ fn a_rebuild_from_provenance_and_archive_is_countersigned() {
 
     // The same auditor a second time, now with everything in the store: a cold action cache
     // means that the steps run again. However many statements, one auditor.
-    bench.replay(&evidence, "auditor-store", &[]).exits(0).says("step compile");
+    bench
+        .replay(&evidence, "auditor-store", &[])
+        .exits(0)
+        .says("step compile");
     // Two replays within one second state the same, and the same is recorded once.
     let statements = bench.statements(&evidence).len() as u64;
-    assert!((2..=3).contains(&statements), "provenance and one or two verdicts");
+    assert!(
+        (2..=3).contains(&statements),
+        "provenance and one or two verdicts"
+    );
     assert_eq!(bench.entries(), statements);
     let (code, verdict) = replays(&bench, &file);
     assert_eq!((code, &verdict["reproducedBy"]), (Some(0), &json!(1)));
@@ -53,7 +63,10 @@ fn a_rebuild_from_provenance_and_archive_is_countersigned() {
     append(&bench, &evidence, "keys/auditor.key", &other);
     let (code, verdict) = replays(&bench, &file);
     assert_eq!((code, &verdict["reproducedBy"]), (Some(0), &json!(1)));
-    assert_eq!(verdict["replays"].as_array().unwrap().len() as u64, statements);
+    assert_eq!(
+        verdict["replays"].as_array().unwrap().len() as u64,
+        statements
+    );
     assert_eq!(bench.entries(), statements + 1);
     // A stranger's word is shown and does not count.
     bench.run("keys new attestation keys/stranger.key").exits(0);
@@ -72,7 +85,10 @@ fn an_unsigned_replay_changes_nothing() {
         "replay {file} --store auditor-store --offline --input-archive inputs --output rebuilt --json"
     );
     let report = bench.run(&line).exits(0).json();
-    assert_eq!((&report["verdict"], &report["signed"]), (&json!("reproduced"), &json!(false)));
+    assert_eq!(
+        (&report["verdict"], &report["signed"]),
+        (&json!("reproduced"), &json!(false))
+    );
     assert_eq!(fs::read(&evidence).unwrap(), before);
     assert_eq!(bench.entries(), 1);
     let rebuilt = fs::read(bench.path("rebuilt").join(PACK)).unwrap();
@@ -94,8 +110,12 @@ fn other_bytes_are_reported_with_the_place_where_they_begin() {
     bench.verify(Program::Counterseal, &[&file], &[]).exits(0);
 
     let more = ["--input-archive", "inputs", "--trust", "trust.toml"];
-    let ran = bench.replay(&evidence, "auditor-store", &more).exits(1).is_fit_to_print();
-    ran.says("verdict: differs").says(&format!("first difference at byte {place}"));
+    let ran = bench
+        .replay(&evidence, "auditor-store", &more)
+        .exits(1)
+        .speaks_plainly();
+    ran.says("verdict: differs")
+        .says(&format!("first difference at byte {place}"));
 
     // The bad news is signed, recorded and shown first; it does not undo what still is true.
     let verdict = bench.statements(&evidence).remove(1);
@@ -103,35 +123,59 @@ fn other_bytes_are_reported_with_the_place_where_they_begin() {
     assert_eq!(bench.entries(), 3);
     let (code, verdict) = replays(&bench, &file);
     assert_eq!((code, &verdict["reproducedBy"]), (Some(0), &json!(0)));
-    let check = verdict["checks"].as_array().unwrap().iter().find(|c| c["code"] == "replay.verdict");
+    let check = verdict["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["code"] == "replay.verdict");
     assert_eq!(check.unwrap()["state"], "failed");
-    let ran = bench.verify(Program::CountersealVerify, &[&file], &[]).exits(0);
+    let ran = bench
+        .verify(Program::CountersealVerify, &[&file], &[])
+        .exits(0);
     ran.says("warning: auditor 'auditor' rebuilt it and got different bytes");
 
     // Where the trust file asks for replays, it is not accepted any more.
     fs::remove_file(bench.path("trust.toml")).unwrap();
-    bench.new_trust("trust.toml", &["--replays-required", "1"]).exits(0);
-    bench.verify(Program::Counterseal, &[&file], &[]).exits(1).says("replay.quorum");
+    bench
+        .new_trust("trust.toml", &["--replays-required", "1"])
+        .exits(0);
+    bench
+        .verify(Program::Counterseal, &[&file], &[])
+        .exits(1)
+        .says("replay.quorum");
 }
 
 #[test]
 fn inputs_out_of_reach_are_a_verdict_too() {
     let (bench, file) = published();
     let evidence = format!("{file}.sigstore.jsonl");
-    let ran = bench.replay(&evidence, "auditor-store", &["--trust", "trust.toml"]).exits(3);
-    ran.is_fit_to_print().says("verdict: could-not-rebuild").says("inputs not available");
+    let ran = bench
+        .replay(&evidence, "auditor-store", &["--trust", "trust.toml"])
+        .exits(3);
+    ran.speaks_plainly()
+        .says("verdict: could-not-rebuild")
+        .says("inputs not available");
     let verdict = bench.statements(&evidence).remove(1);
     assert_eq!(verdict["predicate"]["verdict"], "could-not-rebuild");
-    assert!(verdict["predicate"]["reason"].as_str().unwrap().contains("inputs not available"));
+    assert!(
+        verdict["predicate"]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("inputs not available")
+    );
     let (code, verdict) = replays(&bench, &file);
     assert_eq!((code, &verdict["reproducedBy"]), (Some(0), &json!(0)));
     assert_eq!(verdict["replays"][0]["verdict"], "could-not-rebuild");
     assert_eq!(verdict["replays"][0]["counted"], true);
-    let ran = bench.verify(Program::CountersealVerify, &[&file], &[]).exits(0);
+    let ran = bench
+        .verify(Program::CountersealVerify, &[&file], &[])
+        .exits(0);
     ran.says("auditor 'auditor' could not rebuild it");
 
     // Later the archive turns up: the auditor's newer word counts as well.
-    bench.replay(&evidence, "auditor-store", &["--input-archive", "inputs"]).exits(0);
+    bench
+        .replay(&evidence, "auditor-store", &["--input-archive", "inputs"])
+        .exits(0);
     assert_eq!(replays(&bench, &file).1["reproducedBy"], 1);
 }
 
@@ -141,21 +185,33 @@ fn a_damaged_archive_cannot_make_a_rebuild() {
     let mut blobs = Vec::new();
     list(&bench.path("inputs"), &mut blobs);
     blobs.sort();
-    let largest = blobs.iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let largest = blobs
+        .iter()
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
     let mut bytes = fs::read(largest).unwrap();
     bytes[4096] ^= 1;
     fs::remove_file(largest).unwrap();
     fs::write(largest, bytes).unwrap();
     let evidence = format!("{file}.sigstore.jsonl");
-    let ran = bench.replay(&evidence, "auditor-store", &["--input-archive", "inputs"]).exits(3);
-    ran.is_fit_to_print().says("could-not-rebuild");
-    bench.run("store check --store auditor-store").exits(0).says(" 0 problems");
+    let ran = bench
+        .replay(&evidence, "auditor-store", &["--input-archive", "inputs"])
+        .exits(3);
+    ran.speaks_plainly().says("could-not-rebuild");
+    bench
+        .run("store check --store auditor-store")
+        .exits(0)
+        .says(" 0 problems");
 }
 
 fn list(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { list(&path, found) } else { found.push(path) }
+        if path.is_dir() {
+            list(&path, found)
+        } else {
+            found.push(path)
+        }
     }
 }
 
@@ -167,17 +223,27 @@ fn a_failing_step_is_a_verdict_too() {
     bench.assemble("probe", &[]).exits(0);
     let mut provenance = bench.statements("out/probe.out").remove(0);
     replace_recipe(&mut provenance, |recipe| {
-        let failing = recipe.replace("\"write-text\"", "\"print-error\", \"broken\", \"then\", \"exit\", \"9\"");
+        let failing = recipe.replace(
+            "\"write-text\"",
+            "\"print-error\", \"broken\", \"then\", \"exit\", \"9\"",
+        );
         assert_ne!(failing, recipe);
         failing.replace(", \"/build/out\", \"done\"", "")
     });
     publish(&bench, "out/probe.out.sigstore.jsonl", &provenance);
-    let ran = bench.replay("out/probe.out", "store", &["--trust", "trust.toml"]).exits(3);
-    ran.is_fit_to_print().says("could-not-rebuild").says("exit code 9").says("broken");
+    let ran = bench
+        .replay("out/probe.out", "store", &["--trust", "trust.toml"])
+        .exits(3);
+    ran.speaks_plainly()
+        .says("could-not-rebuild")
+        .says("exit code 9")
+        .says("broken");
     let verdict = bench.statements("out/probe.out").remove(1);
     assert_eq!(verdict["predicate"]["verdict"], "could-not-rebuild");
     assert_eq!(bench.entries(), 3);
-    let ran = bench.verify(Program::Counterseal, &["out/probe.out"], &[]).exits(0);
+    let ran = bench
+        .verify(Program::Counterseal, &["out/probe.out"], &[])
+        .exits(0);
     ran.says("could not rebuild it");
 }
 
@@ -188,25 +254,46 @@ fn provenance_that_does_not_verify_is_not_run() {
     let other = Bench::new();
     fs::copy(other.path("trust.toml"), bench.path("strangers.toml")).unwrap();
     let more = ["--input-archive", "inputs", "--trust", "strangers.toml"];
-    let ran = bench.replay(&evidence, "auditor-store", &more).exits(1).is_fit_to_print();
-    ran.says("the provenance does not verify").never_says("step compile");
+    let ran = bench
+        .replay(&evidence, "auditor-store", &more)
+        .exits(1)
+        .speaks_plainly();
+    ran.says("the provenance does not verify")
+        .never_says("step compile");
     // Nobody is told to trust bytes that the evidence contradicts itself about.
     let mut provenance = bench.statements(&file).remove(0);
     let definition = &mut provenance["predicate"]["buildDefinition"];
     definition["resolvedDependencies"][2]["digest"]["sha256"] = json!(Sha256Digest::of(b"other"));
     publish(&bench, &evidence, &provenance);
-    let ran = bench.replay(&evidence, "auditor-store", &["--input-archive", "inputs"]).exits(3);
-    ran.says("provenance contradicts itself").never_says("step compile");
+    let ran = bench
+        .replay(&evidence, "auditor-store", &["--input-archive", "inputs"])
+        .exits(3);
+    ran.says("provenance contradicts itself")
+        .never_says("step compile");
     assert_eq!(bench.entries(), 3);
 }
 
 #[test]
 fn there_must_be_something_to_replay() {
     let (bench, file) = published();
-    bench.replay("nothing", "auditor-store", &[]).exits(3).says("there is no evidence at");
+    bench
+        .replay("nothing", "auditor-store", &[])
+        .exits(3)
+        .says("there is no evidence at");
     fs::write(bench.path("x.sigstore.jsonl"), "").unwrap();
-    bench.replay("x", "auditor-store", &[]).exits(2).says("x.sigstore.jsonl holds no provenance");
+    bench
+        .replay("x", "auditor-store", &[])
+        .exits(2)
+        .says("x.sigstore.jsonl holds no provenance");
     let line = fs::read_to_string(bench.path(&format!("{file}.sigstore.jsonl"))).unwrap();
-    fs::write(bench.path("x.sigstore.jsonl"), line.replace("payload", "pay1oad")).unwrap();
-    bench.replay("x", "auditor-store", &[]).exits(2).says("x.sigstore.jsonl: line 1").is_fit_to_print();
+    fs::write(
+        bench.path("x.sigstore.jsonl"),
+        line.replace("payload", "pay1oad"),
+    )
+    .unwrap();
+    bench
+        .replay("x", "auditor-store", &[])
+        .exits(2)
+        .says("x.sigstore.jsonl: line 1")
+        .speaks_plainly();
 }

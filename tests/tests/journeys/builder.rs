@@ -11,7 +11,10 @@ use crate::harness::{Bench, PACK, Probe, Program, remove_directory, rules};
 fn from_nothing_to_evidence() {
     let bench = Bench::new();
     rules(&bench, "rules");
-    bench.lock("rules").exits(0).says("wrote rules/assembly.lock: 2 inputs, 2 items");
+    bench
+        .lock("rules")
+        .exits(0)
+        .says("wrote rules/assembly.lock: 2 inputs, 2 items");
     let ran = bench.assemble("rules", &[]).exits(0);
     let pack = fs::read(bench.path("out").join(PACK)).unwrap();
     let digest = counterseal_attestation::Sha256Digest::of(&pack);
@@ -21,30 +24,57 @@ fn from_nothing_to_evidence() {
     let mut files = fs::read_dir(bench.path("out")).unwrap().count();
     assert_eq!(files, 2, "the pack and its evidence");
     let statements = bench.statements(&format!("out/{PACK}"));
-    let [provenance] = &statements[..] else { panic!("one statement: {statements:?}") };
-    assert_eq!(provenance["subject"], json!([{"name": PACK, "digest": {"sha256": digest}}]));
+    let [provenance] = &statements[..] else {
+        panic!("one statement: {statements:?}")
+    };
+    assert_eq!(
+        provenance["subject"],
+        json!([{"name": PACK, "digest": {"sha256": digest}}])
+    );
     let definition = &provenance["predicate"]["buildDefinition"];
     let recipe = fs::read_to_string(bench.path("rules/assembly.toml")).unwrap();
     let lock = fs::read_to_string(bench.path("rules/assembly.lock")).unwrap();
-    assert_eq!(definition["externalParameters"]["recipe"]["content"], json!(recipe));
-    assert_eq!(definition["externalParameters"]["lock"]["content"], json!(lock));
-    assert_eq!(definition["externalParameters"]["product"]["version"], "2026.11.1");
-    let isolation = definition["internalParameters"]["isolation"].as_object().unwrap();
+    assert_eq!(
+        definition["externalParameters"]["recipe"]["content"],
+        json!(recipe)
+    );
+    assert_eq!(
+        definition["externalParameters"]["lock"]["content"],
+        json!(lock)
+    );
+    assert_eq!(
+        definition["externalParameters"]["product"]["version"],
+        "2026.11.1"
+    );
+    let isolation = definition["internalParameters"]["isolation"]
+        .as_object()
+        .unwrap();
     for guarantee in ["network", "read-only-root", "seccomp", "no-capabilities"] {
         assert_eq!(isolation[guarantee]["state"], "enforced", "{guarantee}");
     }
-    assert_eq!(isolation["virtual-clock"]["state"], "absent", "what is not kept is said");
+    assert_eq!(
+        isolation["virtual-clock"]["state"], "absent",
+        "what is not kept is said"
+    );
 
     // The same again: nothing runs, nothing is signed, nothing is recorded.
     let evidence = fs::read(bench.path("out").join(format!("{PACK}.sigstore.jsonl"))).unwrap();
     assert_eq!(bench.entries(), 1);
-    bench.assemble("rules", &[]).exits(0).says("unchanged").never_says("step compile");
+    bench
+        .assemble("rules", &[])
+        .exits(0)
+        .says("unchanged")
+        .never_says("step compile");
     assert_eq!(bench.entries(), 1);
     let after = fs::read(bench.path("out").join(format!("{PACK}.sigstore.jsonl"))).unwrap();
     assert_eq!(evidence, after);
 
     // Without the cache the step runs, comes to the same, and there is nothing new to record.
-    bench.assemble("rules", &["--no-cache"]).exits(0).says("step compile").says("unchanged");
+    bench
+        .assemble("rules", &["--no-cache"])
+        .exits(0)
+        .says("step compile")
+        .says("unchanged");
     assert_eq!(bench.entries(), 1);
     files = fs::read_dir(bench.path("out")).unwrap().count();
     assert_eq!(files, 2, "nothing is left half done");
@@ -63,12 +93,19 @@ fn what_is_in_the_store_need_not_be_written_again() {
     bench.assemble("rules", &[]).exits(0);
     // Somebody spoils the artifact: assembling again puts it right from the store.
     fs::write(bench.path("out").join(PACK), "spoilt").unwrap();
-    bench.assemble("rules", &[]).exits(0).says("result taken from the store");
-    bench.verify(Program::Counterseal, &[&format!("out/{PACK}")], &[]).exits(0);
+    bench
+        .assemble("rules", &[])
+        .exits(0)
+        .says("result taken from the store");
+    bench
+        .verify(Program::Counterseal, &[&format!("out/{PACK}")], &[])
+        .exits(0);
     // Its evidence is lost: the product is signed and recorded anew.
     fs::remove_file(bench.path("out").join(format!("{PACK}.sigstore.jsonl"))).unwrap();
     bench.assemble("rules", &[]).exits(0);
-    bench.verify(Program::Counterseal, &[&format!("out/{PACK}")], &[]).exits(0);
+    bench
+        .verify(Program::Counterseal, &[&format!("out/{PACK}")], &[])
+        .exits(0);
     assert_eq!(bench.entries(), 2);
     // What is pinned survives the collection of the store.
     bench.run("store gc --store store").exits(0);
@@ -81,11 +118,17 @@ fn the_json_report_names_what_was_made() {
     let bench = Bench::new();
     rules(&bench, "rules");
     bench.lock("rules").exits(0);
-    let report = bench.assemble("rules", &["--json", "--quiet"]).exits(0).json();
+    let report = bench
+        .assemble("rules", &["--json", "--quiet"])
+        .exits(0)
+        .json();
     assert_eq!(report["format"], 1);
     assert_eq!(report["cached"], false);
     assert_eq!(report["outputs"][0]["name"], PACK);
-    assert_eq!(report["outputs"][0]["evidence"], format!("out/{PACK}.sigstore.jsonl"));
+    assert_eq!(
+        report["outputs"][0]["evidence"],
+        format!("out/{PACK}.sigstore.jsonl")
+    );
 }
 
 #[test]
@@ -93,7 +136,10 @@ fn the_input_archive_holds_every_pinned_byte() {
     let bench = Bench::new();
     rules(&bench, "rules");
     bench.lock("rules").exits(0);
-    bench.assemble("rules", &["--archive-inputs", "inputs"]).exits(0).says("input archive inputs");
+    bench
+        .assemble("rules", &["--archive-inputs", "inputs"])
+        .exits(0)
+        .says("input archive inputs");
     let mut names = Vec::new();
     list(&bench.path("inputs"), &mut names);
     for name in &names {
@@ -106,13 +152,19 @@ fn the_input_archive_holds_every_pinned_byte() {
     // The archive serves an assembly whose sources are gone.
     remove_directory(&bench.path("rules/rules"));
     remove_directory(&bench.path("store"));
-    bench.assemble("rules", &["--input-archive", "inputs"]).exits(0);
+    bench
+        .assemble("rules", &["--input-archive", "inputs"])
+        .exits(0);
 }
 
 fn list(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { list(&path, found) } else { found.push(path) }
+        if path.is_dir() {
+            list(&path, found)
+        } else {
+            found.push(path)
+        }
     }
 }
 
@@ -121,15 +173,21 @@ fn nothing_runs_unpinned_or_beside_its_lock() {
     let bench = Bench::new();
     rules(&bench, "rules");
     let said = "rules/assembly.lock does not exist: the inputs are not pinned";
-    bench.assemble("rules", &[]).exits(2).says(said).says("hint: pin them with: counterseal lock");
+    bench
+        .assemble("rules", &[])
+        .exits(2)
+        .says(said)
+        .says("hint: pin them with: counterseal lock");
 
     bench.lock("rules").exits(0);
     // The recipe asks for something else than what was pinned.
     let recipe = fs::read_to_string(bench.path("rules/assembly.toml")).unwrap();
     let other = recipe.replace("name = \"rulec\"", "name = \"compiler\"");
     fs::write(bench.path("rules/assembly.toml"), other).unwrap();
-    let ran = bench.assemble("rules", &[]).exits(2).is_fit_to_print();
-    ran.says("rules/assembly.lock: ").says("compiler").says("hint: pin the inputs again");
+    let ran = bench.assemble("rules", &[]).exits(2).speaks_plainly();
+    ran.says("rules/assembly.lock: ")
+        .says("compiler")
+        .says("hint: pin the inputs again");
     fs::write(bench.path("rules/assembly.toml"), recipe).unwrap();
 
     // What stands beside the recipe is no longer what was pinned.
@@ -137,10 +195,10 @@ fn nothing_runs_unpinned_or_beside_its_lock() {
     let rule = fs::read_to_string(&changed).unwrap();
     fs::write(&changed, format!("{rule}# a comment\n")).unwrap();
     let cold = Bench::assemble_line("rules").replace("--store store", "--store cold");
-    bench.run(&cold).exits(2).says("rules").is_fit_to_print();
+    bench.run(&cold).exits(2).says("rules").speaks_plainly();
     fs::write(&changed, rule).unwrap();
     fs::write(bench.path("rules/rulec"), "another program").unwrap();
-    let ran = bench.run(&cold).exits(2).is_fit_to_print();
+    let ran = bench.run(&cold).exits(2).speaks_plainly();
     ran.says("rulec").says("expected").says("found");
     assert!(!bench.path("out").join(PACK).exists());
     assert_eq!(bench.entries(), 0);
@@ -151,11 +209,19 @@ fn what_is_missing_is_said_before_anything_runs() {
     let bench = Bench::new();
     rules(&bench, "rules");
     bench.lock("rules").exits(0);
-    let run = |line: &str| bench.run(line).exits(2).is_fit_to_print().never_says("step compile");
+    let run = |line: &str| {
+        bench
+            .run(line)
+            .exits(2)
+            .speaks_plainly()
+            .never_says("step compile")
+    };
     let assemble = "assemble rules/assembly.toml --store store --output out";
     run(assemble).says("no signing key is given").says("--key");
     let line = format!("{assemble} --key keys/none.key");
-    run(&line).says("key file keys/none.key does not exist").says("counterseal keys new");
+    run(&line)
+        .says("keys/none.key cannot be used as a key")
+        .says("counterseal keys new");
     let line = format!("{assemble} --key keys/vendor.key");
     run(&line).says("no record is given").says("--record");
     let line = format!("{line} --record nothing --record-key keys/record.key");
@@ -170,14 +236,24 @@ fn keys_are_the_owners_alone_and_never_overwritten() {
     let bench = Bench::new();
     let key = bench.path("keys/vendor.key");
     assert_eq!(fs::metadata(&key).unwrap().mode() & 0o777, 0o600);
-    bench.run("keys new attestation keys/vendor.key").exits(2).says("keys/vendor.key");
+    bench
+        .run("keys new attestation keys/vendor.key")
+        .exits(2)
+        .says("keys/vendor.key");
     let shown = bench.run("keys show keys/vendor.key").exits(0);
-    assert_eq!(shown.stdout(), fs::read_to_string(bench.path("keys/vendor.key.pub")).unwrap());
+    assert_eq!(
+        shown.stdout(),
+        fs::read_to_string(bench.path("keys/vendor.key.pub")).unwrap()
+    );
 
     rules(&bench, "rules");
     bench.lock("rules").exits(0);
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
-    bench.assemble("rules", &[]).exits(2).says("keys/vendor.key").says("hint: chmod 600");
+    bench
+        .assemble("rules", &[])
+        .exits(2)
+        .says("keys/vendor.key")
+        .says("hint: chmod 600");
     assert_eq!(bench.entries(), 0);
 }
 
@@ -185,37 +261,68 @@ fn keys_are_the_owners_alone_and_never_overwritten() {
 fn a_passphrase_opens_the_key_and_never_reaches_the_build() {
     const PASSPHRASE: &str = "correct horse battery staple";
     let bench = Bench::new();
-    let product = Probe { words: "surroundings then write-text /build/out done", ..Probe::default() };
+    let product = Probe {
+        words: "surroundings then write-text /build/out done",
+        ..Probe::default()
+    };
     product.write(&bench, "probe");
     bench.lock("probe").exits(0);
     let run = |line: &str, passphrase: Option<&str>| {
         let mut command = bench.command(Program::Counterseal);
-        command.args(line.split_whitespace()).stdin(std::process::Stdio::null());
+        command
+            .args(line.split_whitespace())
+            .stdin(std::process::Stdio::null());
         command.envs(passphrase.map(|text| ("COUNTERSEAL_PASSPHRASE", text)));
         crate::harness::Ran::of(command)
     };
-    run("keys new attestation keys/locked.key --passphrase", Some(PASSPHRASE)).exits(0);
+    run(
+        "keys new attestation keys/locked.key --passphrase",
+        Some(PASSPHRASE),
+    )
+    .exits(0);
     let key = fs::read_to_string(bench.path("keys/locked.key")).unwrap();
     assert!(key.contains("ENCRYPTED"), "the key is encrypted");
 
     let line = Bench::assemble_line("probe").replace("keys/vendor.key", "keys/locked.key");
-    run(&line, None).exits(2).says("a passphrase is needed").says("COUNTERSEAL_PASSPHRASE");
-    run(&line, Some("wrong")).exits(2).is_fit_to_print().never_says("wrong");
+    run(&line, None)
+        .exits(2)
+        .says("a passphrase is needed")
+        .says("COUNTERSEAL_PASSPHRASE");
+    run(&line, Some("wrong"))
+        .exits(2)
+        .speaks_plainly()
+        .never_says("wrong");
     run(&line, Some(PASSPHRASE)).exits(0).never_says(PASSPHRASE);
 
     // The step printed its environment and all it could see; its log is in the store.
     let store = counterseal_store::Store::open(&bench.path("store")).unwrap();
     let log = &bench.statements("out/probe.out")[0]["predicate"]["runDetails"]["byproducts"];
-    let log = log.as_array().unwrap().iter().find(|one| one["name"] == "try.stdout").unwrap();
+    let log = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["name"] == "try.stdout")
+        .unwrap();
     let hash: counterseal_attestation::Sha256Digest =
         log["digest"]["sha256"].as_str().unwrap().parse().unwrap();
     let mut files = Vec::new();
     list(&bench.path("store"), &mut files);
-    let sizes = files.iter().filter(|path| path.to_string_lossy().contains(&hash.to_string()[2..]));
-    let size_bytes = sizes.map(|path| fs::metadata(path).unwrap().len()).next().unwrap();
+    let sizes = files
+        .iter()
+        .filter(|path| path.to_string_lossy().contains(&hash.to_string()[2..]));
+    let size_bytes = sizes
+        .map(|path| fs::metadata(path).unwrap().len())
+        .next()
+        .unwrap();
     let digest = counterseal_store::Digest { hash, size_bytes };
     let seen = String::from_utf8(store.read_blob(&digest, 1 << 20).unwrap()).unwrap();
     assert!(seen.contains("SOURCE_DATE_EPOCH=1700000000"), "{seen}");
-    assert!(!seen.contains(PASSPHRASE) && !seen.contains("COUNTERSEAL"), "{seen}");
-    assert!(!seen.contains(bench.directory().to_str().unwrap()), "{seen}");
+    assert!(
+        !seen.contains(PASSPHRASE) && !seen.contains("COUNTERSEAL"),
+        "{seen}"
+    );
+    assert!(
+        !seen.contains(bench.directory().to_str().unwrap()),
+        "{seen}"
+    );
 }

@@ -19,8 +19,13 @@ fn assembled() -> (Bench, String) {
 #[track_caller]
 fn verified_with(bench: &Bench, file: &str, more: &[&str], code: i32) -> Ran {
     for verifier in VERIFIERS {
-        bench.verify(verifier, &[file], more).exits(code).is_fit_to_print();
-        let ran = bench.verify(verifier, &[file], &[&["--json"], more].concat()).exits(code);
+        bench
+            .verify(verifier, &[file], more)
+            .exits(code)
+            .speaks_plainly();
+        let ran = bench
+            .verify(verifier, &[file], &[&["--json"], more].concat())
+            .exits(code);
         let document = ran.json();
         assert_eq!(document["format"], "counterseal-verify/1");
         assert_eq!(document["exitCode"], code);
@@ -34,10 +39,14 @@ fn what_was_assembled_is_verified() {
     let (bench, file) = assembled();
     let ran = verified_with(&bench, &file, &[], 0);
     assert_eq!(ran.stdout(), "", "text for people goes to standard error");
-    let ran = ran.says("verified").says("This is rules 2026.11.1, unchanged since 'vendor'");
+    let ran = ran
+        .says("verified")
+        .says("This is rules 2026.11.1, unchanged since 'vendor'");
     ran.says("no auditor is known to have reproduced it");
 
-    let document = bench.verify(Program::Counterseal, &[&file], &["--json"]).json();
+    let document = bench
+        .verify(Program::Counterseal, &[&file], &["--json"])
+        .json();
     let verdict = &document["files"][0]["verdict"];
     assert_eq!(verdict["outcome"], "verified");
     assert_eq!(verdict["product"]["builder"], "vendor");
@@ -58,7 +67,9 @@ fn what_was_assembled_is_verified() {
         assert_eq!(check.unwrap()["state"], "passed", "{code}");
     }
     // The same input gives the same document, whichever of the two says it.
-    let other = bench.verify(Program::CountersealVerify, &[&file], &["--json"]).json();
+    let other = bench
+        .verify(Program::CountersealVerify, &[&file], &["--json"])
+        .json();
     assert_eq!(document, other);
 }
 
@@ -97,12 +108,16 @@ fn unreadable_is_neither_true_nor_false() {
     // Bytes that are no evidence at all.
     fs::write(bench.path("none.sigstore.jsonl"), [0xff, 0xfe, 0x00]).unwrap();
     fs::copy(bench.path(&file), bench.path("none")).unwrap();
-    let code = bench.verify(Program::CountersealVerify, &["none"], &[]).code();
+    let code = bench
+        .verify(Program::CountersealVerify, &["none"], &[])
+        .code();
     assert!(matches!(code, Some(1 | 2)), "{code:?}");
     verified_with(&bench, "none", &[], code.unwrap());
 
     fs::write(bench.path("trust.toml"), "format = 1\nsurprise = true\n").unwrap();
-    verified_with(&bench, &file, &[], 2).says("trust.toml").says("surprise");
+    verified_with(&bench, &file, &[], 2)
+        .says("trust.toml")
+        .says("surprise");
     fs::remove_file(bench.path("trust.toml")).unwrap();
     verified_with(&bench, &file, &[], 2).says("trust.toml");
 }
@@ -113,7 +128,9 @@ fn strangers_signatures_do_not_count() {
     let other = Bench::new();
     // The same product with other parties' keys: everything holds, and nobody is known.
     fs::copy(other.path("trust.toml"), bench.path("trust.toml")).unwrap();
-    let code = bench.verify(Program::CountersealVerify, &[&file], &[]).code();
+    let code = bench
+        .verify(Program::CountersealVerify, &[&file], &[])
+        .code();
     assert!(matches!(code, Some(1 | 3)), "{code:?}");
     verified_with(&bench, &file, &[], code.unwrap()).says("signer.builder-allowed");
 }
@@ -122,11 +139,17 @@ fn strangers_signatures_do_not_count() {
 fn a_demand_for_replays_is_kept() {
     let (bench, file) = assembled();
     fs::remove_file(bench.path("trust.toml")).unwrap();
-    bench.new_trust("trust.toml", &["--replays-required", "1"]).exits(0);
-    let code = bench.verify(Program::CountersealVerify, &[&file], &[]).code();
+    bench
+        .new_trust("trust.toml", &["--replays-required", "1"])
+        .exits(0);
+    let code = bench
+        .verify(Program::CountersealVerify, &[&file], &[])
+        .code();
     assert!(matches!(code, Some(1 | 3)), "{code:?}");
     verified_with(&bench, &file, &[], code.unwrap()).says("replay.quorum");
-    bench.replay(&format!("{file}.sigstore.jsonl"), "store", &[]).exits(0);
+    bench
+        .replay(&format!("{file}.sigstore.jsonl"), "store", &[])
+        .exits(0);
     verified_with(&bench, &file, &[], 0).says("1 auditor reproduced it bit for bit");
 }
 
@@ -135,8 +158,11 @@ fn the_worst_of_several_files_decides() {
     let (bench, file) = assembled();
     fs::copy(bench.path(&file), bench.path("bare")).unwrap();
     fs::write(bench.path("false"), "other bytes").unwrap();
-    fs::copy(bench.path(format!("{file}.sigstore.jsonl").as_str()), bench.path("false.sigstore.jsonl"))
-        .unwrap();
+    fs::copy(
+        bench.path(format!("{file}.sigstore.jsonl").as_str()),
+        bench.path("false.sigstore.jsonl"),
+    )
+    .unwrap();
     for verifier in VERIFIERS {
         for (files, code) in [
             (vec![&*file, &*file], 0),
@@ -152,9 +178,15 @@ fn the_worst_of_several_files_decides() {
 #[test]
 fn the_time_of_judgement_can_be_named() {
     let (bench, file) = assembled();
-    let ran = bench.verify(Program::CountersealVerify, &[&file], &["--now", "2001-01-01T00:00:00Z"]);
+    let ran = bench.verify(
+        Program::CountersealVerify,
+        &[&file],
+        &["--now", "2001-01-01T00:00:00Z"],
+    );
     ran.exits(3).says("build.time");
-    bench.verify(Program::CountersealVerify, &[&file], &["--now", "tomorrow"]).exits(2);
+    bench
+        .verify(Program::CountersealVerify, &[&file], &["--now", "tomorrow"])
+        .exits(2);
 }
 
 #[test]
@@ -165,7 +197,9 @@ fn the_trust_file_is_found_where_the_user_keeps_it() {
         command.env(variable, value).arg(&file);
         Ran::of(command)
     };
-    run("HOME", &bench.path("home")).exits(2).says("no trust file");
+    run("HOME", &bench.path("home"))
+        .exits(2)
+        .says("no trust file");
     run("COUNTERSEAL_TRUST", &bench.path("trust.toml")).exits(0);
     let home = bench.path("home/.config/counterseal");
     fs::create_dir_all(&home).unwrap();

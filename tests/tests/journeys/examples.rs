@@ -26,12 +26,16 @@ fn real() -> Vec<Value> {
     rules(&bench, "rules");
     bench.lock("rules").exits(0);
     bench.assemble("rules", &[]).exits(0);
-    bench.replay(&format!("out/{PACK}"), "store", &["--trust", "trust.toml"]).exits(0);
+    bench
+        .replay(&format!("out/{PACK}"), "store", &["--trust", "trust.toml"])
+        .exits(0);
     bench.statements(&format!("out/{PACK}"))
 }
 
 fn path(format: &str, kind: &str) -> std::path::PathBuf {
-    repository::root().join("attestations").join(format!("{format}.{kind}.json"))
+    repository::root()
+        .join("attestations")
+        .join(format!("{format}.{kind}.json"))
 }
 
 fn read(format: &str, kind: &str) -> Value {
@@ -42,7 +46,10 @@ fn read(format: &str, kind: &str) -> Value {
 
 /// Every path of a document, list positions left out; below `open`, names are data.
 fn shape(value: &Value, path: &str, found: &mut BTreeSet<String>) {
-    const OPEN: [&str; 2] = ["/predicate/environment", "/predicate/runDetails/builder/version"];
+    const OPEN: [&str; 2] = [
+        "/predicate/environment",
+        "/predicate/runDetails/builder/version",
+    ];
     found.insert(path.to_owned());
     match value {
         Value::Object(members) if !OPEN.contains(&path) => {
@@ -68,7 +75,9 @@ fn examples_are_what_the_program_makes() {
         let validator = jsonschema::draft202012::new(&schema).expect("the schema is a schema");
         let explain = |value: &Value| {
             let errors = validator.iter_errors(value);
-            errors.map(|error| format!("{}: {error}", error.instance_path())).collect::<Vec<_>>()
+            errors
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(explain(real), Vec::<String>::new(), "{format}: a real run");
         if std::env::var_os(UPDATE).is_some() {
@@ -76,7 +85,11 @@ fn examples_are_what_the_program_makes() {
             fs::write(path(format, "example"), format!("{text}\n")).unwrap();
         }
         let example = read(format, "example");
-        assert_eq!(explain(&example), Vec::<String>::new(), "{format}: the example");
+        assert_eq!(
+            explain(&example),
+            Vec::<String>::new(),
+            "{format}: the example"
+        );
         let mut shapes = [BTreeSet::new(), BTreeSet::new()];
         shape(real, "", &mut shapes[0]);
         shape(&example, "", &mut shapes[1]);
@@ -89,10 +102,15 @@ fn examples_are_what_the_program_makes() {
     let payload = |format: &str| canonical(&read(format, "example")).unwrap();
     let provenance = Statement::<Provenance>::parse(&payload(FORMATS[0])).unwrap();
     let verdict = Statement::<ReplayVerdict>::parse(&payload(FORMATS[1])).unwrap();
-    assert_eq!(verdict.subject, provenance.subject, "the verdict is about that assembly");
+    assert_eq!(
+        verdict.subject, provenance.subject,
+        "the verdict is about that assembly"
+    );
     assert_eq!(
         verdict.predicate.provenance.sha256(),
-        Some(counterseal_attestation::Sha256Digest::of(&payload(FORMATS[0]))),
+        Some(counterseal_attestation::Sha256Digest::of(&payload(
+            FORMATS[0]
+        ))),
         "the verdict names that very statement"
     );
 }

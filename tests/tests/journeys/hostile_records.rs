@@ -10,12 +10,20 @@ use crate::harness::{Bench, Probe, Ran};
 fn recorded() -> Bench {
     let bench = Bench::new();
     for version in ["1", "2"] {
-        Probe { version, ..Probe::default() }.write(&bench, "probe");
+        Probe {
+            version,
+            ..Probe::default()
+        }
+        .write(&bench, "probe");
         bench.lock("probe").exits(0);
         bench.assemble("probe", &[]).exits(0);
     }
     assert_eq!(bench.entries(), 2);
-    Probe { version: "3", ..Probe::default() }.write(&bench, "probe");
+    Probe {
+        version: "3",
+        ..Probe::default()
+    }
+    .write(&bench, "probe");
     bench.lock("probe").exits(0);
     bench
 }
@@ -25,8 +33,11 @@ fn recorded() -> Bench {
 fn refused(bench: &Bench, defect: &str) -> Ran {
     let before = bench.run("record check record --public-key keys/record.key.pub");
     assert_eq!(before.code(), Some(1), "{defect}\n{}", before.spoken());
-    let before = before.is_fit_to_print();
-    assert!(before.stderr().len() < 4096, "{defect}: a message, not a flood");
+    let before = before.speaks_plainly();
+    assert!(
+        before.stderr().len() < 4096,
+        "{defect}: a message, not a flood"
+    );
     before
 }
 
@@ -43,25 +54,60 @@ fn checkpoints() {
         ("zeros", vec![0; 4096]),
         ("not UTF-8", b"\xff\xfe\n".to_vec()),
         ("without end", vec![b'x'; 80 << 20]),
-        ("another size", format!("{origin}\n3\n{root}\n{rest}").into()),
+        (
+            "another size",
+            format!("{origin}\n3\n{root}\n{rest}").into(),
+        ),
         ("size 0", format!("{origin}\n0\n{root}\n{rest}").into()),
-        ("size beyond counting", format!("{origin}\n18446744073709551616\n{root}\n{rest}").into()),
-        ("size of all there could be", format!("{origin}\n{}\n{root}\n{rest}", u64::MAX).into()),
-        ("size with a sign", format!("{origin}\n+{size}\n{root}\n{rest}").into()),
-        ("another root", format!("{origin}\n{size}\n{}=\n{rest}", "A".repeat(43)).into()),
-        ("a root cut short", format!("{origin}\n{size}\nAAAA\n{rest}").into()),
-        ("another origin", format!("other.example\n{size}\n{root}\n{rest}").into()),
-        ("an escape for an origin", format!("\u{1b}[2J\n{size}\n{root}\n{rest}").into()),
-        ("no signature", format!("{origin}\n{size}\n{root}\n\n").into()),
+        (
+            "size beyond counting",
+            format!("{origin}\n18446744073709551616\n{root}\n{rest}").into(),
+        ),
+        (
+            "size of all there could be",
+            format!("{origin}\n{}\n{root}\n{rest}", u64::MAX).into(),
+        ),
+        (
+            "size with a sign",
+            format!("{origin}\n+{size}\n{root}\n{rest}").into(),
+        ),
+        (
+            "another root",
+            format!("{origin}\n{size}\n{}=\n{rest}", "A".repeat(43)).into(),
+        ),
+        (
+            "a root cut short",
+            format!("{origin}\n{size}\nAAAA\n{rest}").into(),
+        ),
+        (
+            "another origin",
+            format!("other.example\n{size}\n{root}\n{rest}").into(),
+        ),
+        (
+            "an escape for an origin",
+            format!("\u{1b}[2J\n{size}\n{root}\n{rest}").into(),
+        ),
+        (
+            "no signature",
+            format!("{origin}\n{size}\n{root}\n\n").into(),
+        ),
         ("windows' line ends", sound.replace('\n', "\r\n").into()),
         ("twice", format!("{sound}{sound}").into()),
     ] {
         fs::write(&path, &bytes).unwrap();
         refused(&bench, defect);
         // Appending does not check the signature (the signing key alone cannot), everything else.
-        let ran = bench.assemble("probe", &[]).is_fit_to_print();
-        assert!(matches!(ran.code(), Some(1 | 2)), "{defect}\n{}", ran.spoken());
-        assert_eq!(fs::read(&path).unwrap(), bytes, "{defect}: left as it was found");
+        let ran = bench.assemble("probe", &[]).speaks_plainly();
+        assert!(
+            matches!(ran.code(), Some(1 | 2)),
+            "{defect}\n{}",
+            ran.spoken()
+        );
+        assert_eq!(
+            fs::read(&path).unwrap(),
+            bytes,
+            "{defect}: left as it was found"
+        );
     }
     fs::write(&path, &sound).unwrap();
     bench.assemble("probe", &[]).exits(0);
@@ -78,8 +124,12 @@ fn tiles_and_entries() {
         assert_ne!(sound, bytes, "{defect}");
         fs::write(path, &bytes).unwrap();
         refused(&bench, defect).says("000.p/2");
-        let ran = bench.assemble("probe", &[]).is_fit_to_print();
-        assert!(matches!(ran.code(), Some(1 | 2)), "{defect}\n{}", ran.spoken());
+        let ran = bench.assemble("probe", &[]).speaks_plainly();
+        assert!(
+            matches!(ran.code(), Some(1 | 2)),
+            "{defect}\n{}",
+            ran.spoken()
+        );
         fs::write(path, sound).unwrap();
     };
     for (defect, bytes) in [
@@ -111,11 +161,11 @@ fn tiles_and_entries() {
         fs::remove_file(path).unwrap();
         fs::create_dir(path).unwrap();
         let ran = bench.run("record check record --public-key keys/record.key.pub");
-        assert_ne!(ran.is_fit_to_print().code(), Some(0));
+        assert_ne!(ran.speaks_plainly().code(), Some(0));
         fs::remove_dir(path).unwrap();
         std::os::unix::fs::symlink("/dev/zero", path).unwrap();
         let ran = bench.run("record check record --public-key keys/record.key.pub");
-        assert_ne!(ran.is_fit_to_print().code(), Some(0));
+        assert_ne!(ran.speaks_plainly().code(), Some(0));
         fs::remove_file(path).unwrap();
         fs::write(path, sound).unwrap();
     }

@@ -17,9 +17,16 @@ const MIB: u64 = 1 << 20;
 #[track_caller]
 fn tried(bench: &Bench, step: &Probe) -> Ran {
     // Recognises processes of this very step, wherever they might have gone.
-    let marker = format!("hostile-step-{}", bench.directory().file_name().unwrap().display());
+    let marker = format!(
+        "hostile-step-{}",
+        bench.directory().file_name().unwrap().display()
+    );
     let environment = format!("MARKER = \"{marker}\"");
-    Probe { environment: &environment, ..*step }.write(bench, "probe");
+    Probe {
+        environment: &environment,
+        ..*step
+    }
+    .write(bench, "probe");
     bench.lock("probe").exits(0);
     let before = files(bench.directory());
     let ran = bench.assemble("probe", &[]);
@@ -28,8 +35,12 @@ fn tried(bench: &Bench, step: &Probe) -> Ran {
     assert!(alive.is_empty(), "{}: still there: {alive:?}", step.words);
     let mut after = files(bench.directory());
     after.retain(|path| !before.contains(path));
-    assert!(after.is_empty(), "{}: the host holds something new: {after:?}", step.words);
-    ran.is_fit_to_print().says("error: ")
+    assert!(
+        after.is_empty(),
+        "{}: the host holds something new: {after:?}",
+        step.words
+    );
+    ran.speaks_plainly().says("error: ")
 }
 
 /// Everything on the bench except the content store, whose content nobody can choose.
@@ -57,15 +68,23 @@ fn processes_with(text: &str) -> Vec<PathBuf> {
     let has = |path: &Path| {
         fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
     };
-    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-    processes.filter(|path| has(&path.join("environ")) || has(&path.join("cmdline"))).collect()
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    processes
+        .filter(|path| has(&path.join("environ")) || has(&path.join("cmdline")))
+        .collect()
 }
 
 /// A step that does as told, with small limits.
 fn step(words: &str) -> Probe<'_> {
     let limits = "wall-seconds = 60\nmemory-bytes = 268435456\nscratch-bytes = 8388608\n\
                   log-bytes = 1048576\nprocesses-max = 64";
-    Probe { words, limits, ..Probe::default() }
+    Probe {
+        words,
+        limits,
+        ..Probe::default()
+    }
 }
 
 #[test]
@@ -74,12 +93,17 @@ fn there_is_no_network() {
     // Doors that are open on the host: one behind each kind of address.
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let name = format!("counterseal-{}", bench.directory().file_name().unwrap().display());
+    let name = format!(
+        "counterseal-{}",
+        bench.directory().file_name().unwrap().display()
+    );
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let _abstract = UnixListener::bind_addr(&address).unwrap();
     let _socket = UnixListener::bind(bench.path("socket")).unwrap();
     let connect = format!("connect-tcp {}", tcp.local_addr().unwrap());
-    tried(&bench, &step(&connect)).says("exit code 1").says("Connection refused");
+    tried(&bench, &step(&connect))
+        .says("exit code 1")
+        .says("Connection refused");
     let connect = format!("connect-abstract {name}");
     tried(&bench, &step(&connect)).says("Connection refused");
     let connect = format!("connect-unix {}", bench.path("socket").display());
@@ -91,7 +115,10 @@ fn there_is_no_network() {
     tried(&bench, &step(&send));
     tcp.set_nonblocking(true).unwrap();
     udp.set_nonblocking(true).unwrap();
-    assert!(tcp.accept().is_err() && udp.recv(&mut [0; 16]).is_err(), "nothing arrived");
+    assert!(
+        tcp.accept().is_err() && udp.recv(&mut [0; 16]).is_err(),
+        "nothing arrived"
+    );
 }
 
 #[test]
@@ -99,19 +126,38 @@ fn what_was_not_declared_is_not_there() {
     let bench = Bench::new();
     fs::write(bench.path("home/secret"), "for me only").unwrap();
     fs::write(bench.path("undeclared"), "for me only").unwrap();
-    let own = [bench.path("undeclared"), bench.path("home/secret"), bench.path("keys/vendor.key")];
+    let own = [
+        bench.path("undeclared"),
+        bench.path("home/secret"),
+        bench.path("keys/vendor.key"),
+    ];
     let own = own.map(|path| path.to_str().unwrap().to_owned());
     let real_home = std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned());
-    let paths = ["/etc/machine-id", "/etc/passwd", "/etc/hostname", "/proc/1/root/etc/passwd"];
+    let paths = [
+        "/etc/machine-id",
+        "/etc/passwd",
+        "/etc/hostname",
+        "/proc/1/root/etc/passwd",
+    ];
     for path in own.iter().map(String::as_str).chain(paths) {
         let ran = tried(&bench, &step(&format!("read {path}"))).never_says("for me only");
         let refused = ran.stderr();
-        let refused = ["No such file or directory", "Permission denied", "Not a directory"]
-            .iter()
-            .any(|words| refused.contains(words));
+        let refused = [
+            "No such file or directory",
+            "Permission denied",
+            "Not a directory",
+        ]
+        .iter()
+        .any(|words| refused.contains(words));
         assert!(refused, "{path}\n{}", ran.spoken());
     }
-    for directory in [&*real_home, bench.path("home").to_str().unwrap(), "/home", "/var", "/usr"] {
+    for directory in [
+        &*real_home,
+        bench.path("home").to_str().unwrap(),
+        "/home",
+        "/var",
+        "/usr",
+    ] {
         tried(&bench, &step(&format!("list {directory}"))).says("No such file or directory");
     }
     // Where the inputs came from cannot be written to, nor can the root.
@@ -124,8 +170,12 @@ fn what_was_not_declared_is_not_there() {
 #[test]
 fn nothing_outlives_the_step() {
     let bench = Bench::new();
-    let ran = tried(&bench, &step("leave-behind then write-text /build/out done"));
-    ran.says("left processes behind, which were killed").says("hint: wait for background processes");
+    let ran = tried(
+        &bench,
+        &step("leave-behind then write-text /build/out done"),
+    );
+    ran.says("left processes behind, which were killed")
+        .says("hint: wait for background processes");
 }
 
 #[test]
@@ -133,7 +183,8 @@ fn ten_gigabytes_do_not_fit() {
     let bench = Bench::new();
     for place in ["/build/big", "/tmp/big", "/dev/shm/big"] {
         let ran = tried(&bench, &step(&format!("write {place} 10000000000")));
-        ran.says("after filling its scratch space of 8388608 bytes").says("hint: raise the limit");
+        ran.says("after filling its scratch space of 8388608 bytes")
+            .says("hint: raise the limit");
     }
     tried(&bench, &step("flood 10000000000")).says("printed more than its limit of 1048576 bytes");
 }
@@ -142,18 +193,44 @@ fn ten_gigabytes_do_not_fit() {
 fn for_ever_ends_at_the_limit() {
     let bench = Bench::new();
     let limits = "wall-seconds = 2";
-    let ran = tried(&bench, &Probe { limits, ..step("loop") });
-    ran.says("ran longer than its limit of 2 s").says("hint: raise the limit");
+    let ran = tried(
+        &bench,
+        &Probe {
+            limits,
+            ..step("loop")
+        },
+    );
+    ran.says("ran longer than its limit of 2 s")
+        .says("hint: raise the limit");
 }
 
 #[test]
 fn memory_and_processes_are_bounded() {
     let bench = Bench::new();
     let limits = format!("memory-bytes = {}\nprocesses-max = 32", 64 * MIB);
-    let ran = tried(&bench, &Probe { limits: &limits, ..step("allocate 100000") });
+    let ran = tried(
+        &bench,
+        &Probe {
+            limits: &limits,
+            ..step("allocate 100000")
+        },
+    );
     ran.says("at its memory limit: limit 67108864 bytes");
-    tried(&bench, &Probe { limits: &limits, ..step("threads 40") }).says("temporarily unavailable");
-    tried(&bench, &Probe { limits: &limits, ..step("fork-bomb") });
+    tried(
+        &bench,
+        &Probe {
+            limits: &limits,
+            ..step("threads 40")
+        },
+    )
+    .says("temporarily unavailable");
+    tried(
+        &bench,
+        &Probe {
+            limits: &limits,
+            ..step("fork-bomb")
+        },
+    );
 }
 
 #[test]
@@ -166,7 +243,10 @@ fn only_plain_outputs_leave() {
     file("symlink /etc/passwd /build/out").says("symbolic link that leads out");
     file("mkdir /build/out").says("is not of the declared kind");
     let tree = |words: &str| {
-        let packed = Probe { kind: "tar.zst", ..step(words) };
+        let packed = Probe {
+            kind: "tar.zst",
+            ..step(words)
+        };
         tried(&bench, &packed).says("output probe.out: ")
     };
     tree("write-text /build/out x").says("is not of the declared kind");
@@ -176,17 +256,24 @@ fn only_plain_outputs_leave() {
         tree(&words).says("link is a symbolic link that leads out of the output directory");
     }
     // A path that goes through a planted link leads nowhere.
-    let through = Probe { output: "link/passwd", ..step("symlink /etc /build/link") };
+    let through = Probe {
+        output: "link/passwd",
+        ..step("symlink /etc /build/link")
+    };
     tried(&bench, &through).says("symbolic link that leads out");
 }
 
 #[test]
 fn set_id_bits_are_not_given_and_do_not_leave() {
     let bench = Bench::new();
-    for words in ["create-mode 4755 /build/out", "write-text /build/out x then chmod 2755 /build/out"] {
+    for words in [
+        "create-mode 4755 /build/out",
+        "write-text /build/out x then chmod 2755 /build/out",
+    ] {
         let ran = tried(&bench, &step(words));
         let stderr = ran.stderr();
-        let is_refused = stderr.contains("Operation not permitted") || stderr.contains("set-user-id");
+        let is_refused =
+            stderr.contains("Operation not permitted") || stderr.contains("set-user-id");
         assert!(is_refused, "{words}\n{}", ran.spoken());
     }
 }
@@ -200,5 +287,9 @@ fn a_step_cannot_speak_to_the_terminal() {
     step("").write(&bench, "probe");
     fs::write(bench.path("probe/assembly.toml"), recipe).unwrap();
     bench.lock("probe").exits(0);
-    bench.assemble("probe", &[]).exits(1).is_fit_to_print().says("gone");
+    bench
+        .assemble("probe", &[])
+        .exits(1)
+        .speaks_plainly()
+        .says("gone");
 }

@@ -30,10 +30,17 @@ struct Moments {
 
 impl Moments {
     fn new() -> Self {
-        let seed = std::env::var("COUNTERSEAL_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = std::env::var("COUNTERSEAL_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
         let state = seed.unwrap_or(20_261_101_u64).max(1);
         println!("COUNTERSEAL_SEED={state}");
-        Self { state, interrupted: 0, rounds: 0, whole: Duration::MAX }
+        Self {
+            state,
+            interrupted: 0,
+            rounds: 0,
+            whole: Duration::MAX,
+        }
     }
 
     /// Takes the time of a run that nobody disturbs.
@@ -48,7 +55,7 @@ impl Moments {
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
         let number = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        let nanos = self.whole.as_nanos() * u128::from(number) >> 32;
+        let nanos = (self.whole.as_nanos() * u128::from(number)) >> 32;
         Duration::from_nanos(u64::try_from(nanos).unwrap())
     }
 
@@ -57,7 +64,10 @@ impl Moments {
         let moment = self.next();
         let mut command = bench.command(Program::Counterseal);
         command.args(line.split_whitespace()).process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let alive = !ends_within(&mut child, moment);
         let group = Pid::from_child(&child);
@@ -71,7 +81,12 @@ impl Moments {
 
 impl Drop for Moments {
     fn drop(&mut self) {
-        let Self { interrupted, rounds, whole, .. } = self;
+        let Self {
+            interrupted,
+            rounds,
+            whole,
+            ..
+        } = self;
         let whole = whole.as_millis();
         println!("{interrupted} of {rounds} runs were interrupted; undisturbed: {whole} ms");
     }
@@ -87,7 +102,9 @@ fn ends_within(child: &mut Child, time: Duration) -> bool {
 
 /// What is in a directory; a killed program cannot remove its temporary files.
 fn names(bench: &Bench, directory: &str) -> Vec<String> {
-    let names = fs::read_dir(bench.path(directory)).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = fs::read_dir(bench.path(directory))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     names.retain(|name| !name.starts_with(".counterseal-"));
     names.sort();
@@ -109,7 +126,11 @@ fn lock() {
         let rule = bench.path("rules/rules/persistence.rule");
         let text = fs::read_to_string(&rule).unwrap();
         fs::write(&rule, format!("{text}# round {round}\n")).unwrap();
-        let store = if round % 2 == 0 { format!("store-{round}") } else { "warm".to_owned() };
+        let store = if round % 2 == 0 {
+            format!("store-{round}")
+        } else {
+            "warm".to_owned()
+        };
         let before = fs::read(&lock).unwrap();
 
         moments.kill(&bench, &line(&store));
@@ -122,12 +143,21 @@ fn lock() {
         assert!(is_sound, "round {round}\n{}", check.spoken());
         bench.run(&line(&store)).exits(0);
         let new = fs::read(&lock).unwrap();
-        assert!(after == before || after == new, "round {round}: the lock is old or new");
-        bench.run(&format!("store check --store {store}")).exits(0).says(" 0 problems");
+        assert!(
+            after == before || after == new,
+            "round {round}: the lock is old or new"
+        );
+        bench
+            .run(&format!("store check --store {store}"))
+            .exits(0)
+            .says(" 0 problems");
         let fetch = format!("fetch rules/assembly.toml --store {store} --offline");
         bench.run(&fetch).exits(0).says("2 at hand");
     }
-    assert_eq!(names(&bench, "rules"), ["assembly.lock", "assembly.toml", "rulec", "rules"]);
+    assert_eq!(
+        names(&bench, "rules"),
+        ["assembly.lock", "assembly.toml", "rulec", "rules"]
+    );
 }
 
 #[test]
@@ -141,7 +171,12 @@ fn assemble() {
     // Another output each time: nothing can be taken from the cache, and there is one to record.
     let write = |version: &str| {
         let words = format!("write-text /build/out {version}");
-        Probe { version, words: &words, ..Probe::default() }.write(&bench, "probe");
+        Probe {
+            version,
+            words: &words,
+            ..Probe::default()
+        }
+        .write(&bench, "probe");
     };
     for version in ["0.1", "0.2", "0.3"] {
         write(version);
@@ -154,18 +189,36 @@ fn assemble() {
 
         moments.kill(&bench, &line);
 
-        bench.run("store check --store store").exits(0).says(" 0 problems");
+        bench
+            .run("store check --store store")
+            .exits(0)
+            .says(" 0 problems");
         let entries = bench.entries();
-        assert!((known..=known + 1).contains(&entries), "round {round}: {entries} entries");
+        assert!(
+            (known..=known + 1).contains(&entries),
+            "round {round}: {entries} entries"
+        );
         bench.run(&line).exits(0);
         known += 1;
-        assert_eq!(bench.entries(), known, "round {round}: neither lost nor doubled");
-        let ran = bench.verify(Program::CountersealVerify, &["out/probe.out"], &[]).exits(0);
+        assert_eq!(
+            bench.entries(),
+            known,
+            "round {round}: neither lost nor doubled"
+        );
+        let ran = bench
+            .verify(Program::CountersealVerify, &["out/probe.out"], &[])
+            .exits(0);
         ran.says(&format!("This is probe {version}, unchanged"));
     }
-    bench.run("store check --store store").exits(0).says(" 0 problems");
+    bench
+        .run("store check --store store")
+        .exits(0)
+        .says(" 0 problems");
     // What was signed and not yet finished was, by the runs after it.
-    assert_eq!(names(&bench, "out"), ["probe.out", "probe.out.sigstore.jsonl"]);
+    assert_eq!(
+        names(&bench, "out"),
+        ["probe.out", "probe.out.sigstore.jsonl"]
+    );
 }
 
 #[test]
@@ -203,12 +256,20 @@ fn record_add() {
         moments.kill(&bench, line);
 
         let entries = bench.entries();
-        assert!((known..=known + ENVELOPES).contains(&entries), "round {round}: {entries}");
+        assert!(
+            (known..=known + ENVELOPES).contains(&entries),
+            "round {round}: {entries}"
+        );
         let ran = bench.run(line).exits(0);
-        let indices: Vec<String> =
-            (known..known + ENVELOPES).map(|index| format!("index {index}\n")).collect();
+        let indices: Vec<String> = (known..known + ENVELOPES)
+            .map(|index| format!("index {index}\n"))
+            .collect();
         assert_eq!(ran.stdout(), indices.concat(), "round {round}");
         known += ENVELOPES;
-        assert_eq!(bench.entries(), known, "round {round}: neither lost nor doubled");
+        assert_eq!(
+            bench.entries(),
+            known,
+            "round {round}: neither lost nor doubled"
+        );
     }
 }

@@ -11,6 +11,7 @@ mod examples;
 mod full_disk;
 mod harness;
 mod hostile_evidence;
+mod hostile_recipes;
 mod hostile_records;
 mod hostile_steps;
 mod hostile_texts;

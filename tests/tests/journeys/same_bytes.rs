@@ -18,8 +18,12 @@ struct Circumstance {
     user: Option<u32>,
 }
 
-const PLAIN: Circumstance =
-    Circumstance { name: "plain", wrapper: &[], variables: &[], user: None };
+const PLAIN: Circumstance = Circumstance {
+    name: "plain",
+    wrapper: &[],
+    variables: &[],
+    user: None,
+};
 
 const CIRCUMSTANCES: [Circumstance; 5] = [
     PLAIN,
@@ -41,8 +45,16 @@ const CIRCUMSTANCES: [Circumstance; 5] = [
         ],
         user: None,
     },
-    Circumstance { name: "one processor", wrapper: &["taskset", "0x1"], ..PLAIN },
-    Circumstance { name: "another user", user: Some(54_321), ..PLAIN },
+    Circumstance {
+        name: "one processor",
+        wrapper: &["taskset", "0x1"],
+        ..PLAIN
+    },
+    Circumstance {
+        name: "another user",
+        user: Some(54_321),
+        ..PLAIN
+    },
 ];
 
 /// A directory with files, links and programs in an order of the step's own.
@@ -70,19 +82,22 @@ fn circumstances_do_not_show() {
 /// Artifacts and locks of both products, assembled from nothing under a circumstance.
 fn assembled(circumstance: &Circumstance) -> Vec<(Vec<u8>, String)> {
     let bench = Bench::bare();
-    if circumstance.user.is_some() {
-        // Its directory is the other user's; the programs may lie where only we can go.
-        for which in [Program::Counterseal, Program::CountersealVerify] {
-            bench.copy_program(which);
-        }
-        give_away(bench.directory(), circumstance.user.unwrap());
+    if let Some(user) = circumstance.user {
+        // Its directory is the other user's; the program may lie where only we can go.
+        bench.copy_program(Program::Counterseal);
+        give_away(bench.directory(), user);
     }
     let run = |line: &str| ran(&bench, circumstance, line.split_whitespace()).exits(0);
     run("keys new attestation keys/vendor.key");
     run("keys new record keys/record.key --origin zurich.record.example");
     run("record init record --key keys/record.key");
     rules(&bench, "rules");
-    Probe { words: TREE, kind: "tar.zst", ..Probe::default() }.write(&bench, "probe");
+    Probe {
+        words: TREE,
+        kind: "tar.zst",
+        ..Probe::default()
+    }
+    .write(&bench, "probe");
     if circumstance.name != PLAIN.name {
         disturb(&bench.path("rules/rules"));
     }
@@ -90,7 +105,9 @@ fn assembled(circumstance: &Circumstance) -> Vec<(Vec<u8>, String)> {
         if let Some(user) = circumstance.user {
             give_away(&bench.path(product), user);
         }
-        run(&format!("lock {product}/assembly.toml --store store --offline"));
+        run(&format!(
+            "lock {product}/assembly.toml --store store --offline"
+        ));
         run(&Bench::assemble_line(product));
         let lock = fs::read_to_string(bench.path(product).join("assembly.lock")).unwrap();
         let path = bench.path("out").join(artifact);
@@ -103,7 +120,11 @@ fn assembled(circumstance: &Circumstance) -> Vec<(Vec<u8>, String)> {
 }
 
 /// Runs the program under a circumstance.
-fn ran<'a>(bench: &Bench, circumstance: &Circumstance, words: impl Iterator<Item = &'a str>) -> Ran {
+fn ran<'a>(
+    bench: &Bench,
+    circumstance: &Circumstance,
+    words: impl Iterator<Item = &'a str>,
+) -> Ran {
     let inner = bench.command(Program::Counterseal);
     let mut wrapped = circumstance.wrapper.iter();
     let mut command = match wrapped.next() {
@@ -114,8 +135,15 @@ fn ran<'a>(bench: &Bench, circumstance: &Circumstance, words: impl Iterator<Item
         }
         None => Command::new(inner.get_program()),
     };
-    command.args(words).current_dir(bench.directory()).env_clear();
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+        .args(words)
+        .current_dir(bench.directory())
+        .env_clear();
+    command.envs(
+        inner
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     command.envs(circumstance.variables.iter().copied());
     if let Some(user) = circumstance.user {
         command.uid(user).gid(user);
@@ -136,9 +164,9 @@ fn impossible(circumstance: &Circumstance) -> Option<&'static str> {
             return Some("only root can become another user");
         }
         let temporary = std::env::temp_dir();
-        let is_open = temporary.ancestors().all(|ancestor| {
-            fs::metadata(ancestor).is_ok_and(|meta| meta.mode() & 0o001 != 0)
-        });
+        let is_open = temporary
+            .ancestors()
+            .all(|ancestor| fs::metadata(ancestor).is_ok_and(|meta| meta.mode() & 0o001 != 0));
         return (!is_open).then_some("another user cannot reach the temporary directory");
     }
     None
@@ -146,8 +174,10 @@ fn impossible(circumstance: &Circumstance) -> Option<&'static str> {
 
 /// Gives files different times and modes, and the directory another order.
 fn disturb(directory: &Path) {
-    let mut names: Vec<_> =
-        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     names.sort();
     for path in names.into_iter().rev() {
         if path.is_dir() {
@@ -159,7 +189,12 @@ fn disturb(directory: &Path) {
             fs::write(&path, bytes).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(86_400);
-            fs::File::options().write(true).open(&path).unwrap().set_modified(then).unwrap();
+            fs::File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(then)
+                .unwrap();
         }
     }
 }

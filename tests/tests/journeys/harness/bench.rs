@@ -24,7 +24,10 @@ pub(crate) struct Bench {
 impl Bench {
     /// A bench with an empty home and nothing on it.
     pub(crate) fn bare() -> Self {
-        let directory = tempfile::Builder::new().prefix("journey-").tempdir().unwrap();
+        let directory = tempfile::Builder::new()
+            .prefix("journey-")
+            .tempdir()
+            .unwrap();
         for name in ["home", "tmp"] {
             fs::create_dir(directory.path().join(name)).unwrap();
         }
@@ -37,8 +40,14 @@ impl Bench {
         let bench = Self::bare();
         bench.run("keys new attestation keys/vendor.key").exits(0);
         bench.run("keys new attestation keys/auditor.key").exits(0);
-        bench.run(&format!("keys new record keys/record.key --origin {ORIGIN}")).exits(0);
-        bench.run("record init record --key keys/record.key").exits(0);
+        bench
+            .run(&format!(
+                "keys new record keys/record.key --origin {ORIGIN}"
+            ))
+            .exits(0);
+        bench
+            .run("record init record --key keys/record.key")
+            .exits(0);
         bench.new_trust("trust.toml", &[]).exits(0);
         bench
     }
@@ -86,7 +95,9 @@ impl Bench {
     pub(crate) fn command(&self, which: Program) -> Command {
         let built = program(which);
         // A copy on the bench goes first.
-        let copied = self.directory().join(built.file_name().expect("a program has a name"));
+        let copied = self
+            .directory()
+            .join(built.file_name().expect("a program has a name"));
         let mut command = Command::new(if copied.exists() { copied } else { built });
         command
             .current_dir(self.directory())
@@ -103,7 +114,10 @@ impl Bench {
         if which == Program::Counterseal {
             command.arg("verify");
         }
-        command.args(["--trust", "trust.toml"]).args(more).args(files);
+        command
+            .args(["--trust", "trust.toml"])
+            .args(more)
+            .args(files);
         Ran::of(command)
     }
 
@@ -123,7 +137,9 @@ impl Bench {
 
     /// Locks the product in a folder.
     pub(crate) fn lock(&self, product: &str) -> Ran {
-        self.run(&format!("lock {product}/assembly.toml --store store --offline"))
+        self.run(&format!(
+            "lock {product}/assembly.toml --store store --offline"
+        ))
     }
 
     /// Replays evidence in an auditor's store of its own, signed and recorded on the bench.
@@ -138,7 +154,9 @@ impl Bench {
     /// `record check`, which must find everything in order; gives the number of entries.
     #[track_caller]
     pub(crate) fn entries(&self) -> u64 {
-        let ran = self.run("record check record --public-key keys/record.key.pub").exits(0);
+        let ran = self
+            .run("record check record --public-key keys/record.key.pub")
+            .exits(0);
         let count = ran
             .stdout()
             .split_once(": ")
@@ -151,8 +169,13 @@ impl Bench {
     #[track_caller]
     pub(crate) fn statements(&self, evidence: &str) -> Vec<serde_json::Value> {
         let document = self.run(&format!("show {evidence} --json")).exits(0).json();
-        let statements = document["statements"].as_array().expect("`statements` is a list");
-        statements.iter().map(|one| one["statement"].clone()).collect()
+        let statements = document["statements"]
+            .as_array()
+            .expect("`statements` is a list");
+        statements
+            .iter()
+            .map(|one| one["statement"].clone())
+            .collect()
     }
 }
 

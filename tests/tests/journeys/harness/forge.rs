@@ -15,7 +15,11 @@ use super::bench::Bench;
 pub(crate) fn sign(bench: &Bench, key: &str, payload: &[u8]) -> Bundle {
     let key = AttestationKey::load(&bench.path(key), None).unwrap();
     let envelope = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, payload);
-    Bundle { public_key_hint: envelope.keyid.clone(), entry: None, envelope }
+    Bundle {
+        public_key_hint: envelope.keyid.clone(),
+        entry: None,
+        envelope,
+    }
 }
 
 /// Writes evidence with one statement, signed by the vendor and recorded.
@@ -30,10 +34,34 @@ pub(crate) fn append(bench: &Bench, evidence: &str, key: &str, statement: &Value
     let line = format!("{}\n", sign(bench, key, &payload).to_line());
     let text = fs::read_to_string(bench.path(evidence)).unwrap() + &line;
     fs::write(bench.path(evidence), text).unwrap();
-    let line = format!(
-        "record add record {evidence} --public-key {key}.pub --key keys/record.key"
-    );
-    bench.run(&line).exits(0);
+    record(bench, evidence);
+}
+
+/// Adds evidence to the bench's record, whichever keys of the bench signed it.
+pub(crate) fn record(bench: &Bench, evidence: &str) {
+    let mut words = vec![
+        "record",
+        "add",
+        "record",
+        evidence,
+        "--key",
+        "keys/record.key",
+    ];
+    let names = fs::read_dir(bench.path("keys"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let keys: Vec<String> = names
+        .map(|name| format!("keys/{}", name.display()))
+        // The record's own key signs no statements.
+        .filter(|name| {
+            name.strip_suffix(".pub")
+                .is_some_and(|key| key != "keys/record.key")
+        })
+        .collect();
+    for key in &keys {
+        words.extend(["--public-key", key]);
+    }
+    bench.run_words(&words).exits(0);
 }
 
 /// Puts another text into the place of the embedded recipe, and keeps the provenance consistent
@@ -43,7 +71,10 @@ pub(crate) fn replace_recipe(provenance: &mut Value, change: impl Fn(&str) -> St
     let recipe = &mut definition["externalParameters"]["recipe"];
     let text = change(recipe["content"].as_str().unwrap());
     let digest = Sha256Digest::of(text.as_bytes()).to_string();
-    assert!(recipe["sha256"].is_string(), "the recipe's digest stands beside its text");
+    assert!(
+        recipe["sha256"].is_string(),
+        "the recipe's digest stands beside its text"
+    );
     recipe["sha256"] = json!(digest);
     recipe["content"] = json!(text);
     definition["resolvedDependencies"][0]["digest"]["sha256"] = json!(digest);

@@ -5,11 +5,13 @@
 //! home and no inherited environment, so that no setting of the machine's user has a say.
 
 mod bench;
+mod defects;
 mod forge;
 mod products;
 mod programs;
 
 pub(crate) use bench::{Bench, remove_directory};
+pub(crate) use defects::{defects, with};
 pub(crate) use forge::{append, publish, replace_recipe, sign};
 pub(crate) use products::{PACK, Probe, rules};
 pub(crate) use programs::{Program, Ran};

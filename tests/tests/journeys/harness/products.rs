@@ -58,7 +58,14 @@ impl Probe<'_> {
         for word in self.words.split_whitespace() {
             write!(argv, ", {}", toml::Value::from(word)).unwrap();
         }
-        let Self { output, kind, limits, version, environment, .. } = self;
+        let Self {
+            output,
+            kind,
+            limits,
+            version,
+            environment,
+            ..
+        } = self;
         format!(
             r#"format = 1
 

@@ -36,7 +36,8 @@ impl Program {
 /// # Panics
 /// When it has not been built.
 pub(crate) fn program(program: Program) -> PathBuf {
-    let directory = std::env::var_os(DIRECTORY_VARIABLE).map_or_else(beside_this_test, PathBuf::from);
+    let directory =
+        std::env::var_os(DIRECTORY_VARIABLE).map_or_else(beside_this_test, PathBuf::from);
     let path = directory.join(program.name());
     assert!(
         path.is_file(),
@@ -52,7 +53,9 @@ pub(crate) fn program(program: Program) -> PathBuf {
 fn beside_this_test() -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
     let directory = test.parent().and_then(Path::parent);
-    directory.expect("cargo builds tests two levels below the target directory").to_owned()
+    directory
+        .expect("cargo builds tests two levels below the target directory")
+        .to_owned()
 }
 
 /// What a run of a program came to.
@@ -70,7 +73,9 @@ impl Ran {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
         let line = words.join(" ");
-        let output = command.output().unwrap_or_else(|error| panic!("{line}: {error}"));
+        let output = command
+            .output()
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
         Self { line, output }
     }
 
@@ -105,11 +110,18 @@ impl Ran {
     /// Insists that the failure is one that a stranger can use: a message, no panic, nothing that
     /// would drive a terminal.
     #[track_caller]
-    pub(crate) fn is_fit_to_print(self) -> Self {
+    pub(crate) fn speaks_plainly(self) -> Self {
         let spoken = Spoken(&self).to_string();
         let unfit = |c: char| c.is_control() && c != '\n';
-        assert!(!spoken.chars().any(unfit), "control characters: {}", spoken.escape_debug());
-        assert!(!spoken.contains("panicked") && self.code() != Some(70), "{spoken}");
+        assert!(
+            !spoken.chars().any(unfit),
+            "control characters: {}",
+            spoken.escape_debug()
+        );
+        assert!(
+            !spoken.contains("panicked") && self.code() != Some(70),
+            "{spoken}"
+        );
         assert!(self.code().is_some(), "ended by a signal: {spoken}");
         self
     }
