@@ -161,9 +161,9 @@ fn list(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            list(&path, found)
+            list(&path, found);
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
 }

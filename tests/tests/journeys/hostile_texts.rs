@@ -30,7 +30,11 @@ raw escape             | format = 1       | format = 1\nx = "\e[2J"   | line
 fn refused(ran: Ran, defect: &str, named: &[&str]) {
     assert_eq!(ran.code(), Some(2), "{defect}\n{}", ran.spoken());
     let ran = ran.speaks_plainly().says("error: ");
-    assert!(ran.stderr().len() < 4096, "{defect}: a message, not a flood\n{}", ran.spoken());
+    assert!(
+        ran.stderr().len() < 4096,
+        "{defect}: a message, not a flood\n{}",
+        ran.spoken()
+    );
     named.iter().fold(ran, |ran, name| ran.says(name));
 }
 
@@ -55,7 +59,11 @@ fn lock_refused(bench: &Bench, text: &str, defect: &str, named: &[&str]) {
     fs::write(bench.path("probe/assembly.lock"), text).unwrap();
     let cold = Bench::assemble_line("probe").replace("--store store", "--store cold");
     refused(bench.run(&cold).never_says("step try"), defect, named);
-    refused(bench.run("fetch probe/assembly.toml --store cold --offline"), defect, named);
+    refused(
+        bench.run("fetch probe/assembly.toml --store cold --offline"),
+        defect,
+        named,
+    );
 }
 
 #[test]
@@ -74,9 +82,22 @@ fn locks() {
     lock_refused(&bench, &twice, "item twice", &["assembly.lock", "probe"]);
     lock_refused(&bench, item.0, "no item", &["assembly.lock", "probe"]);
     lock_refused(&bench, "", "empty", &at);
-    lock_refused(&bench, &format!("format = {}", "[".repeat(200_000)), "deep nesting", &at);
-    lock_refused(&bench, &format!("{sound}#{}", "x".repeat(16 << 20)), "too large", &at);
-    bench.run("store check --store cold").exits(0).says("0 blobs");
+    lock_refused(
+        &bench,
+        &format!("format = {}", "[".repeat(200_000)),
+        "deep nesting",
+        &at,
+    );
+    lock_refused(
+        &bench,
+        &format!("{sound}#{}", "x".repeat(16 << 20)),
+        "too large",
+        &at,
+    );
+    assert!(
+        !bench.path("cold").exists(),
+        "nobody got as far as the store"
+    );
     assert_eq!(bench.entries(), 0);
 }
 
@@ -86,13 +107,21 @@ fn locks_that_lie() {
     let digest = between(&sound, "sha256 = \"", "\"");
     let size = between(&sound, "size = ", "\n");
     let other = with(&sound, digest, &"0".repeat(64));
-    lock_refused(&bench, &other, "other bytes", &["probe", "expected", "found"]);
+    lock_refused(
+        &bench,
+        &other,
+        "other bytes",
+        &["probe", "expected", "found"],
+    );
     // A byte that is too many is never read, a missing one never invented.
     for lie in ["1", "99999999"] {
         let text = with(&sound, &format!("size = {size}"), &format!("size = {lie}"));
         lock_refused(&bench, &text, "a size that lies", &["probe"]);
     }
-    bench.run("store check --store cold").exits(0).says("0 blobs");
+    bench
+        .run("store check --store cold")
+        .exits(0)
+        .says("0 blobs");
     assert_eq!(bench.entries(), 0);
 }
 
@@ -104,11 +133,27 @@ fn trust_files() {
     let large = format!("{sound}#{}", "x".repeat(1 << 20));
     for (defect, text, named) in [
         ("empty", String::new(), "format"),
-        ("unknown key", format!("trust-everyone = true\n{sound}"), "trust-everyone"),
+        (
+            "unknown key",
+            format!("trust-everyone = true\n{sound}"),
+            "trust-everyone",
+        ),
         ("key twice", format!("format = 1\n{sound}"), "duplicate key"),
-        ("raw escape", format!("x = \"\u{1b}[2J\"\n{sound}"), "trust.toml"),
-        ("other format", with(&sound, "format = 1", "format = 2"), "format"),
-        ("no key", sound.replace("BEGIN PUBLIC KEY", "BEGIN CERTIFICATE"), "key"),
+        (
+            "raw escape",
+            format!("x = \"\u{1b}[2J\"\n{sound}"),
+            "trust.toml",
+        ),
+        (
+            "other format",
+            with(&sound, "format = 1", "format = 2"),
+            "format",
+        ),
+        (
+            "no key",
+            sound.replace("BEGIN PUBLIC KEY", "BEGIN CERTIFICATE"),
+            "key",
+        ),
         ("deep nesting", "[".repeat(1 << 19), "trust.toml"),
         ("too large", large, "too large"),
     ] {

@@ -25,9 +25,9 @@ fn published(directory: &Path) -> Vec<PathBuf> {
             continue;
         }
         if path.is_dir() {
-            found.extend(published(&path))
+            found.extend(published(&path));
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
     found.sort();
