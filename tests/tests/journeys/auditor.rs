@@ -6,7 +6,8 @@ use counterseal_attestation::Sha256Digest;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Bench, PACK, Probe, Program, append, publish, remove_directory, replace_recipe, rules,
+    Bench, PACK, Probe, Program, append, files_below, publish, remove_directory, replace_recipe,
+    rules,
 };
 
 /// The rule database, assembled, with an input archive and without anything else of the vendor's.
@@ -182,9 +183,7 @@ fn inputs_out_of_reach_are_a_verdict_too() {
 #[test]
 fn a_damaged_archive_cannot_make_a_rebuild() {
     let (bench, file) = published();
-    let mut blobs = Vec::new();
-    list(&bench.path("inputs"), &mut blobs);
-    blobs.sort();
+    let blobs = files_below(&bench.path("inputs"));
     let largest = blobs
         .iter()
         .max_by_key(|path| fs::metadata(path).unwrap().len())
@@ -202,17 +201,6 @@ fn a_damaged_archive_cannot_make_a_rebuild() {
         .run("store check --store auditor-store")
         .exits(0)
         .says(" 0 problems");
-}
-
-fn list(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            list(&path, found)
-        } else {
-            found.push(path)
-        }
-    }
 }
 
 #[test]

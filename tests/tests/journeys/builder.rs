@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::harness::{Bench, PACK, Probe, Program, remove_directory, rules};
+use crate::harness::{Bench, PACK, Probe, Program, files_below, remove_directory, rules};
 
 #[test]
 fn from_nothing_to_evidence() {
@@ -140,8 +140,7 @@ fn the_input_archive_holds_every_pinned_byte() {
         .assemble("rules", &["--archive-inputs", "inputs"])
         .exits(0)
         .says("input archive inputs");
-    let mut names = Vec::new();
-    list(&bench.path("inputs"), &mut names);
+    let names = files_below(&bench.path("inputs"));
     for name in &names {
         let bytes = fs::read(name).unwrap();
         let digest = counterseal_attestation::Sha256Digest::of(&bytes).to_string();
@@ -155,17 +154,6 @@ fn the_input_archive_holds_every_pinned_byte() {
     bench
         .assemble("rules", &["--input-archive", "inputs"])
         .exits(0);
-}
-
-fn list(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            list(&path, found);
-        } else {
-            found.push(path);
-        }
-    }
 }
 
 #[test]
@@ -305,8 +293,7 @@ fn a_passphrase_opens_the_key_and_never_reaches_the_build() {
         .unwrap();
     let hash: counterseal_attestation::Sha256Digest =
         log["digest"]["sha256"].as_str().unwrap().parse().unwrap();
-    let mut files = Vec::new();
-    list(&bench.path("store"), &mut files);
+    let files = files_below(&bench.path("store"));
     let sizes = files
         .iter()
         .filter(|path| path.to_string_lossy().contains(&hash.to_string()[2..]));

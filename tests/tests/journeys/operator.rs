@@ -8,7 +8,7 @@ use counterseal_attestation::{Sha256Digest, UnixSeconds};
 use counterseal_verify::{Outcome, Request, Trust, verify};
 use counterseal_verify_cli::native_provider::Native;
 
-use crate::harness::{Bench, Probe, Program, Ran, publish};
+use crate::harness::{Bench, Probe, Program, Ran, files_below, publish};
 
 fn check(bench: &Bench, record: &str) -> Ran {
     bench.run(&format!(
@@ -17,21 +17,10 @@ fn check(bench: &Bench, record: &str) -> Ran {
 }
 
 /// Every file that a web server would publish.
-fn published(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.file_name().is_some_and(|name| name == ".state") {
-            continue;
-        }
-        if path.is_dir() {
-            found.extend(published(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
+fn published(record: &Path) -> Vec<PathBuf> {
+    let mut files = files_below(record);
+    files.retain(|path| !path.starts_with(record.join(".state")));
+    files
 }
 
 #[test]

@@ -186,6 +186,21 @@ impl Drop for Bench {
     }
 }
 
+/// Every file below a directory, sorted.
+pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
 /// Removes a directory with all that is in it, closed directories included.
 pub(crate) fn remove_directory(path: &Path) {
     open_up(path);
