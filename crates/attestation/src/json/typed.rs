@@ -4,9 +4,9 @@
 //! array, takes `null` for an absent field and a unit variant from an object. This deserializer
 //! has one spelling for each, and knows the path to what it refuses.
 //!
-//! Deliberately absent: `bytes` (base64 text is a string) and borrowed data. Types with
-//! `#[serde(flatten)]` or internal tags go through serde's own buffer, where the array form comes
-//! back: the formats of this crate use neither.
+//! Deliberately absent: `bytes` (base64 text is a string), borrowed data, and variants with
+//! content. Types with `#[serde(flatten)]` or internal tags go through serde's own buffer, where
+//! the array form comes back: the formats of this crate use neither.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::{self, Vec};
@@ -14,8 +14,8 @@ use core::fmt;
 
 use serde::de::value::{StrDeserializer, StringDeserializer};
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer as _,
-    MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer as _, MapAccess,
+    SeqAccess, Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
@@ -183,17 +183,10 @@ impl<'de> Deserializer<'de> for Typed {
         visitor: V,
     ) -> Result<V::Value, Refusal> {
         match self.0 {
-            Value::String(variant) => visitor.visit_enum(Variant {
-                variant,
-                content: None,
-            }),
-            Value::Object(object) if object.len() == 1 => match object.into_iter().next() {
-                Some((variant, content)) => visitor.visit_enum(Variant {
-                    variant,
-                    content: Some(content),
-                }),
-                None => Err(Refusal::custom("expected a variant")),
-            },
+            Value::String(variant) => {
+                let variant: StringDeserializer<Refusal> = variant.into_deserializer();
+                visitor.visit_enum(variant)
+            }
             _ => Err(Refusal::invalid_type(self.unexpected(), &visitor)),
         }
     }
@@ -272,61 +265,5 @@ impl<'de> SeqAccess<'de> for &mut Items {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.items.len())
-    }
-}
-
-/// A variant: a string without content, or the only member of an object with it.
-struct Variant {
-    variant: String,
-    content: Option<Value>,
-}
-
-impl<'de> EnumAccess<'de> for Variant {
-    type Error = Refusal;
-    type Variant = Content;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        self,
-        seed: V,
-    ) -> Result<(V::Value, Content), Refusal> {
-        let name: StringDeserializer<Refusal> = self.variant.into_deserializer();
-        Ok((seed.deserialize(name)?, Content(self.content)))
-    }
-}
-
-struct Content(Option<Value>);
-
-impl Content {
-    fn present(self) -> Result<Typed, Refusal> {
-        self.0
-            .map(Typed)
-            .ok_or_else(|| Refusal::custom("the variant lacks its content"))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Content {
-    type Error = Refusal;
-
-    fn unit_variant(self) -> Result<(), Refusal> {
-        match self.0 {
-            None => Ok(()),
-            Some(_) => Err(Refusal::custom("the variant has no content")),
-        }
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refusal> {
-        seed.deserialize(self.present()?)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Refusal> {
-        self.present()?.array(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.present()?.object(visitor)
     }
 }
