@@ -56,6 +56,7 @@ fn agree<P: Predicate>(schema: &Validator, payload: &[u8]) {
             Some(json!(1.5)),
             Some(json!("")),
             Some(json!("a/b")),
+            Some(json!("\u{9b}31m")),
             Some(json!([])),
             Some(json!({})),
             Some(json!({"unknown": 1})),
