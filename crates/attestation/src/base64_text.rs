@@ -43,7 +43,7 @@ pub fn encode_base64(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// Refuses every spelling other than the one [`encode_base64`] writes.
-pub fn decode_base64(text: &str) -> Result<Vec<u8>, Base64Error> {
+pub(crate) fn decode_base64(text: &str) -> Result<Vec<u8>, Base64Error> {
     STANDARD.decode(text).map_err(|error| match error {
         base64::DecodeError::InvalidByte(offset, byte) => Base64Error::Byte { offset, byte },
         base64::DecodeError::InvalidLastSymbol(offset, _) => Base64Error::TrailingBits { offset },

@@ -15,9 +15,9 @@ use crate::shown::shown;
 use crate::{Base64Error, Sha256Digest, decode_base64, encode_base64};
 
 /// The kind, as a bundle's `kindVersion` repeats it.
-pub const KIND: &str = "hashedrekord";
+pub(crate) const KIND: &str = "hashedrekord";
 /// The version, as a bundle's `kindVersion` repeats it.
-pub const VERSION: &str = "0.0.2";
+pub(crate) const VERSION: &str = "0.0.2";
 
 /// The largest leaf, in bytes: an entry bundle of the record has 16 bits for its length.
 pub const LEAF_BYTES_MAX: usize = 65_535;

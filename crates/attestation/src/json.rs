@@ -57,7 +57,7 @@ pub fn parse_value(bytes: &[u8], limits: Limits) -> Result<Value, JsonError> {
 ///
 /// # Errors
 /// [`JsonError::MissingField`], [`JsonError::UnknownField`], [`JsonError::UnexpectedValue`].
-pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
+pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
     typed::from_value(value)
 }
 

@@ -27,6 +27,7 @@ pub mod provenance;
 pub mod replay_verdict;
 pub mod statement;
 
-pub use base64_text::{Base64Error, decode_base64, encode_base64};
+pub(crate) use base64_text::decode_base64;
+pub use base64_text::{Base64Error, encode_base64};
 pub use digest::{DigestError, Sha256Digest};
 pub use time::{TimeError, UnixSeconds};

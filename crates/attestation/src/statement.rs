@@ -220,17 +220,6 @@ impl DigestSet {
         // `from_map` has checked the text: parsing fails only if it is absent.
         self.0.get("sha256")?.parse().ok()
     }
-
-    /// All digests by algorithm.
-    pub const fn as_map(&self) -> &BTreeMap<String, String> {
-        &self.0
-    }
-}
-
-impl From<Sha256Digest> for DigestSet {
-    fn from(digest: Sha256Digest) -> Self {
-        Self::from_sha256(digest)
-    }
 }
 
 impl<'de> Deserialize<'de> for DigestSet {

@@ -77,7 +77,7 @@ pub(crate) fn provenance() -> Provenance {
             resolved_dependencies: vec![ResourceDescriptor {
                 name: Some("sources".into()),
                 uri: Some("pkg:generic/rules-sources".into()),
-                digest: Some(digest("sources").into()),
+                digest: Some(DigestSet::from_sha256(digest("sources"))),
                 annotations: BTreeMap::from([("sizeBytes".into(), 4711.into())]),
                 ..ResourceDescriptor::default()
             }],
@@ -94,7 +94,7 @@ pub(crate) fn provenance() -> Provenance {
             },
             byproducts: vec![ResourceDescriptor {
                 name: Some("compile.stdout".into()),
-                digest: Some(digest("log").into()),
+                digest: Some(DigestSet::from_sha256(digest("log"))),
                 content: Some(b"ok\n".to_vec()),
                 media_type: Some("text/plain".into()),
                 ..ResourceDescriptor::default()
@@ -114,7 +114,7 @@ pub(crate) fn replay_verdict(verdict: Verdict) -> ReplayVerdict {
     ReplayVerdict {
         verdict,
         reason: reason.then(|| "as the test wants it".into()),
-        provenance: digest("payload").into(),
+        provenance: DigestSet::from_sha256(digest("payload")),
         replayer: Replayer {
             id: "https://auditor.example/replay".into(),
             version: BTreeMap::from([("counterseal".into(), "0.1.0".into())]),
