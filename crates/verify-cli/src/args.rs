@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use counterseal_attestation::UnixSeconds;
 
 /// Check that files are what was assembled, recorded and replayed.
-#[derive(clap::Args, Clone, Debug, Default)]
+#[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct VerifyArgs {
     /// Files to verify; evidence is looked for beside each, as FILE.sigstore.jsonl
@@ -29,12 +29,12 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub now: Option<UnixSeconds>,
 
-    /// Print every check, also those that passed on further lines of the evidence
+    /// Print which line of the evidence each check is about, and which lines were set aside
     #[arg(short, long)]
     pub verbose: bool,
 }
 
-pub(crate) const EXIT_CODES: &str = "\
+const EXIT_CODES: &str = "\
 Exit codes:
   0   every file is verified
   1   checked, and false

@@ -87,7 +87,7 @@ pub(crate) fn hash_artifact(path: &Path) -> Result<Sha256Digest, InputError> {
 }
 
 /// Where evidence for `artifact` is looked for.
-pub(crate) fn evidence_beside(artifact: &Path) -> PathBuf {
+fn evidence_beside(artifact: &Path) -> PathBuf {
     let mut name = OsString::from(artifact);
     name.push(EVIDENCE_SUFFIX);
     PathBuf::from(name)

@@ -1,5 +1,6 @@
 //! Verifying files from the command line: the `counterseal-verify` program, and the `verify` verb
-//! of the big one. Both take [`VerifyArgs`] and call [`execute`].
+//! of the big one. Both take [`VerifyArgs`] and call [`execute`]; where there are no arguments to
+//! take, [`explain`] says why.
 //!
 //! The artifact is streamed once, through one open handle; the evidence is the file beside it
 //! with `.sigstore.jsonl` appended. Human text goes to standard error; with `--json` one versioned
@@ -31,4 +32,4 @@ mod text;
 pub use args::VerifyArgs;
 pub use fault::install_fault_handler;
 pub use files::open_regular;
-pub use run::{execute, execute_to};
+pub use run::{execute, explain};

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use counterseal_verify_cli::{VerifyArgs, execute, install_fault_handler};
+use counterseal_verify_cli::{VerifyArgs, execute, explain, install_fault_handler};
 
 /// Check that files are what was assembled, recorded and replayed. Offline.
 #[derive(Parser)]
@@ -16,5 +16,8 @@ struct Program {
 
 fn main() -> ExitCode {
     install_fault_handler();
-    ExitCode::from(execute(&Program::parse().verify))
+    ExitCode::from(match Program::try_parse() {
+        Ok(program) => execute(&program.verify),
+        Err(error) => explain(&error),
+    })
 }

@@ -21,20 +21,9 @@ const EXIT_UNREADABLE: u8 = 2;
 /// Verifies the files, prints to the process's own streams, and returns the exit code.
 pub fn execute(args: &VerifyArgs) -> u8 {
     report_in_json(args.json);
-    let colour = io::stderr().is_terminal()
-        && std::env::var_os(environment::NO_COLOR).is_none_or(|value| value.is_empty());
-    execute_to(
-        args,
-        colour,
-        &mut io::stdout().lock(),
-        &mut io::stderr().lock(),
-    )
-}
-
-/// As [`execute`], with the two streams given: `out` gets the document and nothing else.
-pub fn execute_to(args: &VerifyArgs, colour: bool, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let style = Style {
-        colour,
+        colour: io::stderr().is_terminal()
+            && std::env::var_os(environment::NO_COLOR).is_none_or(|value| value.is_empty()),
         verbose: args.verbose,
     };
     let (reports, error) = match judge_all(args) {
@@ -53,21 +42,42 @@ pub fn execute_to(args: &VerifyArgs, colour: bool, out: &mut dyn Write, err: &mu
             error,
             files: &reports,
         };
-        writeln!(out, "{}", document.to_line()).and_then(|()| out.flush())
+        print(io::stdout(), &format!("{}\n", document.to_line()))
     } else {
         let mut parts: Vec<String> = reports
             .iter()
             .map(|file| text::report(file, style))
             .collect();
         parts.extend(error.map(|error| text::failure(&error, style)));
-        err.write_all(parts.join("\n").as_bytes())
-            .and_then(|()| err.flush())
+        print(io::stderr(), &parts.join("\n"))
     };
+    settle(written, exit_code, style)
+}
+
+/// Prints what clap has to say instead of giving arguments (help, the version, a usage error),
+/// and returns the exit code.
+pub fn explain(error: &clap::Error) -> u8 {
+    let exit_code = if error.use_stderr() {
+        EXIT_UNREADABLE
+    } else {
+        0
+    };
+    let written = error.print().and_then(|()| io::stdout().flush());
+    settle(written, exit_code, Style::default())
+}
+
+fn print(mut stream: impl Write, text: &str) -> io::Result<()> {
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
+}
+
+/// The exit code, given how printing the result went.
+fn settle(written: io::Result<()>, exit_code: u8, style: Style) -> u8 {
     match written {
         Ok(()) => exit_code,
         // A reader that has gone away wants no more; the exit code still tells the verdict.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => exit_code,
-        // A verdict that nobody could read must not look like success.
+        // A result that nobody could read must not look like success.
         Err(error) => {
             let failure = Failure {
                 code: "output.unwritable",
@@ -75,14 +85,14 @@ pub fn execute_to(args: &VerifyArgs, colour: bool, out: &mut dyn Write, err: &mu
                 hint: None,
             };
             // If this stream is the one that failed, there is only the exit code left to tell.
-            let _ = err.write_all(text::failure(&failure, style).as_bytes());
+            let _ = print(io::stderr(), &text::failure(&failure, style));
             EXIT_UNREADABLE
         }
     }
 }
 
 /// 70, 1, 2, 3, 0: a false file outweighs an unreadable one, which outweighs a missing proof.
-/// No file at all is a usage error.
+/// No file at all, which clap refuses before, is never success.
 fn worst(codes: impl Iterator<Item = u8>) -> u8 {
     let weight = |code: u8| match code {
         0 => 0,
@@ -97,13 +107,6 @@ fn worst(codes: impl Iterator<Item = u8>) -> u8 {
 }
 
 fn judge_all(args: &VerifyArgs) -> Result<Vec<FileReport>, Failure> {
-    if args.files.is_empty() {
-        return Err(Failure {
-            code: "usage.no-files",
-            message: "no file to verify".into(),
-            hint: Some("name at least one file".into()),
-        });
-    }
     let trust = files::read_trust(args.trust.as_deref()).map_err(|error| as_failure(&error))?;
     let now = match args.now {
         Some(now) => now,

@@ -8,8 +8,8 @@ use counterseal_verify::{Check, Outcome, State, Verdict};
 
 use crate::document::{Failure, FileReport};
 
-/// How to print.
-#[derive(Clone, Copy)]
+/// How to print; plainly by default.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Style {
     pub(crate) colour: bool,
     pub(crate) verbose: bool,
@@ -76,7 +76,7 @@ fn write_verdict(out: &mut String, file: &str, verdict: &Verdict, style: Style) 
         let count = verdict.set_aside.len();
         writeln!(
             out,
-            "\n  {count} more lines of the evidence were set aside (-v lists them)"
+            "\n  lines of the evidence that were set aside: {count} (-v lists them)"
         )?;
     }
     write_hints(out, verdict)
