@@ -33,9 +33,9 @@ pub(crate) enum Verb {
     /// Run the whole chain on a real product, in a directory of its own
     Demo(DemoArgs),
     /// Resolve a recipe's inputs and pin them in assembly.lock
-    Lock(LockArgs),
+    Lock(RecipeArgs),
     /// Bring every pinned input into the store
-    Fetch(FetchArgs),
+    Fetch(RecipeArgs),
     /// Assemble a product, sign its provenance and record it
     Assemble(Box<AssembleArgs>),
     /// Check downloaded files against their evidence, offline
@@ -138,19 +138,9 @@ pub(crate) enum DemoProduct {
     Rules,
 }
 
+/// What `lock` and `fetch` take.
 #[derive(Debug, Args)]
-pub(crate) struct LockArgs {
-    /// The recipe
-    #[arg(default_value = "assembly.toml")]
-    pub(crate) recipe: PathBuf,
-    #[command(flatten)]
-    pub(crate) store: StoreOption,
-    #[command(flatten)]
-    pub(crate) sources: SourceOptions,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct FetchArgs {
+pub(crate) struct RecipeArgs {
     /// The recipe; assembly.lock stands beside it
     #[arg(default_value = "assembly.toml")]
     pub(crate) recipe: PathBuf,

@@ -4,11 +4,12 @@
 //! hint that says what to do next.
 
 use std::fmt::Display;
-use std::io::{Read, Write};
+use std::io::Read;
+use std::process::ExitStatus;
 
 use counterseal_verify_cli::open_regular;
 
-use crate::output::fit_to_print;
+use crate::output::tell;
 
 /// Exit codes, the same for every verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,17 @@ pub(crate) enum Exit {
     NoConclusion = 3,
     /// A fault of the program itself.
     Internal = 70,
+}
+
+impl Exit {
+    /// What a run of this program says by the way it ended.
+    pub(crate) fn of(status: ExitStatus) -> Self {
+        let codes = [Self::Success, Self::Failed, Self::Usage, Self::NoConclusion];
+        codes
+            .into_iter()
+            .find(|exit| status.code() == Some(*exit as i32))
+            .unwrap_or(Self::Internal)
+    }
 }
 
 /// A failure on its way to the terminal.
@@ -53,14 +65,11 @@ impl CommandError {
 
     /// Prints the error and its hints on standard error.
     pub(crate) fn report(&self) {
-        let mut text = format!("error: {}\n", fit_to_print(&self.message));
-        let hints = self.hints.iter().map(|hint| fit_to_print(hint));
-        for (index, hint) in hints.enumerate() {
-            let gap = if index == 0 { "\nhint: " } else { "hint: " };
-            text.extend([gap, &hint, "\n"]);
+        let mut text = format!("error: {}\n", self.message.trim_end());
+        for hint in &self.hints {
+            text.extend(["\nhint: ", hint.trim_end()]);
         }
-        // Where standard error is gone, the exit code still tells.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        tell(text);
     }
 }
 

@@ -5,6 +5,7 @@
 //! is idempotent, and the evidence file appears last and whole. The next run finds the pending
 //! envelope and goes on from there, so that nothing is recorded twice.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::Sha256Digest;
@@ -13,10 +14,10 @@ use counterseal_attestation::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
 use counterseal_attestation::hashedrekord;
 use counterseal_record::{Receipt, Record};
 use counterseal_signing::{AttestationKey, RecordKey};
+use counterseal_verify_cli::open_regular;
 
 use crate::arguments::RecordOptions;
 use crate::error::{CommandError, Exit, OrExit, read_bounded};
-use crate::places::Configuration;
 use crate::session::Session;
 use crate::{keys, output};
 
@@ -32,18 +33,27 @@ pub(crate) fn beside(artifact: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The evidence file that a person means: the file itself, or the one beside it.
+/// The evidence file that a person means: the one beside an artifact, or the file itself, which
+/// may have any name.
 pub(crate) fn locate(path: &Path) -> PathBuf {
-    if path.to_string_lossy().ends_with(".jsonl") {
-        path.to_owned()
-    } else {
-        beside(path)
-    }
+    let beside = beside(path);
+    let is_evidence = path.to_string_lossy().ends_with(EVIDENCE_SUFFIX)
+        || !beside.exists() && begins_like_evidence(path);
+    if is_evidence { path.to_owned() } else { beside }
+}
+
+/// Whether a file could be JSON Lines: an artifact without evidence beside it is not taken for
+/// evidence that cannot be read.
+fn begins_like_evidence(path: &Path) -> bool {
+    let mut first = [0];
+    let file = open_regular(path).ok().flatten();
+    file.is_some_and(|mut file| file.read_exact(&mut first).is_ok() && first == *b"{")
 }
 
 /// Reads every bundle of an evidence file.
 pub(crate) fn read(path: &Path) -> Result<Vec<Bundle>, CommandError> {
-    if !path.exists() {
+    // Where it cannot be told whether there is one, reading it will say why.
+    if matches!(path.try_exists(), Ok(false)) {
         return Err(CommandError::new(
             Exit::NoConclusion,
             format!("there is no evidence at {}", path.display()),
@@ -80,10 +90,8 @@ pub(crate) struct RecordPlace {
 
 impl RecordPlace {
     /// Finds record and key, and fails early if either is missing.
-    pub(crate) fn find(
-        options: &RecordOptions,
-        configuration: &Configuration,
-    ) -> Result<Self, CommandError> {
+    pub(crate) fn find(options: &RecordOptions, session: &Session) -> Result<Self, CommandError> {
+        let configuration = session.configuration()?;
         let directory = Session::required(
             options.record.as_ref(),
             configuration.record.as_ref(),
@@ -136,7 +144,6 @@ impl RecordPlace {
         let key = keys::record(&self.key)?;
         let entry = add(&record, &key, &envelope, signer.spki_der())?;
         Ok(Bundle {
-            public_key_hint: envelope.keyid.clone(),
             entry: Some(entry),
             envelope,
         })
@@ -169,7 +176,6 @@ fn log_entry(receipt: Receipt, key: &RecordKey, leaf: Vec<u8>) -> LogEntry {
         log_index: receipt.index,
         log_id: key.verifier_key().full_key_hash(),
         proof: InclusionProof {
-            log_index: receipt.index,
             tree_size: receipt.tree_size,
             root_hash: receipt.root.0,
             hashes: receipt.proof.iter().map(|hash| hash.0).collect(),
@@ -188,7 +194,6 @@ pub(crate) fn sign(
 ) -> Result<Envelope, CommandError> {
     let envelope = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, payload);
     let bundle = Bundle {
-        public_key_hint: envelope.keyid.clone(),
         entry: None,
         envelope: envelope.clone(),
     };
@@ -198,9 +203,6 @@ pub(crate) fn sign(
 
 /// What an earlier run signed with this key and did not finish; a damaged file counts as none.
 pub(crate) fn unfinished(pending: &Path, key: &AttestationKey) -> Option<Envelope> {
-    if !pending.exists() {
-        return None;
-    }
     let bundle = read(pending).ok()?.into_iter().next()?;
     (bundle.envelope.keyid == key.keyid()).then_some(bundle.envelope)
 }
@@ -227,7 +229,7 @@ pub(crate) fn lock(directory: &Path) -> Result<std::fs::File, CommandError> {
     Ok(file)
 }
 
-/// The first bundle whose payload has this digest.
+/// Whether one of the bundles has a payload with this digest.
 pub(crate) fn holds(bundles: &[Bundle], payload: &Sha256Digest) -> bool {
     bundles
         .iter()

@@ -29,14 +29,22 @@ fn load<K>(
             let passphrase = passphrase(&format!("Passphrase of {}", path.display()))?;
             open(Some(&passphrase)).or_usage()
         }
-        Err(error @ SigningError::Io { .. }) => Err(error).or_usage().map_err(|error| {
-            error.hint("make a key with: counterseal keys new attestation|record PATH")
-        }),
+        Err(error @ SigningError::Io { .. }) => Err(error)
+            .or_usage()
+            .map_err(|error| error.hint(MAKE_A_KEY)),
         Err(error @ SigningError::Permissions { .. }) => Err(error)
             .or_usage()
-            .map_err(|error| error.hint(format!("chmod 600 {}", path.display()))),
+            .map_err(|error| error.hint(close(path))),
         other => other.or_usage(),
     }
+}
+
+/// The hint where a key is not there.
+const MAKE_A_KEY: &str = "make a key with: counterseal keys new attestation|record PATH";
+
+/// The hint where a key is open to others.
+fn close(path: &Path) -> String {
+    format!("chmod 600 {}", path.display())
 }
 
 /// A passphrase from the environment, or from the terminal.
@@ -61,19 +69,14 @@ pub(crate) fn passphrase(prompt: &str) -> Result<Passphrase, CommandError> {
 /// Says early what will keep a key from being used, without reading it: the build runs before.
 pub(crate) fn require_usable(path: &Path) -> Result<(), CommandError> {
     use std::os::unix::fs::PermissionsExt;
-    let refused = |what: String| Err(CommandError::usage(format!("{} {what}", path.display())));
+    let refused = |what: &str| CommandError::usage(format!("{} {what}", path.display()));
     match std::fs::metadata(path) {
-        Ok(found) if !found.is_file() => refused("is not a key file".to_owned()),
+        Ok(found) if !found.is_file() => Err(refused("is not a key file")),
         Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-            refused("can be read by others: a private key has mode 0600".to_owned())
-                .map_err(|error: CommandError| error.hint(format!("chmod 600 {}", path.display())))
+            Err(refused("can be read by others: a private key has mode 0600").hint(close(path)))
         }
         Ok(_) => Ok(()),
-        Err(error) => {
-            refused(format!("cannot be used as a key: {error}")).map_err(|error: CommandError| {
-                error.hint("make a key with: counterseal keys new attestation|record PATH")
-            })
-        }
+        Err(error) => Err(refused(&format!("cannot be used as a key: {error}")).hint(MAKE_A_KEY)),
     }
 }
 

@@ -21,55 +21,42 @@ use clap::Parser;
 
 use crate::arguments::{Arguments, Verb};
 use crate::error::{CommandError, Exit};
-use crate::places::Configuration;
 use crate::session::Session;
 
 fn main() -> ExitCode {
     counterseal_verify_cli::install_fault_handler();
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are successes; everything else is usage.
-            let code = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Success
-            };
-            // A closed pipe is the only failure here, and there is nobody left to tell.
+    let code = match Arguments::try_parse() {
+        Ok(arguments) => run(arguments),
+        Err(error) if error.use_stderr() => {
+            // Where standard error is gone, the exit code still tells.
             let _ = error.print();
-            return ExitCode::from(code as u8);
+            Ok(Exit::Usage as u8)
         }
+        // Help and version are results.
+        Err(help) => output::printed(help.print()).map(|()| Exit::Success as u8),
     };
-    match run(arguments) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            error.report();
-            ExitCode::from(error.exit as u8)
-        }
-    }
+    ExitCode::from(code.unwrap_or_else(|error| {
+        error.report();
+        error.exit as u8
+    }))
 }
 
 fn run(arguments: Arguments) -> Result<u8, CommandError> {
-    // Verification needs no configuration of assembling, and must work where that is broken.
-    if let Verb::Verify(verify) = &arguments.verb {
-        return Ok(counterseal_verify_cli::execute(verify));
-    }
-    let configuration = Configuration::load(arguments.config.as_deref())?;
-    let session = Session::new(configuration, arguments.quiet);
+    let session = Session::new(arguments.config, arguments.quiet);
     let exit = match arguments.verb {
         Verb::Verify(verify) => return Ok(counterseal_verify_cli::execute(&verify)),
-        Verb::Demo(demo) => commands::demo::run(&demo)?,
+        Verb::Demo(demo) => commands::demo::run(&session, &demo)?,
         Verb::Lock(lock) => commands::lock::run(&session, &lock)?,
         Verb::Fetch(fetch) => commands::fetch::run(&session, &fetch)?,
         Verb::Assemble(assemble) => commands::assemble::run(&session, &assemble)?,
-        Verb::Show(show) => commands::show::run(&show)?,
+        Verb::Show(show) => commands::show::run(&session, &show)?,
         Verb::Replay(replay) => commands::replay::run(&session, &replay)?,
         Verb::Record(verb) => commands::record::run(&session, &verb)?,
         Verb::Store(verb) => commands::store::run(&session, &verb)?,
-        Verb::Keys(verb) => commands::keys::run(&verb)?,
+        Verb::Keys(verb) => commands::keys::run(&session, &verb)?,
         Verb::Trust(verb) => commands::trust::run(&verb)?,
-        Verb::Doctor(doctor) => commands::doctor::run(&doctor),
-        Verb::Completions { shell } => commands::manual::completions(shell),
+        Verb::Doctor(doctor) => commands::doctor::run(&doctor)?,
+        Verb::Completions { shell } => commands::manual::completions(shell)?,
         Verb::Man { directory } => commands::manual::pages(&directory)?,
     };
     Ok(exit as u8)

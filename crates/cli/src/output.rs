@@ -1,5 +1,6 @@
 //! What this program leaves behind: files, complete or absent, and text that is fit to print.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -53,31 +54,37 @@ pub(crate) fn directory(path: &Path) -> Result<(), CommandError> {
 }
 
 /// Prints a line of the result, as [`bytes`] does.
-pub(crate) fn result(line: impl std::fmt::Display) {
-    bytes(format!("{line}\n").as_bytes());
-}
-
-/// Prints a part of the result. A reader that has gone away is no failure; a result that is lost
-/// in any other way ends the program: every verb prints when its work is done and kept.
-pub(crate) fn bytes(part: &[u8]) {
-    if let Err(error) = write_part(&mut io::stdout(), part) {
-        let error = CommandError::usage(format!("cannot write the result: {error}"))
-            .hint("what was to be done is done; only what this program prints was lost");
-        error.report();
-        std::process::exit(error.exit as i32);
-    }
-}
-
-fn write_part(out: &mut dyn Write, part: &[u8]) -> io::Result<()> {
-    match out.write_all(part).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
+pub(crate) fn result(line: impl Display) -> Result<(), CommandError> {
+    bytes(format!("{line}\n").as_bytes())
 }
 
 /// [`result`] for people, of text that may quote strangers.
-pub(crate) fn text(line: impl std::fmt::Display) {
-    result(fit_to_print(&line.to_string()));
+pub(crate) fn text(line: impl Display) -> Result<(), CommandError> {
+    result(fit_to_print(&line.to_string()))
+}
+
+/// Prints a part of the result.
+pub(crate) fn bytes(part: &[u8]) -> Result<(), CommandError> {
+    printed(io::stdout().write_all(part))
+}
+
+/// What became of a result. A reader that has gone away is no failure; one that is lost in any
+/// other way is, although every verb prints when its work is done and kept.
+pub(crate) fn printed(written: io::Result<()>) -> Result<(), CommandError> {
+    match written.and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CommandError::usage(format!(
+            "cannot write the result: {error}"
+        ))
+        .hint("what was to be done is done; only what this program prints was lost")),
+        _ => Ok(()),
+    }
+}
+
+/// Tells a part of the story, on standard error. Where that is gone there is nobody to tell, and
+/// the work goes on.
+pub(crate) fn tell(line: impl Display) {
+    let line = fit_to_print(&line.to_string());
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Longest line of a message that is printed, in characters.
@@ -107,7 +114,7 @@ pub(crate) fn fit_to_print(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LINE_CHARS_MAX, fit_to_print, write_part};
+    use super::{LINE_CHARS_MAX, fit_to_print};
 
     #[test]
     fn messages_neither_drive_nor_flood_the_terminal() {
@@ -120,19 +127,5 @@ mod tests {
         }
         let long = fit_to_print(&"[".repeat(1 << 20));
         assert_eq!(long.chars().count(), LINE_CHARS_MAX + 1);
-    }
-
-    #[test]
-    fn a_lost_result_is_known_and_a_reader_that_left_is_not_missed() {
-        let mut kept = Vec::new();
-        write_part(&mut kept, b"result\n").unwrap();
-        assert_eq!(kept, b"result\n");
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        drop(reader);
-        write_part(&mut writer, b"result\n").unwrap();
-        match std::fs::File::options().write(true).open("/dev/full") {
-            Ok(mut full) => assert!(write_part(&mut full, b"result\n").is_err()),
-            Err(_) => println!("skipped: this system has no /dev/full"),
-        }
     }
 }

@@ -43,7 +43,8 @@ impl Configuration {
                 None => return Ok(Self::default()),
             },
         };
-        if explicit.is_none() && !path.exists() {
+        // Where it cannot be told whether there is one, reading it will say why.
+        if explicit.is_none() && matches!(path.try_exists(), Ok(false)) {
             return Ok(Self::default());
         }
         let text = read_text(&path, CONFIGURATION_BYTES_MAX)?;

@@ -1,5 +1,6 @@
 //! What one run of the program knows: configuration, where the store is, how talkative it may be.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,7 @@ use counterseal_store::Store;
 
 use crate::arguments::{SourceOptions, StoreOption};
 use crate::error::{CommandError, OrExit, read_text};
+use crate::output;
 use crate::places::{Configuration, data_directory};
 use crate::progress::Bar;
 
@@ -18,22 +20,47 @@ use crate::progress::Bar;
 const LOCK_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 pub(crate) struct Session {
-    pub(crate) configuration: Configuration,
+    config: Option<PathBuf>,
+    configuration: OnceCell<Configuration>,
     quiet: bool,
 }
 
 impl Session {
-    pub(crate) fn new(configuration: Configuration, quiet: bool) -> Self {
+    pub(crate) fn new(config: Option<PathBuf>, quiet: bool) -> Self {
         Self {
-            configuration,
+            config,
+            configuration: OnceCell::new(),
             quiet,
         }
     }
 
-    /// Tells the story, on standard error.
+    /// The configuration, read when it is first asked for: verbs that need none work where it is
+    /// broken.
+    pub(crate) fn configuration(&self) -> Result<&Configuration, CommandError> {
+        if let Some(configuration) = self.configuration.get() {
+            return Ok(configuration);
+        }
+        let read = Configuration::load(self.config.as_deref())?;
+        Ok(self.configuration.get_or_init(|| read))
+    }
+
+    /// The global options of this run as words, for a run of this program in another directory.
+    pub(crate) fn options(&self) -> Result<Vec<String>, CommandError> {
+        let mut words = Vec::new();
+        if self.quiet {
+            words.push("--quiet".to_owned());
+        }
+        if let Some(config) = &self.config {
+            let path = std::path::absolute(config).or_usage()?;
+            words.extend(["--config".to_owned(), path.display().to_string()]);
+        }
+        Ok(words)
+    }
+
+    /// Tells the story, unless only results are wanted.
     pub(crate) fn say(&self, line: impl std::fmt::Display) {
         if !self.quiet {
-            eprintln!("{line}");
+            output::tell(line);
         }
     }
 
@@ -52,7 +79,10 @@ impl Session {
     }
 
     fn store_path(&self, option: &StoreOption) -> Result<PathBuf, CommandError> {
-        match option.store.as_ref().or(self.configuration.store.as_ref()) {
+        if let Some(path) = &option.store {
+            return Ok(path.clone());
+        }
+        match &self.configuration()?.store {
             Some(path) => Ok(path.clone()),
             None => Ok(data_directory()?.join("store")),
         }
@@ -71,7 +101,7 @@ impl Session {
         let apt = Path::new(APT_DIRECTORY);
         let mut sources = Sources::gather(
             &flags,
-            &self.configuration.debian,
+            &self.configuration()?.debian,
             apt.is_dir().then_some(apt),
         )
         .or_usage()?;
@@ -151,7 +181,8 @@ impl RecipeFile {
             "counterseal lock {}",
             self.directory.join(&self.name).display()
         );
-        if !lock_path.exists() {
+        // Where it cannot be told whether there is one, reading it will say why.
+        if matches!(lock_path.try_exists(), Ok(false)) {
             return Err(CommandError::usage(format!(
                 "{} does not exist: the inputs are not pinned",
                 lock_path.display()
@@ -191,7 +222,7 @@ pub(crate) fn checked_identity(id: &str) -> Result<String, CommandError> {
         return Ok(id.to_owned());
     }
     Err(
-        CommandError::usage(format!("{id:?} is not a URI, as an identity must be"))
+        CommandError::usage(format!("{id} is not a URI, as an identity must be"))
             .hint("for instance https://you.example/builder"),
     )
 }

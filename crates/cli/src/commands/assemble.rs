@@ -21,10 +21,10 @@ use crate::session::{RecipeFile, Session, checked_identity, now};
 use crate::{keys, output};
 
 /// `builder.id` of a builder that was not given an identity: nobody's trust file should name it.
-pub(crate) const DEFAULT_BUILDER_ID: &str = "https://counterseal.dev/builders/unnamed";
+const DEFAULT_BUILDER_ID: &str = "https://counterseal.dev/builders/unnamed";
 
 pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, CommandError> {
-    let configuration = &session.configuration;
+    let configuration = session.configuration()?;
     let file = RecipeFile::read(&arguments.recipe)?;
     let assembly = file.assembly()?;
     // Whatever would make the build's end useless fails before it; the keys are not read yet.
@@ -35,7 +35,7 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
         "key",
     )?;
     keys::require_attestation(&key_path)?;
-    let place = RecordPlace::find(&arguments.record, configuration)?;
+    let place = RecordPlace::find(&arguments.record, session)?;
     let named = arguments
         .builder_id
         .as_ref()
@@ -101,7 +101,7 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
             &assembly,
         )?;
     }
-    report(arguments, &assembled, &artifacts);
+    report(arguments, &assembled, &artifacts)?;
     Ok(Exit::Success)
 }
 
@@ -239,7 +239,11 @@ fn pending_path(directory: &Path, assembly: &Assembly) -> PathBuf {
     directory.join(format!(".{}-{}.pending", product.name, product.version))
 }
 
-fn report(arguments: &AssembleArgs, assembled: &Assembled, artifacts: &[PathBuf]) {
+fn report(
+    arguments: &AssembleArgs,
+    assembled: &Assembled,
+    artifacts: &[PathBuf],
+) -> Result<(), CommandError> {
     if arguments.json {
         let outputs: Vec<serde_json::Value> = assembled
             .outputs
@@ -255,16 +259,16 @@ fn report(arguments: &AssembleArgs, assembled: &Assembled, artifacts: &[PathBuf]
                 })
             })
             .collect();
-        output::result(serde_json::json!({
+        return output::result(serde_json::json!({
             "format": 1, "cached": assembled.cached, "outputs": outputs,
         }));
-        return;
     }
     for (finished, path) in assembled.outputs.iter().zip(artifacts) {
         output::result(format!(
             "sha256:{}  {}",
             finished.digest.hash,
             path.display()
-        ));
+        ))?;
     }
+    Ok(())
 }

@@ -3,16 +3,13 @@
 //! Everything stays behind in one directory. Each command is this very program, run as a person
 //! would run it, so what is printed can be typed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use counterseal_inputs::sources::APT_DIRECTORY;
-use counterseal_inputs::{DebianSettings, Sources};
-
-use crate::arguments::{DemoArgs, DemoProduct};
-use crate::embedded;
-use crate::error::{CommandError, Exit, OrExit};
-use crate::output;
+use crate::arguments::{DemoArgs, DemoProduct, SourceOptions};
+use crate::error::{CommandError, Exit};
+use crate::session::Session;
+use crate::{embedded, output};
 
 /// Identity of the demonstration's builder; `trust.toml` in its directory allows it.
 const BUILDER_ID: &str = "https://counterseal.dev/builders/demo";
@@ -21,8 +18,8 @@ const AUDITOR_ID: &str = "https://counterseal.dev/auditors/demo";
 /// Origin of the demonstration's record.
 const ORIGIN: &str = "zurich.record.example";
 
-pub(crate) fn run(arguments: &DemoArgs) -> Result<Exit, CommandError> {
-    let demo = Demo::start(arguments)?;
+pub(crate) fn run(session: &Session, arguments: &DemoArgs) -> Result<Exit, CommandError> {
+    let demo = Demo::start(session, arguments)?;
     demo.prepare_parties()?;
     match arguments.product {
         Some(DemoProduct::Rules) => demo.rules()?,
@@ -34,12 +31,12 @@ pub(crate) fn run(arguments: &DemoArgs) -> Result<Exit, CommandError> {
         None => match demo.why_not_hello(arguments)? {
             None => demo.hello()?,
             Some(reason) => {
-                eprintln!(
+                session.say(format!(
                     "\nLeft out: GNU hello from Debian's source package, because {reason}.\n\
                      It comes with --mirror URL (a Debian mirror that carries bookworm), or once \
                      the machine's package configuration names one.\n\
                      The same chain follows on the embedded rule database."
-                );
+                ));
                 demo.rules()?;
             }
         },
@@ -48,14 +45,17 @@ pub(crate) fn run(arguments: &DemoArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-struct Demo {
+struct Demo<'a> {
+    session: &'a Session,
     directory: PathBuf,
     program: PathBuf,
+    /// Words before each verb.
+    options: Vec<String>,
     mirror: Vec<String>,
 }
 
-impl Demo {
-    fn start(arguments: &DemoArgs) -> Result<Self, CommandError> {
+impl<'a> Demo<'a> {
+    fn start(session: &'a Session, arguments: &DemoArgs) -> Result<Self, CommandError> {
         if arguments.offline && arguments.product == Some(DemoProduct::Hello) {
             return Err(CommandError::usage(
                 "hello needs a Debian mirror, so not --offline",
@@ -82,25 +82,27 @@ impl Demo {
                     .hint("name another directory with --directory DIR, or remove this one"),
             );
         }
-        eprintln!(
+        session.say(format!(
             "Every command below is real. To type them yourself:\n\n    cd {}\n    alias counterseal={}",
             directory.display(),
             program.display()
-        );
+        ));
         let mirror = match &arguments.mirror {
             Some(url) => vec!["--mirror".to_owned(), url.clone()],
             None => Vec::new(),
         };
         Ok(Self {
+            session,
             directory,
             program,
+            options: session.options()?,
             mirror,
         })
     }
 
     /// Keys of vendor, auditor and record; the record; the customer's trust file.
     fn prepare_parties(&self) -> Result<(), CommandError> {
-        Self::heading("The parties: a vendor, an auditor, the operator of the record, a customer");
+        self.heading("The parties: a vendor, an auditor, the operator of the record, a customer");
         self.run("keys new attestation keys/vendor.key")?;
         self.run("keys new attestation keys/auditor.key")?;
         self.run(&format!(
@@ -115,28 +117,23 @@ impl Demo {
     }
 
     /// Tries to bring GNU hello's inputs; says why not if they are out of reach.
-    fn why_not_hello(&self, arguments: &DemoArgs) -> Result<Option<String>, CommandError> {
+    fn why_not_hello(&self, arguments: &DemoArgs) -> Result<Option<&'static str>, CommandError> {
         if arguments.offline {
-            return Ok(Some("--offline was given".to_owned()));
+            return Ok(Some("--offline was given"));
         }
-        let flags = DebianSettings {
+        let options = SourceOptions {
             mirrors: arguments.mirror.iter().cloned().collect(),
             keyring: None,
+            archives: Vec::new(),
+            offline: false,
         };
-        let apt = Path::new(APT_DIRECTORY);
-        let sources = Sources::gather(
-            &flags,
-            &DebianSettings::default(),
-            apt.is_dir().then_some(apt),
-        )
-        .or_usage()?;
+        let sources = self.session.sources(&options, None)?;
         if sources.mirrors_for("bookworm").is_empty() {
-            return Ok(Some("no Debian mirror is configured".to_owned()));
+            return Ok(Some("no Debian mirror is configured"));
         }
         self.write_hello()?;
-        let code = self.command(&self.fetch(), &[Exit::Success, Exit::NoConclusion])?;
-        Ok((code == Exit::NoConclusion as i32)
-            .then(|| "no configured Debian mirror could be reached".to_owned()))
+        let exit = self.command(&self.fetch(), &[Exit::Success, Exit::NoConclusion])?;
+        Ok((exit == Exit::NoConclusion).then_some("no configured Debian mirror could be reached"))
     }
 
     fn write_hello(&self) -> Result<(), CommandError> {
@@ -157,10 +154,10 @@ impl Demo {
                 "hello_2.10-3+counterseal1_amd64.deb",
             ],
         )?;
-        eprintln!(
+        self.session.say(
             "\nOn a Debian 12 machine, look at the package and install it:\n\n    \
              dpkg-deb -I out/hello_2.10-3+counterseal1_amd64.deb\n    \
-             sudo dpkg -i out/hello_2.10-3+counterseal1_amd64.deb"
+             sudo dpkg -i out/hello_2.10-3+counterseal1_amd64.deb",
         );
         Ok(())
     }
@@ -169,18 +166,18 @@ impl Demo {
         let directory = self.directory.join("rules");
         embedded::write(embedded::RULES, &directory)?;
         embedded::write_rule_compiler(&directory.join("rulec"))?;
-        Self::heading("Pin the inputs");
+        self.heading("Pin the inputs");
         self.run("lock rules/assembly.toml --store vendor/store")?;
         self.chain("rules", &["rules-2026.11.1.pack"])?;
-        eprintln!(
-            "\nLook a rule up in the pack:\n\n    rules/rulec lookup out/rules-2026.11.1.pack tanager-relay.example"
+        self.session.say(
+            "\nLook a rule up in the pack:\n\n    rules/rulec lookup out/rules-2026.11.1.pack tanager-relay.example",
         );
         Ok(())
     }
 
     /// assemble → record → verify → replay → verify, and what tampering looks like.
     fn chain(&self, product: &str, artifacts: &[&str]) -> Result<(), CommandError> {
-        Self::heading("Vendor: assemble hermetically, sign the provenance, record it");
+        self.heading("Vendor: assemble hermetically, sign the provenance, record it");
         let mut assemble = split(&format!(
             "assemble {product}/assembly.toml --output out --archive-inputs inputs \
              --store vendor/store --key keys/vendor.key --builder-id {BUILDER_ID} \
@@ -194,20 +191,20 @@ impl Demo {
             .map(|name| format!("out/{name}"))
             .collect::<Vec<_>>();
         let first = &files[0];
-        Self::heading("Customer: verify the download, offline");
+        self.heading("Customer: verify the download, offline");
         self.run(&format!("verify {} --trust trust.toml", files.join(" ")))?;
 
-        Self::heading("Auditor: rebuild from the provenance alone, compare, countersign");
+        self.heading("Auditor: rebuild from the provenance alone, compare, countersign");
         self.run(&format!(
             "replay {first}.sigstore.jsonl --trust trust.toml --offline --input-archive inputs \
              --store auditor/store --output auditor/out --sign keys/auditor.key \
              --auditor-id {AUDITOR_ID} --record record --record-key keys/record.key"
         ))?;
 
-        Self::heading("Customer: verify again; the replay now counts");
+        self.heading("Customer: verify again; the replay now counts");
         self.run(&format!("verify {} --trust trust.toml", files.join(" ")))?;
 
-        Self::heading("What it looks like when one byte was changed");
+        self.heading("What it looks like when one byte was changed");
         self.tamper(artifacts[0])?;
         self.command(
             &split(&format!(
@@ -217,7 +214,7 @@ impl Demo {
             &[Exit::Failed],
         )?;
 
-        Self::heading("Operator: recompute the whole record");
+        self.heading("Operator: recompute the whole record");
         self.run("record check record --public-key keys/record.key.pub")
     }
 
@@ -240,7 +237,9 @@ impl Demo {
         std::fs::write(to.join(artifact), bytes).map_err(fail)?;
         let evidence = format!("{artifact}{}", crate::evidence::EVIDENCE_SUFFIX);
         std::fs::copy(from.join(&evidence), to.join(&evidence)).map_err(fail)?;
-        eprintln!("(one bit of byte {middle} changed, copied to tampered/{artifact})");
+        self.session.say(format!(
+            "(one bit of byte {middle} changed, copied to tampered/{artifact})"
+        ));
         Ok(())
     }
 
@@ -249,42 +248,47 @@ impl Demo {
     }
 
     /// Prints a command, runs it in the demonstration's directory, and insists on its exit code.
-    fn command(&self, words: &[String], expected: &[Exit]) -> Result<i32, CommandError> {
-        eprintln!("\n$ counterseal {}", words.join(" "));
+    fn command(&self, words: &[String], expected: &[Exit]) -> Result<Exit, CommandError> {
+        let words = [&self.options, words].concat();
+        let line = words.join(" ");
+        self.session.say(format!("\n$ counterseal {line}"));
         let status = Command::new(&self.program)
-            .args(words)
+            .args(&words)
             .current_dir(&self.directory)
             .status()
             .map_err(|error| {
                 CommandError::new(Exit::Internal, format!("cannot run this program: {error}"))
             })?;
-        let code = status.code().unwrap_or(Exit::Internal as i32);
-        if !expected.iter().any(|exit| *exit as i32 == code) {
+        let exit = Exit::of(status);
+        if !expected.contains(&exit) {
+            let said = match exit {
+                Exit::Success => Exit::Failed,
+                other => other,
+            };
             return Err(CommandError::new(
-                Exit::Failed,
-                format!(
-                    "`counterseal {}` ended with exit code {code}",
-                    words.join(" ")
-                ),
+                said,
+                format!("`counterseal {line}` ended with {status}"),
             ));
         }
         if !expected.contains(&Exit::Success) {
-            eprintln!("(exit code {code}, as it must be)");
+            let code = exit as u8;
+            self.session
+                .say(format!("(exit code {code}, as it must be)"));
         }
-        Ok(code)
+        Ok(exit)
     }
 
-    fn heading(text: &str) {
-        eprintln!("\n== {text}");
+    fn heading(&self, text: &str) {
+        self.session.say(format!("\n== {text}"));
     }
 
     fn farewell(&self) {
-        eprintln!(
+        self.session.say(format!(
             "\nDone: assembled, recorded, verified, replayed. Everything is in {}:\n\
              out/ artifacts and evidence · record/ the log · inputs/ what a replay needs · \
              keys/ throw-away keys · trust.toml what the customer trusts",
             self.directory.display()
-        );
+        ));
     }
 }
 

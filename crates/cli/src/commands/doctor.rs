@@ -3,10 +3,10 @@
 use counterseal_sandbox::{State, doctor};
 
 use crate::arguments::DoctorArgs;
-use crate::error::Exit;
+use crate::error::{CommandError, Exit};
 use crate::output;
 
-pub(crate) fn run(arguments: &DoctorArgs) -> Exit {
+pub(crate) fn run(arguments: &DoctorArgs) -> Result<Exit, CommandError> {
     let findings = doctor();
     if arguments.json {
         let document: Vec<serde_json::Value> = findings
@@ -21,15 +21,15 @@ pub(crate) fn run(arguments: &DoctorArgs) -> Exit {
                 })
             })
             .collect();
-        output::result(serde_json::json!({"format": 1, "guarantees": document}));
+        output::result(serde_json::json!({"format": 1, "guarantees": document}))?;
     } else {
         for finding in &findings {
             output::result(format!(
                 "{:<9} {:<18} {}",
                 finding.state, finding.guarantee, finding.mechanism
-            ));
+            ))?;
             if let Some(advice) = &finding.advice {
-                output::result(format!("          hint: {advice}"));
+                output::result(format!("          hint: {advice}"))?;
             }
         }
     }
@@ -37,5 +37,5 @@ pub(crate) fn run(arguments: &DoctorArgs) -> Exit {
         .iter()
         .filter(|finding| finding.guarantee.is_offered())
         .all(|finding| finding.state == State::Enforced);
-    if all { Exit::Success } else { Exit::Failed }
+    Ok(if all { Exit::Success } else { Exit::Failed })
 }

@@ -4,11 +4,11 @@ use counterseal_assembly::{Assembly, declared};
 use counterseal_inputs::{InputsError, Sources};
 use counterseal_store::Store;
 
-use crate::arguments::FetchArgs;
+use crate::arguments::RecipeArgs;
 use crate::error::{CommandError, Exit, chain};
 use crate::session::{RecipeFile, Session};
 
-pub(crate) fn run(session: &Session, arguments: &FetchArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(session: &Session, arguments: &RecipeArgs) -> Result<Exit, CommandError> {
     let file = RecipeFile::read(&arguments.recipe)?;
     let assembly = file.assembly()?;
     let store = session.store(&arguments.store)?;

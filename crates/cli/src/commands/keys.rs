@@ -4,9 +4,10 @@ use counterseal_signing::{KeyKind, create_key};
 
 use crate::arguments::{KeyKindArgument, KeysVerb};
 use crate::error::{CommandError, Exit, OrExit};
+use crate::session::Session;
 use crate::{keys, output};
 
-pub(crate) fn run(verb: &KeysVerb) -> Result<Exit, CommandError> {
+pub(crate) fn run(session: &Session, verb: &KeysVerb) -> Result<Exit, CommandError> {
     match verb {
         KeysVerb::New {
             kind,
@@ -34,17 +35,17 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<Exit, CommandError> {
                 output::directory(parent)?;
             }
             let public = create_key(kind, &name, path, passphrase.as_ref()).or_usage()?;
-            output::result(public.text.trim_end());
-            eprintln!(
+            session.say(format!(
                 "private key {}, public key {}",
                 path.display(),
                 public.path.display()
-            );
+            ));
+            output::result(public.text.trim_end())?;
             Ok(Exit::Success)
         }
         KeysVerb::Show { path } => {
             let text = keys::public_text(&keys::public_path(path))?;
-            output::result(text.trim_end());
+            output::result(text.trim_end())?;
             Ok(Exit::Success)
         }
     }

@@ -2,12 +2,12 @@
 
 use counterseal_assembly::declared;
 
-use crate::arguments::LockArgs;
-use crate::error::{CommandError, Exit};
+use crate::arguments::RecipeArgs;
+use crate::error::{CommandError, Exit, read_text};
 use crate::output;
 use crate::session::{RecipeFile, Session, now};
 
-pub(crate) fn run(session: &Session, arguments: &LockArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(session: &Session, arguments: &RecipeArgs) -> Result<Exit, CommandError> {
     let file = RecipeFile::read(&arguments.recipe)?;
     let recipe = file.recipe()?;
     let store = session.store(&arguments.store)?;
@@ -18,7 +18,7 @@ pub(crate) fn run(session: &Session, arguments: &LockArgs) -> Result<Exit, Comma
     let lock = lock.map_err(|error| super::fetch::unavailable(&error))?;
     let text = lock.to_toml();
     let path = file.lock_path();
-    let unchanged = std::fs::read(&path).is_ok_and(|old| old == text.as_bytes());
+    let unchanged = read_text(&path, text.len() as u64).is_ok_and(|old| old == text);
     if !unchanged {
         output::replace_bytes(&path, text.as_bytes())?;
     }

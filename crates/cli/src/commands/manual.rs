@@ -8,12 +8,12 @@ use crate::arguments::Arguments;
 use crate::error::{CommandError, Exit};
 use crate::output;
 
-pub(crate) fn completions(shell: clap_complete::Shell) -> Exit {
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<Exit, CommandError> {
     // Through memory, because the generator panics where it cannot write.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "counterseal", &mut script);
-    output::bytes(&script);
-    Exit::Success
+    output::bytes(&script)?;
+    Ok(Exit::Success)
 }
 
 pub(crate) fn pages(directory: &Path) -> Result<Exit, CommandError> {

@@ -22,7 +22,7 @@ pub(crate) fn run(session: &Session, verb: &RecordVerb) -> Result<Exit, CommandE
                 record.origin(),
                 directory.display()
             ));
-            output::result(key.verifier_key());
+            output::result(key.verifier_key())?;
             Ok(Exit::Success)
         }
         RecordVerb::Add {
@@ -34,7 +34,7 @@ pub(crate) fn run(session: &Session, verb: &RecordVerb) -> Result<Exit, CommandE
         RecordVerb::Check {
             directory,
             public_key,
-        } => check(directory, public_key),
+        } => check(session, directory, public_key),
     }
 }
 
@@ -97,7 +97,7 @@ fn add(
     evidence::write(&target, &bundles)?;
     for bundle in &bundles {
         if let Some(entry) = &bundle.entry {
-            output::result(format!("index {}", entry.log_index));
+            output::result(format!("index {}", entry.log_index))?;
         }
     }
     Ok(Exit::Success)
@@ -115,7 +115,7 @@ fn signer_of<'a>(bundle: &Bundle, signers: &'a [PublicKey]) -> Option<&'a Public
     })
 }
 
-fn check(directory: &Path, public_key: &Path) -> Result<Exit, CommandError> {
+fn check(session: &Session, directory: &Path, public_key: &Path) -> Result<Exit, CommandError> {
     let key = keys::public_of_record(public_key)?;
     let verifier = key.verifier(|key: &[u8; 32], message: &[u8], signature: &[u8; 64]| {
         Native.verify_ed25519(key, message, signature).is_ok()
@@ -132,12 +132,12 @@ fn check(directory: &Path, public_key: &Path) -> Result<Exit, CommandError> {
             output::result(format!(
                 "{}: {} entries, {} tiles, {} entry bundles, all recomputed; checkpoint signature holds",
                 report.checkpoint.origin, report.checkpoint.size, report.tiles, report.bundles
-            ));
+            ))?;
             for path in &report.unpublished {
-                eprintln!(
+                session.say(format!(
                     "unpublished leftover of an interrupted append: {}",
                     path.display()
-                );
+                ));
             }
             Ok(Exit::Success)
         }

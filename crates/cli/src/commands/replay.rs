@@ -37,10 +37,7 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
     let place = match &arguments.sign {
         Some(key) => {
             keys::require_attestation(key)?;
-            Some(RecordPlace::find(
-                &arguments.record,
-                &session.configuration,
-            )?)
+            Some(RecordPlace::find(&arguments.record, session)?)
         }
         None => None,
     };
@@ -79,7 +76,7 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
         append(&path, directory, bundle, &replayable, &verdict)?;
         evidence::finished(&pending)?;
     }
-    report(arguments, &replayable, &replayed);
+    report(arguments, &replayable, &replayed)?;
     Ok(match replayed.verdict {
         Verdict::Reproduced | Verdict::Equivalent => Exit::Success,
         Verdict::Differs => Exit::Failed,
@@ -149,10 +146,13 @@ fn demand_verified(
             .as_ref()
             .map(|product| product.provenance_sha256);
         if verdict.outcome != Outcome::Verified || provenance != Some(replayable.payload_digest) {
-            let obstacles: Vec<String> = verdict
+            let mut obstacles: Vec<String> = verdict
                 .obstacles()
                 .map(|check| format!("{}: {}", check.code, check.detail))
                 .collect();
+            if obstacles.is_empty() {
+                obstacles.push("another statement of the evidence does".to_owned());
+            }
             return Err(CommandError::new(
                 Exit::Failed,
                 format!("the provenance does not verify: {}", obstacles.join("; ")),
@@ -194,9 +194,13 @@ fn is_plain_file_name(name: &str) -> bool {
     !name.is_empty() && !matches!(name, "." | "..") && !name.contains(['/', '\0'])
 }
 
-fn report(arguments: &ReplayArgs, replayable: &Replayable, replayed: &Replayed) {
+fn report(
+    arguments: &ReplayArgs,
+    replayable: &Replayable,
+    replayed: &Replayed,
+) -> Result<(), CommandError> {
     if arguments.json {
-        output::result(serde_json::json!({
+        return output::result(serde_json::json!({
             "format": 1,
             "verdict": replayed.verdict,
             "reason": replayed.reason,
@@ -205,29 +209,28 @@ fn report(arguments: &ReplayArgs, replayable: &Replayable, replayed: &Replayed) 
             "differences": replayed.differences,
             "signed": arguments.sign.is_some(),
         }));
-        return;
     }
-    output::text(format!("verdict: {}", replayed.verdict));
+    output::text(format!("verdict: {}", replayed.verdict))?;
     if let Some(reason) = &replayed.reason {
-        output::text(format!("reason: {reason}"));
+        output::text(format!("reason: {reason}"))?;
     }
     for subject in &replayed.rebuilt {
         if let Some(digest) = subject.digest.sha256() {
-            output::text(format!("rebuilt sha256:{digest}  {}", subject.name));
+            output::text(format!("rebuilt sha256:{digest}  {}", subject.name))?;
         }
     }
     for difference in &replayed.differences {
-        let name = difference.name.escape_debug();
         let found = match difference.found {
             Some(found) => format!("sha256:{found}"),
             None => "nothing".to_owned(),
         };
         output::text(format!(
-            "differs {name}: expected sha256:{}, found {found}",
-            difference.expected
-        ));
+            "differs {}: expected sha256:{}, found {found}",
+            difference.name, difference.expected
+        ))?;
         if let Some(offset) = difference.first_difference_bytes_offset {
-            output::text(format!("  first difference at byte {offset}"));
+            output::text(format!("  first difference at byte {offset}"))?;
         }
     }
+    Ok(())
 }

@@ -1,16 +1,15 @@
 //! `counterseal show`: what evidence says, decoded and not judged.
 
-use std::io::Write;
-
 use counterseal_attestation::bundle::Bundle;
 use counterseal_attestation::statement::parse_any;
 use serde_json::{Value, json};
 
 use crate::arguments::ShowArgs;
 use crate::error::{CommandError, Exit};
+use crate::session::Session;
 use crate::{evidence, output};
 
-pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(session: &Session, arguments: &ShowArgs) -> Result<Exit, CommandError> {
     let path = evidence::locate(&arguments.file);
     let bundles = evidence::read(&path)?;
     let decoded: Vec<Value> = bundles
@@ -23,16 +22,12 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, CommandError> {
         })
         .collect::<Result<_, _>>()?;
     if arguments.json {
-        output::result(json!({"format": 1, "statements": decoded}));
+        output::result(json!({"format": 1, "statements": decoded}))?;
     } else {
         for statement in &decoded {
-            print(statement);
+            print(statement)?;
         }
-        // Where standard error is gone, what was asked for is still shown.
-        let _ = writeln!(
-            std::io::stderr(),
-            "shown, not verified: counterseal verify says what holds"
-        );
+        session.say("shown, not verified: counterseal verify says what holds");
     }
     Ok(Exit::Success)
 }
@@ -49,14 +44,14 @@ fn decode(bundle: &Bundle) -> Result<Value, String> {
 }
 
 /// One statement for a person; strings stand in quotes, so that it shows where each ends.
-fn print(decoded: &Value) {
+fn print(decoded: &Value) -> Result<(), CommandError> {
     let at = |pointer: &str| decoded.pointer(pointer).unwrap_or(&Value::Null);
-    output::text(at("/statement/predicateType"));
+    output::text(at("/statement/predicateType"))?;
     for subject in at("/statement/subject").as_array().into_iter().flatten() {
         output::text(format!(
             "  subject    {} {}",
             subject["name"], subject["digest"]["sha256"]
-        ));
+        ))?;
     }
     for (label, pointer) in [
         (
@@ -75,7 +70,7 @@ fn print(decoded: &Value) {
         ("log index", "/logIndex"),
     ] {
         if !at(pointer).is_null() {
-            output::text(format!("  {label:<10} {}", at(pointer)));
+            output::text(format!("  {label:<10} {}", at(pointer)))?;
         }
     }
     let dependencies = at("/statement/predicate/buildDefinition/resolvedDependencies").as_array();
@@ -88,7 +83,7 @@ fn print(decoded: &Value) {
         output::text(format!(
             "  input      {name} {}",
             dependency["digest"]["sha256"]
-        ));
+        ))?;
     }
     let isolation =
         at("/statement/predicate/buildDefinition/internalParameters/isolation").as_object();
@@ -98,6 +93,7 @@ fn print(decoded: &Value) {
             Value::from(guarantee.as_str()),
             state["state"],
             state["mechanism"]
-        ));
+        ))?;
     }
+    Ok(())
 }

@@ -14,9 +14,9 @@ pub(crate) fn run(session: &Session, verb: &StoreVerb) -> Result<Exit, CommandEr
                 report.blobs_count,
                 report.blobs_bytes,
                 report.problems.len()
-            ));
+            ))?;
             for problem in &report.problems {
-                output::result(format!("damaged: {problem}"));
+                output::text(format!("damaged: {problem}"))?;
             }
             Ok(if report.is_sound() {
                 Exit::Success
@@ -36,7 +36,7 @@ pub(crate) fn run(session: &Session, verb: &StoreVerb) -> Result<Exit, CommandEr
                 report.removed_unfinished_count,
                 report.kept_blobs_count,
                 report.kept_bytes,
-            ));
+            ))?;
             Ok(Exit::Success)
         }
     }

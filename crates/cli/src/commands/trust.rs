@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use counterseal_attestation::encode_base64;
 use counterseal_attestation::provenance::BUILD_TYPE;
 use counterseal_verify::Trust;
 
@@ -112,15 +111,15 @@ fn export(record: &Path) -> Result<Exit, CommandError> {
             "baseUrl": format!("https://{}", key.name()),
             "hashAlgorithm": "SHA2_256",
             "publicKey": {
-                "rawBytes": STANDARD.encode(spki),
+                "rawBytes": encode_base64(&spki),
                 "keyDetails": "PKIX_ED25519",
                 "validFor": {"start": "1970-01-01T00:00:00Z"},
             },
-            "logId": {"keyId": STANDARD.encode(key.full_key_hash())},
+            "logId": {"keyId": encode_base64(&key.full_key_hash())},
         }],
         "certificateAuthorities": [],
         "ctlogs": [],
         "timestampAuthorities": [],
-    }));
+    }))?;
     Ok(Exit::Success)
 }
