@@ -1,8 +1,9 @@
 //! What can go wrong between a recipe and a finished artifact, as data a caller can match on.
 
-use counterseal_attestation::Sha256Digest;
 use counterseal_sandbox::SandboxError;
 use thiserror::Error;
+
+use crate::recipe::LIMIT_MAX;
 
 /// A recipe that cannot be used.
 #[derive(Debug, Error)]
@@ -14,11 +15,11 @@ use thiserror::Error;
 pub enum RecipeError {
     #[error("source-date-epoch {found} lies beyond the year 9999")]
     Epoch { found: u64 },
-    #[error("output name {found:?} is reserved for evidence")]
+    #[error("output name `{found}` is reserved for evidence")]
     OutputReserved { found: String },
-    #[error("step {step}: directory {found:?} is not an absolute path inside the root")]
+    #[error("step {step}: directory `{found}` is not an absolute path inside the root")]
     StepDirectory { step: String, found: String },
-    #[error("input name {found:?} is not usable: lower-case letters, digits and - . _ only")]
+    #[error("input name `{found}` is not usable: lower-case letters, digits and - . _ only")]
     InputName { found: String },
     #[error("recipe is larger than {bytes_max} bytes: found {found}")]
     TooLarge { found: usize, bytes_max: usize },
@@ -35,16 +36,20 @@ pub enum RecipeError {
     #[error("recipe lacks {what}")]
     Missing { what: &'static str },
     #[error(
-        "{what} name {found:?} is not usable: letters, digits and . _ + ~ : - only, not starting with . or -"
+        "{what} name `{found}` is not usable: letters, digits and . _ + ~ : - only, not starting with . or -"
     )]
     Name { what: &'static str, found: String },
     #[error(
-        "{what} path {found:?} is not usable: it must stay below its root, without empty, `.` or `..` parts"
+        "{what} path `{found}` is not usable: it must stay below its root, without empty, `.` or `..` parts or control characters"
     )]
     Path { what: &'static str, found: String },
+    #[error(
+        "output {output}: media type `{found}` is not usable: it must be like application/zstd"
+    )]
+    MediaType { output: String, found: String },
     #[error("{what} {name} is declared twice")]
     Duplicate { what: &'static str, name: String },
-    #[error("limit {name} is {found}; it must be between 1 and 2^52")]
+    #[error("limit {name} is {found}; it must be between 1 and {LIMIT_MAX}")]
     Limit { name: &'static str, found: u64 },
     #[error("input {input}: {source}")]
     Input {
@@ -77,8 +82,6 @@ pub enum AssemblyError {
     Recipe(#[from] RecipeError),
     #[error(transparent)]
     Store(#[from] counterseal_store::StoreError),
-    #[error(transparent)]
-    Inputs(#[from] counterseal_inputs::InputsError),
     #[error("step {step}: {source}")]
     Sandbox { step: String, source: SandboxError },
     #[error("lock does not pin input {input} as the recipe declares it")]
@@ -111,11 +114,6 @@ pub enum AssemblyError {
         path: String,
         source: std::io::Error,
     },
-    #[error("cached result of action {action} cannot be read: {detail}")]
-    CachedResult {
-        action: Sha256Digest,
-        detail: String,
-    },
     #[error("provenance cannot be written: {detail}")]
     Provenance { detail: String },
 }
@@ -126,7 +124,7 @@ impl AssemblyError {
     pub fn is_machine_fault(&self) -> bool {
         match self {
             Self::Store(error) => !matches!(error, counterseal_store::StoreError::Tree(_)),
-            Self::Io { .. } | Self::CachedResult { .. } => true,
+            Self::Io { .. } => true,
             Self::Sandbox { source, .. } => matches!(
                 source,
                 SandboxError::NotEnforceable { .. }

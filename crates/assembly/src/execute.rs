@@ -1,7 +1,8 @@
 //! Runs a prepared assembly and takes its outputs.
 //!
 //! A result is taken from the cache only under the digest of the last action, which covers the
-//! root, every step, every limit and every declared output. A replay never asks the cache.
+//! root, every step, every limit and every declared output, and only if the earlier run kept every
+//! guarantee that is not given up now. A replay never asks the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
@@ -90,14 +91,8 @@ pub fn execute(
 ) -> Result<Assembled, AssemblyError> {
     let key = prepared.action();
     if options.cache == CachePolicy::Use
-        && let Some(result) = store.action_result(&key)?
+        && let Some(cached) = cached(&key, store, &options.waived)?
     {
-        let mut cached: Assembled =
-            json::parse(&result, RESULT_LIMITS).map_err(|error| AssemblyError::CachedResult {
-                action: key.hash,
-                detail: error.to_string(),
-            })?;
-        cached.cached = true;
         return Ok(cached);
     }
     let assembled = run_steps(assembly, prepared, store, options, on_step)?;
@@ -114,6 +109,32 @@ pub fn execute(
         store.put_action_result(&key, &result, &references)?;
     }
     Ok(assembled)
+}
+
+/// The result of an earlier run, if it will do: one that another version of this program wrote, or
+/// that lacks a guarantee which is not waived, is made again.
+fn cached(
+    action: &Digest,
+    store: &Store,
+    waived: &BTreeSet<Guarantee>,
+) -> Result<Option<Assembled>, AssemblyError> {
+    let Some(result) = store.action_result(action)? else {
+        return Ok(None);
+    };
+    let Ok(assembled) = json::parse::<Assembled>(&result, RESULT_LIMITS) else {
+        return Ok(None);
+    };
+    let is_kept = |(name, found): (&String, &GuaranteeState)| {
+        found.state == IsolationState::Enforced
+            || name.parse().is_ok_and(|guarantee: Guarantee| {
+                !guarantee.is_offered() || waived.contains(&guarantee)
+            })
+    };
+    let will_do = assembled.isolation.iter().all(is_kept);
+    Ok(will_do.then_some(Assembled {
+        cached: true,
+        ..assembled
+    }))
 }
 
 fn run_steps(
@@ -257,5 +278,61 @@ fn io(action: &'static str, path: &str, source: std::io::Error) -> AssemblyError
         action,
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers what the cache makes of a result, with these guarantees given up.
+    fn with_cache(test: impl Fn(&dyn Fn(&[u8], &[Guarantee]) -> Option<Assembled>)) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::create(&directory.path().join("store")).unwrap();
+        let action = Digest::of(b"action");
+        test(&|result, waived| {
+            store.put_action_result(&action, result, &[]).unwrap();
+            cached(&action, &store, &waived.iter().copied().collect()).unwrap()
+        });
+    }
+
+    /// A result of a run with the network in `state`.
+    fn result(state: IsolationState) -> Vec<u8> {
+        let found = |state| GuaranteeState {
+            state,
+            mechanism: "a mechanism".to_owned(),
+        };
+        let isolation = [
+            (Guarantee::Seccomp, IsolationState::Enforced),
+            (Guarantee::Network, state),
+            (Guarantee::Aslr, IsolationState::Absent),
+        ]
+        .map(|(guarantee, state)| (guarantee.to_string(), found(state)));
+        let assembled = Assembled {
+            outputs: Vec::new(),
+            logs: Vec::new(),
+            isolation: isolation.into(),
+            cached: false,
+        };
+        json::canonical(&assembled).unwrap()
+    }
+
+    #[test]
+    fn a_guarantee_given_up_once_is_not_given_up_for_good() {
+        with_cache(|answer| {
+            let kept = answer(&result(IsolationState::Enforced), &[]);
+            assert!(kept.is_some_and(|found| found.cached));
+            for state in [IsolationState::Degraded, IsolationState::Absent] {
+                let result = result(state);
+                assert_eq!(answer(&result, &[]), None);
+                assert_eq!(answer(&result, &[Guarantee::Seccomp]), None);
+                assert!(answer(&result, &[Guarantee::Network]).is_some());
+            }
+        });
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_made_again() {
+        with_cache(|answer| assert_eq!(answer(b"{\"outputs\":[]}", &[]), None));
     }
 }

@@ -37,8 +37,6 @@ pub struct Finished {
     pub digest: Digest,
     /// Whether the file is executable.
     pub executable: bool,
-    /// Media type, from the recipe.
-    pub media_type: String,
 }
 
 /// Takes one declared output out of the scratch directory into the store.
@@ -60,7 +58,6 @@ pub(crate) fn collect(
         name: output.name.clone(),
         digest,
         executable,
-        media_type: output.media_type.clone(),
     })
 }
 

@@ -11,18 +11,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use counterseal_attestation::UnixSeconds;
 use counterseal_inputs::InputSpec;
+use counterseal_inputs::lock::INPUTS_MAX;
 use serde::Deserialize;
 
 use crate::error::RecipeError;
 
 /// Longest recipe that is read, in bytes.
 pub const RECIPE_BYTES_MAX: usize = 1024 * 1024;
-/// Most inputs, steps, outputs, links or files of each kind that one recipe may declare.
-pub const RECIPE_ITEMS_MAX: usize = 4096;
+/// Most steps, and most links and files that one recipe may add to the root.
+const ITEMS_MAX: usize = 4096;
 /// Most outputs: the evidence of each names all of them.
-pub const OUTPUTS_MAX: usize = 256;
+const OUTPUTS_MAX: usize = 256;
 /// Longest script or argument of one step, in bytes (the kernel takes 128 KiB per argument).
-pub const ARGUMENT_BYTES_MAX: usize = 96 * 1024;
+const ARGUMENT_BYTES_MAX: usize = 96 * 1024;
+/// Longest name of a product, version, step or output, in bytes.
+const NAME_BYTES_MAX: usize = 200;
+/// Longest path, in bytes: the kernel's own bound.
+const PATH_BYTES_MAX: usize = 4096;
+/// Longest media type, in bytes (RFC 6838, section 4.2: two names of 127).
+const MEDIA_TYPE_BYTES_MAX: usize = 255;
+/// Largest limit: signed 64-bit counters are what the kernel takes, 2^53 what readers of JSON do.
+pub(crate) const LIMIT_MAX: u64 = 1 << 52;
 
 /// A checked recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +124,7 @@ pub struct Output {
     pub path: String,
     /// File, or directory to be packed.
     pub kind: OutputKind,
-    /// Media type, stated in the provenance.
+    /// Media type, for readers of the recipe.
     pub media_type: String,
 }
 
@@ -129,7 +138,7 @@ pub struct StepLimits {
     pub memory_bytes: u64,
     /// Size of `/build` and `/tmp` together, in bytes.
     pub scratch_bytes: u64,
-    /// Most standard output and error of one step, each, in bytes.
+    /// Most standard output and error of one step together, in bytes.
     pub log_bytes: u64,
     /// Most processes at once.
     pub processes_max: u64,
@@ -190,19 +199,15 @@ impl Recipe {
     fn check(&self) -> Result<(), RecipeError> {
         check_name("product", &self.product.name)?;
         check_name("product version", &self.product.version)?;
-        for (what, count) in [
-            ("input", self.inputs.len()),
-            ("step", self.steps.len()),
-            ("output", self.outputs.len()),
-            ("root file", self.root_files.len()),
-            ("root link", self.root_links.len()),
+        for (what, found, max) in [
+            ("input", self.inputs.len(), INPUTS_MAX),
+            ("step", self.steps.len(), ITEMS_MAX),
+            ("output", self.outputs.len(), OUTPUTS_MAX),
+            ("root file", self.root_files.len(), ITEMS_MAX),
+            ("root link", self.root_links.len(), ITEMS_MAX),
         ] {
-            if count > RECIPE_ITEMS_MAX {
-                return Err(RecipeError::TooMany {
-                    what,
-                    found: count,
-                    max: RECIPE_ITEMS_MAX,
-                });
+            if found > max {
+                return Err(RecipeError::TooMany { what, found, max });
             }
         }
         check_unique("input", self.inputs.iter().map(|input| &input.name))?;
@@ -219,13 +224,6 @@ impl Recipe {
                 found: self.product.source_date_epoch,
             });
         }
-        if self.outputs.len() > OUTPUTS_MAX {
-            return Err(RecipeError::TooMany {
-                what: "output",
-                found: self.outputs.len(),
-                max: OUTPUTS_MAX,
-            });
-        }
         for output in &self.outputs {
             // Evidence stands beside an artifact under the artifact's name and this suffix.
             if output.name.ends_with(".sigstore.jsonl") || output.name.ends_with(".pending") {
@@ -235,6 +233,12 @@ impl Recipe {
             }
             check_name("output", &output.name)?;
             check_path("output", &output.path)?;
+            if !is_media_type(&output.media_type) {
+                return Err(RecipeError::MediaType {
+                    output: output.name.clone(),
+                    found: output.media_type.clone(),
+                });
+            }
         }
         for path in self.root_links.keys() {
             check_path("root link", path)?;
@@ -250,8 +254,7 @@ impl Recipe {
             ("log-bytes", limits.log_bytes),
             ("processes-max", limits.processes_max),
         ] {
-            // Signed 64-bit counters are what the kernel and JSON readers take.
-            if value == 0 || value > 1 << 52 {
+            if value == 0 || value > LIMIT_MAX {
                 return Err(RecipeError::Limit { name, found: value });
             }
         }
@@ -263,7 +266,7 @@ impl Recipe {
 /// terminal would interpret.
 fn check_name(what: &'static str, name: &str) -> Result<(), RecipeError> {
     let fits = !name.is_empty()
-        && name.len() <= 200
+        && name.len() <= NAME_BYTES_MAX
         && !name.starts_with(['.', '-'])
         && name
             .chars()
@@ -281,8 +284,8 @@ fn check_name(what: &'static str, name: &str) -> Result<(), RecipeError> {
 /// Paths below the root or below `/build`: relative, normal components only.
 fn check_path(what: &'static str, path: &str) -> Result<(), RecipeError> {
     let normal = !path.is_empty()
-        && path.len() <= 4096
-        && !path.contains('\0')
+        && path.len() <= PATH_BYTES_MAX
+        && !path.contains(char::is_control)
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if normal {
         Ok(())
@@ -292,6 +295,20 @@ fn check_path(what: &'static str, path: &str) -> Result<(), RecipeError> {
             found: path.to_owned(),
         })
     }
+}
+
+/// `type/subtype`, without parameters.
+fn is_media_type(text: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c))
+    };
+    text.len() <= MEDIA_TYPE_BYTES_MAX
+        && text
+            .split_once('/')
+            .is_some_and(|(kind, subtype)| is_name(kind) && is_name(subtype))
 }
 
 fn check_unique<'a>(
@@ -360,7 +377,7 @@ media-type = "application/octet-stream"
 
     #[test]
     fn path_escapes_are_refused() {
-        for path in ["../x", "/etc/passwd", "a//b", "a/./b", ""] {
+        for path in ["../x", "/etc/passwd", "a//b", "a/./b", "a\nb", ""] {
             let message =
                 refused(|text| text.replace("path = \"rules.pack\"", &format!("path = {path:?}")));
             assert!(message.contains("output"), "{path}: {message}");
@@ -376,6 +393,32 @@ media-type = "application/octet-stream"
             message.contains("suite") && message.contains("directory"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn media_types_are_one_word() {
+        for found in [
+            "", "zstd", "/zstd", "a/", "a/b/c", "a/b c", "a/b\nc", "a/b; c=d",
+        ] {
+            let message = refused(|text| {
+                text.replace(
+                    "application/octet-stream",
+                    &found.escape_default().to_string(),
+                )
+            });
+            assert!(message.contains("rules.pack: media type"), "{message}");
+        }
+    }
+
+    #[test]
+    fn more_inputs_than_a_lock_takes_are_refused() {
+        let input =
+            "[[input]]\nname = \"iNUMBER\"\nkind = \"directory\"\nlocation = \"x\"\nat = \"/x\"\n";
+        let many: String = (0..INPUTS_MAX)
+            .map(|number| input.replace("NUMBER", &number.to_string()))
+            .collect();
+        let message = refused(|text| text.replacen("[[input]]", &format!("{many}[[input]]"), 1));
+        assert!(message.contains("257 entries of kind input"), "{message}");
     }
 
     #[test]
