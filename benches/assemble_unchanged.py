@@ -19,11 +19,11 @@ def benchmark():
     options = parser.parse_args()
     counterseal = built(options, "counterseal")
     with measure.work_directory() as work:
-        recipe, inputs = measure.inputs_of_hello(options, counterseal, work)
         keys = Keys(counterseal, work / "keys")
+        recipe, inputs = measure.inputs_of_hello(options, counterseal, work, keys)
         measure.title("assemble-unchanged", "hello, signed and recorded, inputs in the store")
         times = {FETCH: [], FIRST: [], SECOND: []}
-        seconds_each = -(-options.runs // options.stores)
+        repeats = -(-options.runs // options.stores)
         for number in range(options.stores):
             place = work / f"round-{number}"
             place.mkdir()
@@ -34,7 +34,7 @@ def benchmark():
             record = keys.new_record(place / "record")
             command = keys.assemble(recipe, store, record, place / "out", "--offline")
             times[FIRST].append(timed(command))
-            times[SECOND] += [timed(command) for _ in range(seconds_each)]
+            times[SECOND] += [timed(command) for _ in range(repeats)]
             artifacts = [path for path in (place / "out").iterdir() if path.suffix != ".jsonl"]
             run([counterseal, "verify", "--trust", keys.trust, *artifacts])
             measure.remove_tree(place)

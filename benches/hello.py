@@ -39,8 +39,8 @@ def benchmark():
     options = measure.arguments(__doc__, runs=7, inputs_of_hello=True).parse_args()
     counterseal = built(options, "counterseal")
     with measure.work_directory() as work:
-        recipe, inputs = measure.inputs_of_hello(options, counterseal, work)
         keys = Keys(counterseal, work / "keys")
+        recipe, inputs = measure.inputs_of_hello(options, counterseal, work, keys)
         store, out = work / "store", work / "out"
         run([counterseal, "--quiet", "fetch", recipe, "--store", store, *inputs])
         record = keys.new_record(work / "record")

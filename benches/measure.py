@@ -192,7 +192,7 @@ class Keys:
         ]
 
 
-def inputs_of_hello(options, counterseal, work):
+def inputs_of_hello(options, counterseal, work, keys):
     """Copies the recipe of hello and returns it with the source of its inputs as arguments.
 
     Without an archive the inputs are fetched once, and kept in one.
@@ -208,10 +208,9 @@ def inputs_of_hello(options, counterseal, work):
             run([counterseal, "--quiet", "fetch", recipe, "--store", store, *mirror])
         except Refused as reason:
             raise Skipped(f"the inputs of hello cannot be fetched\n{reason}") from reason
-        run([
-            counterseal, "--quiet", "assemble", recipe, "--store", store, "--offline",
-            "--output", work / "fetched", "--archive-inputs", archive,
-        ])
+        record = keys.new_record(work / "fetched-record")
+        more = ["--offline", "--archive-inputs", archive]
+        run(keys.assemble(recipe, store, record, work / "fetched", *more))
         remove_tree(store)
     return recipe, ["--offline", "--input-archive", archive]
 
