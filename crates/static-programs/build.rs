@@ -128,13 +128,15 @@ fn build(program: &Program, target: &str, workspace: &Path, out: &Path) -> Resul
 /// server, linkers. Dropped: what the outer cargo says about this crate's build, and what would
 /// change the programs.
 fn is_inherited(name: &OsString) -> bool {
-    const KEPT: [&str; 4] = [
+    const KEPT: [&str; 7] = [
         "CARGO_HOME",
+        "CARGO_HTTP_",
         "CARGO_MAKEFLAGS",
         "CARGO_NET_",
         "CARGO_REGISTRIES_",
+        "CARGO_REGISTRY_",
+        "CARGO_SOURCE_",
     ];
-    const KEPT_TOO: [&str; 3] = ["CARGO_REGISTRY_", "CARGO_HTTP_", "CARGO_SOURCE_"];
     const DROPPED: [&str; 8] = [
         "RUSTFLAGS",
         "RUSTDOCFLAGS",
@@ -149,7 +151,7 @@ fn is_inherited(name: &OsString) -> bool {
         return true;
     };
     let begins_with_one_of = |prefixes: &[&str]| prefixes.iter().any(|p| name.starts_with(p));
-    if begins_with_one_of(&KEPT) || begins_with_one_of(&KEPT_TOO) {
+    if begins_with_one_of(&KEPT) {
         return true;
     }
     if name.starts_with("CARGO_TARGET_") && name.ends_with("_LINKER") {
