@@ -180,16 +180,11 @@ impl<'a> Findings<'a> {
 
     /// Removes and returns the provenance that decides; the first of equals.
     fn take_deciding(&mut self) -> Option<Candidate> {
-        let mut best: Option<usize> = None;
-        for (index, candidate) in self.candidates.iter().enumerate() {
-            if best.is_none_or(|best| candidate.rank() > self.candidates[best].rank()) {
-                best = Some(index);
-            }
-        }
-        if let Some(best) = best {
-            return Some(self.candidates.remove(best));
-        }
-        None
+        // Of equals, `max_by_key` takes the last.
+        let best = (0..self.candidates.len())
+            .rev()
+            .max_by_key(|index| self.candidates[*index].rank())?;
+        Some(self.candidates.remove(best))
     }
 
     /// Lists the provenance that does not decide; where it is damaged, its failures count.

@@ -45,30 +45,16 @@ pub(crate) enum Content {
 }
 
 /// Why the whole file cannot be used as evidence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unusable {
+    #[error(
+        "the evidence is too large: at most {FILE_BYTES_MAX} bytes are read, found {found_bytes}"
+    )]
     FileTooLarge { found_bytes: usize },
+    #[error("the evidence is too long: at most {LINES_MAX} lines are read")]
     TooManyLines,
+    #[error("no line of the evidence is a Sigstore bundle")]
     NotEvidence,
-}
-
-impl core::fmt::Display for Unusable {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::FileTooLarge { found_bytes } => write!(
-                f,
-                "the evidence is too large: at most {FILE_BYTES_MAX} bytes are read, \
-                 found {found_bytes}"
-            ),
-            Self::TooManyLines => {
-                write!(
-                    f,
-                    "the evidence is too long: at most {LINES_MAX} lines are read"
-                )
-            }
-            Self::NotEvidence => f.write_str("no line of the evidence is a Sigstore bundle"),
-        }
-    }
 }
 
 /// Reads all lines. An empty list is an empty file.

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 
 use counterseal_attestation::provenance::{self, Provenance, build_type_of};
-use counterseal_attestation::statement::{Statement, StatementError, parse_any};
+use counterseal_attestation::statement::{Statement, parse_any};
 use counterseal_attestation::{Sha256Digest, UnixSeconds, dsse};
 use serde_json::Value;
 
@@ -228,11 +228,8 @@ fn check_parameters(checks: &mut Checks, statement: Statement<Value>) -> Option<
             Some(statement.predicate)
         }
         Err(error) => {
-            let reason = match &error {
-                StatementError::Json(json) => json.to_string(),
-                other => other.to_string(),
-            };
-            let detail = format!("the parameters are not understood: {}", clean(&reason));
+            let reason = clean(&error.to_string());
+            let detail = format!("the parameters are not understood: {reason}");
             let hint = "what is not understood might change what is built; a newer verifier may \
                         know it";
             checks.failed(CODE, detail, hint);

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 
 use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::bundle::{Bundle, LogEntry};
-use counterseal_attestation::{dsse, hashedrekord};
+use counterseal_attestation::hashedrekord;
 use counterseal_tlog::checkpoint::Checkpoint;
 use counterseal_tlog::note::{self, Note, VerifierKey};
 use counterseal_tlog::{NodeHash, leaf_hash, proof};
@@ -72,7 +72,7 @@ impl Sealed<'_> {
     }
 
     pub(crate) fn payload_sha256(&self) -> Sha256Digest {
-        Sha256Digest::of(&self.bundle.envelope.payload)
+        self.bundle.envelope.payload_digest()
     }
 }
 
@@ -178,10 +178,9 @@ impl<'a> Sealer<'a> {
             );
             checks.failed(codes::ENVELOPE_KEYID, detail, HINT_REFETCH);
         }
-        let pae = dsse::pae(&envelope.payload_type, &envelope.payload);
         match self
             .provider
-            .verify_p256_sha256(key.spki_der(), &pae, &envelope.signature)
+            .verify_p256_sha256(key.spki_der(), &envelope.pae(), &envelope.signature)
         {
             Ok(()) => {
                 let who = match signer {
@@ -280,7 +279,7 @@ impl<'a> Sealer<'a> {
 
 fn check_entry(checks: &mut Checks, bundle: &Bundle, entry: &LogEntry, key: Option<&PublicKey>) {
     let envelope = &bundle.envelope;
-    let digest = dsse::pae_digest(&envelope.payload_type, &envelope.payload);
+    let digest = envelope.pae_digest();
     let found = match hashedrekord::parse(&entry.canonicalized_body) {
         Ok(found) => found,
         Err(error) => {
@@ -300,10 +299,6 @@ fn check_entry(checks: &mut Checks, bundle: &Bundle, entry: &LogEntry, key: Opti
         Some("the log entry carries another signature than the envelope".into())
     } else if key.is_none_or(|key| found.spki_der != key.spki_der()) {
         Some("the log entry carries another key than the one that signed".into())
-    } else if hashedrekord::leaf(&digest, &envelope.signature, &found.spki_der)
-        != entry.canonicalized_body
-    {
-        Some("the log entry is not in its canonical form".into())
     } else {
         None
     };
