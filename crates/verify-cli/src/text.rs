@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Write as _};
 
+use counterseal_attestation::replay_verdict::Verdict as ReplayOutcome;
 use counterseal_verify::{Check, Outcome, State, Verdict};
 
 use crate::document::{Failure, FileReport};
@@ -112,9 +113,9 @@ fn sentence(verdict: &Verdict) -> String {
 fn write_bad_news(out: &mut String, verdict: &Verdict, style: Style) -> fmt::Result {
     for finding in verdict.replays.iter().filter(|finding| finding.counted) {
         let what = match finding.verdict {
-            "differs" => "rebuilt it and got different bytes",
-            "could-not-rebuild" => "could not rebuild it",
-            _ => continue,
+            ReplayOutcome::Differs => "rebuilt it and got different bytes",
+            ReplayOutcome::CouldNotRebuild => "could not rebuild it",
+            ReplayOutcome::Reproduced | ReplayOutcome::Equivalent => continue,
         };
         let who = finding.auditor.as_deref().unwrap_or(&finding.keyid);
         let why = finding
@@ -167,7 +168,8 @@ fn write_replays(out: &mut String, verdict: &Verdict) -> fmt::Result {
             Some(reason) => format!(" (not counted: {reason})"),
             None => String::new(),
         };
-        writeln!(out, "    {:<17} by {who}{counts}", finding.verdict)?;
+        let outcome = finding.verdict.to_string();
+        writeln!(out, "    {outcome:<17} by {who}{counts}")?;
     }
     Ok(())
 }

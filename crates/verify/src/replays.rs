@@ -70,7 +70,7 @@ pub(crate) fn assess(
     Assessed::Finding(ReplayFinding {
         auditor,
         keyid: keyid.to_string(),
-        verdict: name_of(verdict.verdict),
+        verdict: verdict.verdict,
         reason: verdict.reason.as_deref().map(clean),
         counted: not_counted_because.is_none(),
         not_counted_because,
@@ -161,9 +161,9 @@ fn by_party(findings: &[ReplayFinding]) -> BTreeMap<String, (&str, Standing)> {
             continue;
         };
         let standing = match finding.verdict {
-            DIFFERS => Standing::Differs,
-            REPRODUCED => Standing::Reproduced,
-            _ => Standing::Inconclusive,
+            Verdict::Differs => Standing::Differs,
+            Verdict::Reproduced => Standing::Reproduced,
+            Verdict::Equivalent | Verdict::CouldNotRebuild => Standing::Inconclusive,
         };
         let entry = parties.entry(party(name)).or_insert((name, standing));
         entry.1 = entry.1.max(standing);
@@ -190,18 +190,6 @@ fn objection(
         return Some("it says reproduced, but what it rebuilt is not this artifact".into());
     }
     None
-}
-
-const REPRODUCED: &str = "reproduced";
-const DIFFERS: &str = "differs";
-
-fn name_of(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Reproduced => REPRODUCED,
-        Verdict::Equivalent => "equivalent",
-        Verdict::Differs => DIFFERS,
-        Verdict::CouldNotRebuild => "could-not-rebuild",
-    }
 }
 
 fn quoted(names: &[&str]) -> String {

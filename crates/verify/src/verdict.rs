@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use counterseal_attestation::Sha256Digest;
+use counterseal_attestation::{Sha256Digest, replay_verdict};
 use serde::Serialize;
 
 /// The verdict over one artifact.
@@ -147,8 +147,8 @@ pub struct ReplayFinding {
     pub auditor: Option<String>,
     /// Keyid of the signer.
     pub keyid: String,
-    /// `reproduced`, `equivalent`, `differs` or `could-not-rebuild`.
-    pub verdict: &'static str,
+    /// What came out.
+    pub verdict: replay_verdict::Verdict,
     /// The auditor's reason, if one is given; safe to print.
     pub reason: Option<String>,
     /// Whether it counts: signed by a trusted auditor and about this very assembly.

@@ -169,6 +169,10 @@ fn replays_are_told_good_and_bad() {
             "differs           by 'Auditor B'",
         ],
     );
+    let document = document(&desk.run(&["--json", NAME]), 0);
+    let replays = &document["files"][0]["verdict"]["replays"];
+    assert_eq!(replays[0]["verdict"], "reproduced");
+    assert_eq!(replays[1]["verdict"], "differs");
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn strangers_bad_news_is_listed_and_not_believed() {
     let file = story(&world, &[(&world.stranger, Verdict::Differs)]);
     let verdict = judge(&world, &file);
     assert_verified(&verdict);
-    assert_eq!(verdict.replays[0].verdict, "differs");
+    assert_eq!(verdict.replays[0].verdict, Verdict::Differs);
     assert_eq!(
         verdict.check(codes::REPLAY_VERDICT).unwrap().state,
         State::NotChecked
@@ -179,7 +179,7 @@ fn equivalent_is_not_reproduced() {
     let verdict = judge(&world, &file);
     assert_eq!(
         (verdict.reproduced_by, verdict.replays[0].verdict),
-        (0, "equivalent")
+        (0, Verdict::Equivalent)
     );
 }
 
