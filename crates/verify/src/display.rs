@@ -1,6 +1,7 @@
 //! Text from strangers, made fit to be shown: evidence is not trusted to drive a terminal.
 //! Deliberately absent: colours and layout, which belong to whoever prints.
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt::Write as _;
 
@@ -28,6 +29,12 @@ pub(crate) fn excerpt(text: &str) -> String {
         return "there is a private key where none belongs (not shown)".into();
     }
     cut(text, EXCERPT_CHARACTERS_MAX)
+}
+
+/// `1 line`, `2 lines`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn cut(text: &str, characters_max: usize) -> String {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::checks::Checks;
 use crate::codes;
-use crate::display::clean;
+use crate::display::{clean, counted};
 use crate::lines::{self, Content, Line};
 use crate::provenance::{self, Candidate};
 use crate::provider::CryptoProvider;
@@ -284,7 +284,7 @@ fn check_consistency(checks: &mut Checks, sealed: &[Sealed<'_>]) {
             .is_some_and(|other| *other != checkpoint.root)
         {
             let detail = format!(
-                "{} signed two different trees of {} entries",
+                "{} signed two different trees of size {}",
                 clean(&checkpoint.origin),
                 checkpoint.size
             );
@@ -297,14 +297,6 @@ fn check_consistency(checks: &mut Checks, sealed: &[Sealed<'_>]) {
     } else {
         let checkpoints = counted(signed.len(), "signed checkpoint");
         checks.passed(CODE, format!("{checkpoints}, no contradiction"));
-    }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
     }
 }
 

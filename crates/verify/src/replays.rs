@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::checks::Checks;
 use crate::codes;
-use crate::display::clean;
+use crate::display::{clean, counted};
 use crate::seal::{Sealed, Signer};
 use crate::trust::party;
 use crate::verdict::{ReplayFinding, SetAside};
@@ -128,13 +128,17 @@ fn check_quorum(checks: &mut Checks, found: usize, required: usize, accepted: bo
     } else if !accepted {
         // Nothing was found wanting: what the replays would have to be of is missing.
         let detail = format!(
-            "at least {required} replays are demanded, but there is no accepted provenance to replay"
+            "the trust file demands {}, but there is no accepted provenance to replay",
+            counted(required, "replay")
         );
         checks.not_checked(CODE, detail, None);
     } else if found >= required {
         checks.passed(
             CODE,
-            format!("{found} auditors reproduced it, {required} demanded"),
+            format!(
+                "reproduced by {}, {required} demanded",
+                counted(found, "auditor")
+            ),
         );
     } else {
         let detail = format!(

@@ -267,7 +267,7 @@ impl<'a> Sealer<'a> {
             holds
         };
         if holds {
-            let detail = format!("signed by {origin} over {} entries", checkpoint.size);
+            let detail = format!("signed by {origin} at size {}", checkpoint.size);
             checks.passed(codes::RECORD_CHECKPOINT_SIGNATURE, detail);
         } else {
             let detail = format!("no valid signature of {origin} over this checkpoint");
