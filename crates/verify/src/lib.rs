@@ -96,7 +96,5 @@ pub use display::clean;
 pub use evaluate::{Request, verify};
 pub use provider::{CryptoProvider, P256_POINT_BYTES, SignatureError, p256_point};
 pub use public_key::{KeyError, PublicKey};
-pub use trust::{
-    Auditor, Builder, PARTIES_MAX, TEXT_BYTES_MAX, TRUST_BYTES_MAX, Trust, TrustError,
-};
+pub use trust::{Auditor, Builder, PARTIES_MAX, TRUST_BYTES_MAX, Trust, TrustError};
 pub use verdict::{Artifact, Check, Outcome, Product, ReplayFinding, SetAside, State, Verdict};

@@ -37,11 +37,7 @@ impl PublicKey {
     }
 
     /// Takes a DER `SubjectPublicKeyInfo`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::from_pem`].
-    pub fn from_spki(spki_der: Vec<u8>) -> Result<Self, KeyError> {
+    pub(crate) fn from_spki(spki_der: Vec<u8>) -> Result<Self, KeyError> {
         p256_point(&spki_der).map_err(|_| KeyError::Algorithm)?;
         let keyid = Sha256Digest::of(&spki_der).to_string();
         Ok(Self { spki_der, keyid })

@@ -43,10 +43,10 @@ mod file;
 
 /// Largest trust file, in bytes.
 pub const TRUST_BYTES_MAX: usize = 1024 * 1024;
-/// Most builders, auditors or records in a trust file, each.
+/// Most builders, auditors or records in a trust file, and most ids or types of one builder.
 pub const PARTIES_MAX: usize = 64;
 /// Longest name, builder id or build type, in bytes.
-pub const TEXT_BYTES_MAX: usize = 512;
+const TEXT_BYTES_MAX: usize = 512;
 
 /// A trust file that has been checked. It cannot hold a contradiction: see [`Trust::parse`].
 #[derive(Clone, Debug)]
@@ -250,8 +250,11 @@ pub enum TrustError {
         /// How many there are.
         found: usize,
     },
-    /// A name, id or type that is empty, too long or holds control characters.
-    #[error("trust file, [[{what}]] number {number}: {field} must be 1 to {max} bytes of text")]
+    /// A name, id or type that is empty, too long, or not plain text.
+    #[error(
+        "trust file, [[{what}]] number {number}: {field} must be 1 to {max} bytes of text, without \
+         control characters and without white space around it"
+    )]
     Text {
         /// The role.
         what: &'static str,
@@ -261,6 +264,20 @@ pub enum TrustError {
         field: &'static str,
         /// The bound.
         max: usize,
+    },
+    /// A list of ids or types that is empty or too long.
+    #[error("trust file, [[{what}]] number {number}: {field} must list 1 to {max}, found {found}")]
+    List {
+        /// The role.
+        what: &'static str,
+        /// Counted from 1.
+        number: usize,
+        /// The key in the table.
+        field: &'static str,
+        /// The bound.
+        max: usize,
+        /// How many there are.
+        found: usize,
     },
     /// A key that cannot be read.
     #[error("trust file, [[{what}]] number {number}: the key is unusable: {reason}")]

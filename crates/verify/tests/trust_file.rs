@@ -1,9 +1,4 @@
 //! Trust files: what is refused, and that the message names the place.
-#![allow(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "the fixture makes keys, which live in files"
-)]
 
 mod fixture;
 
@@ -180,7 +175,11 @@ fn texts_are_bounded_and_printable() {
         );
     }
     let ids = format!("builder-ids = [\"{}\"]", fixture::BUILDER_ID);
-    check(&world, &ids, "builder-ids = []", "builder-ids must be");
+    let many = format!("builder-ids = [{}]", "\"x\",".repeat(65));
+    for (bad, found) in [("builder-ids = []", 0), (many.as_str(), 65)] {
+        let expected = format!("number 1: builder-ids must list 1 to 64, found {found}");
+        check(&world, &ids, bad, &expected);
+    }
     let many = "[[record]]\nkey = \"x\"\n".repeat(65);
     let text = format!("{}{many}", world.trust_text());
     assert!(matches!(

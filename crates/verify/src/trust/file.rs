@@ -141,7 +141,13 @@ fn read_texts(
     texts: &[String],
 ) -> Result<Vec<String>, TrustError> {
     if texts.is_empty() || texts.len() > PARTIES_MAX {
-        return Err(bad_text(place, field));
+        return Err(TrustError::List {
+            what: place.what,
+            number: place.number,
+            field,
+            max: PARTIES_MAX,
+            found: texts.len(),
+        });
     }
     texts
         .iter()
@@ -152,18 +158,14 @@ fn read_texts(
 fn read_text(place: Place, field: &'static str, text: &str) -> Result<String, TrustError> {
     let fits = (1..=TEXT_BYTES_MAX).contains(&text.len());
     if !fits || text.trim() != text || text.chars().any(char::is_control) {
-        return Err(bad_text(place, field));
+        return Err(TrustError::Text {
+            what: place.what,
+            number: place.number,
+            field,
+            max: TEXT_BYTES_MAX,
+        });
     }
     Ok(text.to_string())
-}
-
-fn bad_text(place: Place, field: &'static str) -> TrustError {
-    TrustError::Text {
-        what: place.what,
-        number: place.number,
-        field,
-        max: TEXT_BYTES_MAX,
-    }
 }
 
 fn read_time(text: &str) -> Result<UnixSeconds, TrustError> {
