@@ -1,11 +1,6 @@
 //! No byte of the evidence may be changed without the verdict changing: a small evidence file
 //! (provenance and a replay) is judged again for every byte with a bit flipped, for replacements
 //! that change the structure of the file, and for bytes lost and doubled.
-#![allow(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "the fixture makes keys, which live in files"
-)]
 
 mod fixture;
 

@@ -1,10 +1,5 @@
 //! The attacks that verifiers have fallen to, one test each, named by the defect. The advisories
 //! behind them are named in the comments.
-#![allow(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "the fixture makes keys, which live in files"
-)]
 
 #[path = "../fixture/mod.rs"]
 mod fixture;
