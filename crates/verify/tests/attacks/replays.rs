@@ -2,36 +2,34 @@
 
 use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::bundle::Bundle;
-use counterseal_attestation::replay_verdict::Verdict;
-use counterseal_attestation::statement::DigestSet;
+use counterseal_attestation::replay_verdict::{ReplayVerdict, Verdict};
+use counterseal_attestation::statement::{DigestSet, Statement};
 use counterseal_signing::AttestationKey;
 use counterseal_verify::{Outcome, State, codes};
 
 use crate::fixture::{self, World, evidence, replay_statement, subject};
 use crate::{assert_failed_by, assert_verified, judge, judge_by};
 
-/// Each payload signed and recorded, one after the other.
-fn chain(world: &World, statements: &[(&AttestationKey, Vec<u8>)]) -> Vec<Bundle> {
-    statements
-        .iter()
-        .map(|(key, payload)| world.recorded(key, payload))
-        .collect()
-}
-
-fn provenance_payload() -> Vec<u8> {
-    fixture::provenance_statement().to_payload().unwrap()
-}
-
 /// Provenance followed by these verdicts about it.
 fn story(world: &World, verdicts: &[(&AttestationKey, Verdict)]) -> Vec<u8> {
     let provenance = world.provenance();
-    let mut statements = vec![(&world.builder, provenance_payload())];
-    for (key, verdict) in verdicts {
-        let statement = replay_statement(&provenance, *verdict);
-        statements.push((*key, statement.to_payload().unwrap()));
-    }
-    let bundles = chain(world, &statements);
-    evidence(&bundles.iter().collect::<Vec<_>>())
+    let replays: Vec<Bundle> = verdicts
+        .iter()
+        .map(|(key, verdict)| world.replay(key, &provenance, *verdict))
+        .collect();
+    let mut bundles = vec![&provenance];
+    bundles.extend(&replays);
+    evidence(&bundles)
+}
+
+/// Judges provenance followed by one verdict of an auditor, after `alter` has been at it.
+fn judge_altered(alter: impl FnOnce(&mut Statement<ReplayVerdict>)) -> counterseal_verify::Verdict {
+    let world = World::new();
+    let provenance = world.provenance();
+    let mut statement = replay_statement(&provenance, Verdict::Reproduced);
+    alter(&mut statement);
+    let replay = world.recorded(&world.auditor_a, &statement.to_payload().unwrap());
+    judge(&world, &evidence(&[&provenance, &replay]))
 }
 
 #[test]
@@ -194,17 +192,10 @@ fn quorum_decides_when_the_trust_file_demands_it() {
 
 #[test]
 fn verdict_about_another_assembly_does_not_count() {
-    let world = World::new();
-    let mut statement = replay_statement(&world.provenance(), Verdict::Reproduced);
-    statement.predicate.provenance = DigestSet::from_sha256(Sha256Digest::of(b"other payload"));
-    let bundles = chain(
-        &world,
-        &[
-            (&world.builder, provenance_payload()),
-            (&world.auditor_a, statement.to_payload().unwrap()),
-        ],
-    );
-    let verdict = judge(&world, &evidence(&[&bundles[0], &bundles[1]]));
+    let verdict = judge_altered(|statement| {
+        let other = Sha256Digest::of(b"other payload");
+        statement.predicate.provenance = DigestSet::from_sha256(other);
+    });
     assert_verified(&verdict);
     assert_eq!(
         (verdict.reproduced_by, verdict.replays[0].counted),
@@ -214,17 +205,9 @@ fn verdict_about_another_assembly_does_not_count() {
 
 #[test]
 fn verdict_about_another_artifact_is_set_aside() {
-    let world = World::new();
-    let mut statement = replay_statement(&world.provenance(), Verdict::Reproduced);
-    statement.subject = vec![subject(Sha256Digest::of(b"another installer"))];
-    let bundles = chain(
-        &world,
-        &[
-            (&world.builder, provenance_payload()),
-            (&world.auditor_a, statement.to_payload().unwrap()),
-        ],
-    );
-    let verdict = judge(&world, &evidence(&[&bundles[0], &bundles[1]]));
+    let verdict = judge_altered(|statement| {
+        statement.subject = vec![subject(Sha256Digest::of(b"another installer"))];
+    });
     assert_verified(&verdict);
     assert_eq!((verdict.reproduced_by, verdict.replays.len()), (0, 0));
     assert_eq!(verdict.set_aside.len(), 1);
@@ -232,17 +215,10 @@ fn verdict_about_another_artifact_is_set_aside() {
 
 #[test]
 fn reproduced_with_other_bytes_does_not_count() {
-    let world = World::new();
-    let mut statement = replay_statement(&world.provenance(), Verdict::Reproduced);
-    statement.predicate.rebuilt = vec![subject(Sha256Digest::of(b"other bytes"))];
-    let bundles = chain(
-        &world,
-        &[
-            (&world.builder, provenance_payload()),
-            (&world.auditor_a, statement.to_payload().unwrap()),
-        ],
-    );
-    let verdict = judge(&world, &evidence(&[&bundles[0], &bundles[1]]));
+    let verdict = judge_altered(|statement| {
+        statement.predicate.rebuilt = vec![subject(Sha256Digest::of(b"other bytes"))];
+    });
+    assert_verified(&verdict);
     assert_eq!(
         (verdict.reproduced_by, verdict.replays[0].counted),
         (0, false)
@@ -275,16 +251,9 @@ fn replays_of_rejected_provenance_do_not_count() {
     let world = World::new();
     let mut statement = fixture::provenance_statement();
     statement.predicate.run_details.builder.id = "https://elsewhere.test".into();
-    let payload = statement.to_payload().unwrap();
-    let rejected = world.recorded(&world.builder, &payload);
-    let replay = replay_statement(&rejected, Verdict::Reproduced)
-        .to_payload()
-        .unwrap();
-    let bundles = chain(
-        &world,
-        &[(&world.builder, payload), (&world.auditor_a, replay)],
-    );
-    let verdict = judge(&world, &evidence(&[&bundles[0], &bundles[1]]));
+    let rejected = world.recorded(&world.builder, &statement.to_payload().unwrap());
+    let replay = world.replay(&world.auditor_a, &rejected, Verdict::Reproduced);
+    let verdict = judge(&world, &evidence(&[&rejected, &replay]));
     assert_failed_by(&verdict, &["signer.builder-allowed"]);
     assert_eq!(verdict.reproduced_by, 0);
 }
