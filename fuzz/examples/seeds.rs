@@ -69,12 +69,10 @@ fn evidence() -> Done {
         };
         let signed = note::sign(&checkpoint.to_text(), &[&key])?;
         let bundle = Bundle {
-            public_key_hint: builder.keyid().to_string(),
             entry: Some(LogEntry {
                 log_index: 0,
                 log_id: key.verifier_key().full_key_hash(),
                 proof: InclusionProof {
-                    log_index: 0,
                     tree_size: 2,
                     root_hash: root.0,
                     hashes: vec![other.0],

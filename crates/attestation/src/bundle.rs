@@ -42,18 +42,16 @@ const LIMITS: Limits = Limits {
 /// An envelope with the evidence about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
-    /// Which public key signed; equal to the envelope's `keyid`, and as little signed as that.
-    pub public_key_hint: String,
     /// The record's receipt; absent as long as the envelope is not recorded.
     pub entry: Option<LogEntry>,
-    /// The signed statement.
+    /// The signed statement. The bundle's public key hint repeats its `keyid`.
     pub envelope: Envelope,
 }
 
 /// A log's receipt for an entry (Sigstore's `TransparencyLogEntry`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// The entry's position, counted from 0; equal to the proof's.
+    /// The entry's position, counted from 0. The proof repeats it.
     pub log_index: u64,
     /// SHA-256 of name, line feed, 0x01 and public key of the log.
     pub log_id: [u8; 32],
@@ -66,8 +64,6 @@ pub struct LogEntry {
 /// A Merkle inclusion proof (RFC 6962) with the checkpoint it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InclusionProof {
-    /// The leaf's position, counted from 0.
-    pub log_index: u64,
     /// Number of leaves of the tree.
     pub tree_size: u64,
     /// Root of the tree.

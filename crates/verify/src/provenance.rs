@@ -94,7 +94,7 @@ pub(crate) fn unattributed(sealed: &Sealed<'_>) -> Candidate {
         codes::SIGNER_BUILDER_ALLOWED,
         format!(
             "the trust file lists no key {}",
-            clean(&sealed.bundle.public_key_hint)
+            clean(&sealed.bundle.envelope.keyid)
         ),
         HINT_KEY,
     );

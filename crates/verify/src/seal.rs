@@ -129,7 +129,7 @@ impl<'a> Sealer<'a> {
     }
 
     fn find_key(&self, bundle: &Bundle) -> Option<PublicKey> {
-        if let Some(key) = self.trust.key_of(&bundle.public_key_hint) {
+        if let Some(key) = self.trust.key_of(&bundle.envelope.keyid) {
             return Some(key.clone());
         }
         let entry = bundle.entry.as_ref()?;
@@ -142,7 +142,7 @@ impl<'a> Sealer<'a> {
             keyid: clean(keyid),
         };
         let Some(key) = key else {
-            return stranger(&bundle.public_key_hint);
+            return stranger(&bundle.envelope.keyid);
         };
         if let Some(builder) = self.trust.builder_of(key.spki_der()) {
             return Signer::Builder(builder);
@@ -161,14 +161,14 @@ impl<'a> Sealer<'a> {
         signer: &Signer<'_>,
     ) {
         let envelope = &bundle.envelope;
-        let hint = &bundle.public_key_hint;
+        let hint = &envelope.keyid;
         let Some(key) = key else {
             let detail = format!("no trusted key has the keyid {}", clean(hint));
             checks.not_checked(codes::ENVELOPE_KEYID, detail.clone(), None);
             checks.not_checked(codes::SIGNATURE_VALID, detail, None);
             return;
         };
-        if hint == key.keyid() && envelope.keyid == key.keyid() {
+        if hint == key.keyid() {
             checks.passed(codes::ENVELOPE_KEYID, format!("keyid {}", key.keyid()));
         } else {
             let detail = format!(
@@ -332,7 +332,7 @@ fn check_inclusion(checks: &mut Checks, entry: &LogEntry, checkpoint: &Checkpoin
     }
     let leaf = leaf_hash(&entry.canonicalized_body);
     let hashes: Vec<NodeHash> = stated.hashes.iter().map(|hash| NodeHash(*hash)).collect();
-    let (index, size) = (stated.log_index, checkpoint.size);
+    let (index, size) = (entry.log_index, checkpoint.size);
     match proof::check_inclusion(&leaf, index, size, &hashes, &checkpoint.root) {
         Ok(()) => {
             checks.passed(codes::RECORD_INCLUSION, format!("entry {index} of {size}"));

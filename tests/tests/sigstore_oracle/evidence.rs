@@ -63,7 +63,6 @@ impl Evidence {
         let entry = log_entry(log.receipt(index).unwrap(), leaf, &record);
 
         let bundle = Bundle {
-            public_key_hint: builder.keyid().to_string(),
             entry: Some(entry),
             envelope,
         };
@@ -159,7 +158,6 @@ fn log_entry(receipt: Receipt, leaf: Vec<u8>, key: &RecordKey) -> LogEntry {
         log_index: receipt.index,
         log_id: key.verifier_key().full_key_hash(),
         proof: InclusionProof {
-            log_index: receipt.index,
             tree_size: receipt.tree_size,
             root_hash: receipt.root.0,
             hashes: receipt.proof.into_iter().map(|hash| hash.0).collect(),

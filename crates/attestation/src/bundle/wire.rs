@@ -131,11 +131,7 @@ impl Bundle {
             .next()
             .map(TlogEntry::check)
             .transpose()?;
-        Ok(super::Bundle {
-            public_key_hint: hint,
-            entry,
-            envelope,
-        })
+        Ok(super::Bundle { entry, envelope })
     }
 }
 
@@ -145,7 +141,7 @@ impl From<&super::Bundle> for Bundle {
             media_type: MEDIA_TYPE.to_owned(),
             verification_material: Material {
                 public_key: PublicKeyIdentifier {
-                    hint: bundle.public_key_hint.clone(),
+                    hint: bundle.envelope.keyid.clone(),
                 },
                 tlog_entries: bundle.entry.iter().map(TlogEntry::from).collect(),
             },
@@ -189,11 +185,11 @@ impl TlogEntry {
             });
         }
         let log_index = integer("logIndex", self.log_index)?;
-        let proof = self.inclusion_proof.check()?;
-        if log_index != proof.log_index {
+        let (proof_index, proof) = self.inclusion_proof.check()?;
+        if log_index != proof_index {
             return Err(BundleError::LogIndex {
                 entry: log_index,
-                proof: proof.log_index,
+                proof: proof_index,
             });
         }
         Ok(LogEntry {
@@ -217,14 +213,15 @@ impl From<&LogEntry> for TlogEntry {
                 version: hashedrekord::VERSION.to_owned(),
             },
             integrated_time: "0".to_owned(),
-            inclusion_proof: WireProof::from(&entry.proof),
+            inclusion_proof: WireProof::new(entry.log_index, &entry.proof),
             canonicalized_body: encode_base64(&entry.canonicalized_body),
         }
     }
 }
 
 impl WireProof {
-    fn check(self) -> Result<InclusionProof, BundleError> {
+    /// The position and the rest.
+    fn check(self) -> Result<(u64, InclusionProof), BundleError> {
         if self.hashes.len() > PROOF_HASHES_MAX {
             return Err(BundleError::ProofTooLong {
                 found: self.hashes.len(),
@@ -236,8 +233,8 @@ impl WireProof {
                 found_bytes: checkpoint.len(),
             });
         }
-        Ok(InclusionProof {
-            log_index: integer("inclusionProof.logIndex", self.log_index)?,
+        let log_index = integer("inclusionProof.logIndex", self.log_index)?;
+        let proof = InclusionProof {
             tree_size: integer("treeSize", self.tree_size)?,
             root_hash: hash("rootHash", &self.root_hash)?,
             hashes: self
@@ -246,14 +243,13 @@ impl WireProof {
                 .map(|text| hash("hashes", text))
                 .collect::<Result<_, _>>()?,
             checkpoint,
-        })
+        };
+        Ok((log_index, proof))
     }
-}
 
-impl From<&InclusionProof> for WireProof {
-    fn from(proof: &InclusionProof) -> Self {
+    fn new(log_index: u64, proof: &InclusionProof) -> Self {
         Self {
-            log_index: proof.log_index.to_string(),
+            log_index: log_index.to_string(),
             root_hash: encode_base64(&proof.root_hash),
             tree_size: proof.tree_size.to_string(),
             hashes: proof

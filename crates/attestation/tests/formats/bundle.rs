@@ -12,16 +12,14 @@ use serde_json::{Value, json};
 use crate::samples::spoilt;
 
 pub(crate) fn sample() -> Bundle {
-    let keyid = "ab".repeat(32);
     let envelope = Envelope {
         payload_type: IN_TOTO_PAYLOAD_TYPE.into(),
         payload: b"{}".to_vec(),
         signature: b"signature".to_vec(),
-        keyid: keyid.clone(),
+        keyid: "ab".repeat(32),
     };
     let body = hashedrekord::leaf(&envelope.pae_digest(), &envelope.signature, b"public key");
     let proof = InclusionProof {
-        log_index: 5,
         tree_size: 6,
         root_hash: [7; 32],
         hashes: vec![[8; 32], [9; 32]],
@@ -34,7 +32,6 @@ pub(crate) fn sample() -> Bundle {
         canonicalized_body: body,
     };
     Bundle {
-        public_key_hint: keyid,
         entry: Some(entry),
         envelope,
     }
@@ -96,8 +93,7 @@ fn a_bundle_without_a_receipt_is_a_bundle() {
 fn empty_and_endless_hints_are_refused() {
     for (length, accepted) in [(0, false), (1, true), (256, true), (257, false)] {
         let mut bundle = sample();
-        bundle.public_key_hint = "h".repeat(length);
-        bundle.envelope.keyid.clone_from(&bundle.public_key_hint);
+        bundle.envelope.keyid = "h".repeat(length);
         assert_eq!(
             Bundle::parse(bundle.to_line().as_bytes()).is_ok(),
             accepted,
@@ -189,7 +185,6 @@ fn any_entry() -> impl Strategy<Value = LogEntry> {
                 canonicalized_body,
             )| {
                 let proof = InclusionProof {
-                    log_index,
                     tree_size,
                     root_hash,
                     hashes,
@@ -207,14 +202,13 @@ fn any_entry() -> impl Strategy<Value = LogEntry> {
 
 prop_compose! {
     fn any_bundle()(
-        public_key_hint in ".{1,60}",
+        keyid in ".{1,60}",
         entry in prop::option::of(any_entry()),
         payload_type in ".{0,40}",
         payload: Vec<u8>,
         signature: Vec<u8>,
     ) -> Bundle {
-        let keyid = public_key_hint.clone();
-        Bundle { public_key_hint, entry, envelope: Envelope { payload_type, payload, signature, keyid } }
+        Bundle { entry, envelope: Envelope { payload_type, payload, signature, keyid } }
     }
 }
 

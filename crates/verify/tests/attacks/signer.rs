@@ -97,7 +97,6 @@ fn hint_of_a_trusted_key_on_a_strangers_signature() {
     let world = World::new();
     let payload = provenance_statement().to_payload().unwrap();
     let mut bundle = world.recorded(&world.stranger, &payload);
-    bundle.public_key_hint = world.builder.keyid().into();
     bundle.envelope.keyid = world.builder.keyid().into();
     let verdict = judge(&world, &evidence(&[&bundle]));
     assert_failed_by(&verdict, &["signature.valid", "record.entry-matches"]);
@@ -113,7 +112,6 @@ fn unknown_hint_on_a_trusted_signature() {
         &world.builder.keyid().to_uppercase(),
     ] {
         let mut bundle = world.provenance();
-        bundle.public_key_hint = hint.into();
         bundle.envelope.keyid = hint.into();
         let verdict = judge(&world, &evidence(&[&bundle]));
         assert_failed_by(&verdict, &["envelope.keyid"]);
@@ -123,9 +121,11 @@ fn unknown_hint_on_a_trusted_signature() {
 #[test]
 fn hint_differs_from_keyid() {
     let world = World::new();
-    let mut bundle = world.provenance();
-    bundle.public_key_hint = world.stranger.keyid().into();
-    let verdict = judge(&world, &evidence(&[&bundle]));
+    let hint = |keyid: &str| format!("\"hint\":\"{keyid}\"");
+    let line = world.provenance().to_line();
+    let (own, other) = (hint(world.builder.keyid()), hint(world.stranger.keyid()));
+    assert!(line.contains(&own));
+    let verdict = judge(&world, line.replace(&own, &other).as_bytes());
     assert_failed_by(&verdict, &["envelope.parse"]);
 }
 

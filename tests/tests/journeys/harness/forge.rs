@@ -16,7 +16,6 @@ pub(crate) fn sign(bench: &Bench, key: &str, payload: &[u8]) -> Bundle {
     let key = AttestationKey::load(&bench.path(key), None).unwrap();
     let envelope = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, payload);
     Bundle {
-        public_key_hint: envelope.keyid.clone(),
         entry: None,
         envelope,
     }
