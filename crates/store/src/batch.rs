@@ -14,7 +14,6 @@ use tempfile::TempDir;
 use crate::blobs::{Received, receive, write_blob};
 use crate::layout::sync_file_system;
 use crate::records::{Record, plain_name};
-use crate::tree::Directory;
 use crate::{Digest, Store, StoreError};
 
 /// Beyond this many touched directories one `syncfs` is cheaper than an `fsync` for each.
@@ -77,33 +76,13 @@ impl Batch<'_> {
         self.keep(receive(reader, size_bytes_max, self.staging.path())?)
     }
 
-    /// Adds what a reader yields if, and only if, it is what `expected` names.
+    /// Remembers, from the commit on, what was made of a source, such as the tree unpacked from
+    /// an archive. `kind` says what was done and in which version, so that a changed procedure
+    /// starts afresh.
     ///
     /// # Errors
-    /// As [`Store::put_verified`].
-    pub fn put_verified(&self, reader: impl Read, expected: &Digest) -> Result<(), StoreError> {
-        let received = receive(reader, expected.size_bytes, self.staging.path())?;
-        received.require(expected)?;
-        self.keep(received).map(|_| ())
-    }
-
-    /// Reads a directory object that is in the store or added to this batch.
-    ///
-    /// # Errors
-    /// As [`Store::directory`].
-    pub fn directory(&self, digest: &Digest) -> Result<Directory, StoreError> {
-        let staged = self.state().staged.get(digest).cloned();
-        let Some(path) = staged else {
-            return self.store.directory(digest);
-        };
-        let bytes = fs::read(&path).map_err(StoreError::at("read", &path))?;
-        Ok(Directory::decode(&bytes)?)
-    }
-
-    /// Records with the commit what was derived from a source; see [`Store::put_derived`].
-    ///
-    /// # Errors
-    /// [`StoreError::NameInvalid`] for the kind.
+    /// [`StoreError::NameInvalid`] for the kind, [`StoreError::BlobMissing`] for a value that is
+    /// neither in the store nor in this batch.
     pub fn put_derived(
         &self,
         kind: &str,
@@ -111,6 +90,10 @@ impl Batch<'_> {
         value: &Digest,
     ) -> Result<(), StoreError> {
         plain_name(kind)?;
+        // Counted as found, it is durable before the record that names it.
+        if !self.present(value) {
+            return Err(StoreError::BlobMissing { digest: *value });
+        }
         let path = self.store.derived_path(kind, key);
         self.state().records.push((path, Record::new([*value])));
         Ok(())

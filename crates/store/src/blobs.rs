@@ -246,7 +246,7 @@ impl Store {
         self.shard_path(digest).join(digest.hash.to_string())
     }
 
-    pub(crate) fn sync_shard(&self, digest: &Digest) -> Result<(), StoreError> {
+    fn sync_shard(&self, digest: &Digest) -> Result<(), StoreError> {
         sync_directory(&self.shard_path(digest))
     }
 

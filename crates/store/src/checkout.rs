@@ -31,7 +31,6 @@ const MEMORY_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct Checkout {
     path: PathBuf,
-    tree: Digest,
     _lock: Arc<StoreLock>,
 }
 
@@ -39,11 +38,6 @@ impl Checkout {
     /// The root of the tree, absolute.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// What the tree is.
-    pub fn tree(&self) -> &Digest {
-        &self.tree
     }
 }
 
@@ -65,7 +59,6 @@ impl Store {
         let place = home.join(&key);
         let checkout = Checkout {
             path: place.join("tree"),
-            tree: *tree,
             _lock: self.lock(),
         };
         if inspect(&entries, mtime, &checkout.path).is_ok() {
@@ -238,10 +231,7 @@ impl Store {
 
 /// Removes a directory with everything in it, read-only directories included, or a file. Links
 /// are removed, not followed. A missing path is no error.
-///
-/// # Errors
-/// Whatever the file system reports.
-pub fn remove_tree(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove_tree(path: &Path) -> Result<(), StoreError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -311,4 +301,26 @@ fn timestamps(mtime: UnixSeconds) -> Timestamps {
 fn set_mtime(path: &Path, mtime: UnixSeconds) -> Result<(), StoreError> {
     utimensat(CWD, path, &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)
         .map_err(StoreError::at("date", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removing_follows_no_links() {
+        let home = tempfile::tempdir().unwrap();
+        let precious = home.path().join("precious");
+        fs::create_dir(&precious).unwrap();
+        fs::write(precious.join("file"), "").unwrap();
+        let doomed = home.path().join("doomed");
+        fs::create_dir_all(doomed.join("a/b")).unwrap();
+        symlink(&precious, doomed.join("a/link")).unwrap();
+        for path in ["a/b", "a", ""] {
+            fs::set_permissions(doomed.join(path), Permissions::from_mode(0o000)).unwrap();
+        }
+        remove_tree(&doomed).unwrap();
+        assert!(!doomed.exists() && precious.join("file").exists());
+        remove_tree(&doomed).unwrap();
+    }
 }

@@ -10,7 +10,7 @@ use crate::checkout::{boot_identifier, remove_tree};
 use crate::layout::sync_file_system;
 use crate::records::Record;
 use crate::tree::{DIRECTORY_BYTES_MAX, Directory};
-use crate::{Digest, Store, StoreError};
+use crate::{Store, StoreError};
 
 /// What a collection found and removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -204,55 +204,4 @@ pub(crate) fn list(path: &Path) -> Result<Vec<DirEntry>, StoreError> {
         .map_err(StoreError::at("list", path))?;
     entries.sort_by_key(DirEntry::file_name);
     Ok(entries)
-}
-
-impl Store {
-    /// The names of all pins, in ascending order.
-    ///
-    /// # Errors
-    /// Whatever listing the directory reports.
-    pub fn pins(&self) -> Result<Vec<String>, StoreError> {
-        let entries = list(&self.path().join("pins"))?;
-        Ok(entries
-            .iter()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect())
-    }
-
-    /// Whether a tree's objects and files are all present, judged by name and size.
-    ///
-    /// # Errors
-    /// A damaged or hostile directory object.
-    pub fn contains_tree(&self, tree: &Digest) -> Result<bool, StoreError> {
-        let missing = self.missing_below(tree, &mut HashSet::new());
-        Ok(self.healing(missing)?.is_none())
-    }
-
-    /// The first object of a tree that is absent. `known` are directories already found whole;
-    /// those of this tree join them if it is whole, too. Changes nothing.
-    pub(crate) fn missing_below(
-        &self,
-        tree: &Digest,
-        known: &mut HashSet<Digest>,
-    ) -> Result<Option<Digest>, StoreError> {
-        let mut waiting = vec![*tree];
-        let mut seen = HashSet::new();
-        while let Some(digest) = waiting.pop() {
-            if known.contains(&digest) || !seen.insert(digest) {
-                continue;
-            }
-            if !self.contains(&digest)? {
-                return Ok(Some(digest));
-            }
-            let directory = self.load_directory(&digest)?;
-            for node in &directory.files {
-                if !self.contains(&node.digest)? {
-                    return Ok(Some(node.digest));
-                }
-            }
-            waiting.extend(directory.directories.iter().map(|node| node.digest));
-        }
-        known.extend(seen);
-        Ok(None)
-    }
 }

@@ -43,7 +43,8 @@
 //!
 //! - A blob is hashed whenever it is read, opened or copied out. One that is damaged is an error,
 //!   and is taken away at once, so that whoever comes with its bytes next stores them anew; the
-//!   records that name it no longer count.
+//!   records that name it no longer count. A damaged action result or derived object goes the
+//!   same way; a damaged pin stays, and nothing is collected until it is put right.
 //! - Whoever brings bytes that are stored already has the stored ones hashed, and replaced if
 //!   they are damaged: hashing what is in memory anyway costs less than a wrong answer.
 //! - A checkout is compared with its tree, file by file, each time it is handed out. One that
@@ -80,7 +81,7 @@ mod wire;
 
 pub use batch::Batch;
 pub use check::{CheckReport, Problem};
-pub use checkout::{Checkout, remove_tree};
+pub use checkout::Checkout;
 pub use digest::{Digest, ParseDigestError};
 pub use error::StoreError;
 pub use gc::GcReport;

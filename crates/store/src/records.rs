@@ -18,11 +18,12 @@ use counterseal_attestation::Sha256Digest;
 use tempfile::NamedTempFile;
 
 use crate::blobs::write_blob;
+use crate::checkout::remove_tree;
 use crate::layout::sync_directory;
 use crate::{Digest, Store, StoreError};
 
 const HEADER: &str = "counterseal record 1";
-/// An action result or pin refers to fewer blobs than this.
+/// Size of a record: enough to name some 900,000 blobs.
 const RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Size of an opaque action result.
 const ACTION_RESULT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -53,9 +54,9 @@ impl Store {
     /// The remembered result of an action, if it and everything that it refers to is present.
     ///
     /// # Errors
-    /// [`StoreError::RecordDamaged`], [`StoreError::BlobDamaged`].
+    /// [`StoreError::RecordDamaged`], [`StoreError::BlobDamaged`], and what is damaged is gone.
     pub fn action_result(&self, action: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(record) = Record::read(&self.action_path(action))? else {
+        let Some(record) = cached(&self.action_path(action))? else {
             return Ok(None);
         };
         if !self.holds_all(&record.digests)? {
@@ -70,30 +71,14 @@ impl Store {
         }
     }
 
-    /// Remembers what was made of a source, such as the tree unpacked from an archive. `kind`
-    /// says what was done and in which version, so that a changed procedure starts afresh.
-    ///
-    /// # Errors
-    /// [`StoreError::NameInvalid`], [`StoreError::BlobMissing`] for an absent value.
-    pub fn put_derived(
-        &self,
-        kind: &str,
-        key: &Sha256Digest,
-        value: &Digest,
-    ) -> Result<(), StoreError> {
-        plain_name(kind)?;
-        self.require(&[*value])?;
-        self.write_record(&self.derived_path(kind, key), &Record::new([*value]))
-    }
-
     /// What was made of a source, if it is still present.
     ///
     /// # Errors
-    /// [`StoreError::NameInvalid`], [`StoreError::RecordDamaged`].
+    /// [`StoreError::NameInvalid`]; [`StoreError::RecordDamaged`], and the record is gone.
     pub fn derived(&self, kind: &str, key: &Sha256Digest) -> Result<Option<Digest>, StoreError> {
         plain_name(kind)?;
         let path = self.derived_path(kind, key);
-        let Some(record) = Record::read(&path)? else {
+        let Some(record) = cached(&path)? else {
             return Ok(None);
         };
         let [value] = record.digests[..] else {
@@ -105,46 +90,24 @@ impl Store {
         Ok(self.contains(&value)?.then_some(value))
     }
 
-    /// Keeps blobs and trees from being collected, replacing what the pin held before.
+    /// Keeps blobs and trees from being collected, replacing what the pin held before. To let them
+    /// go, remove the file `pins/NAME`.
     ///
     /// # Errors
     /// [`StoreError::NameInvalid`], [`StoreError::BlobMissing`] for an absent root.
     pub fn pin(&self, name: &str, roots: &[Digest]) -> Result<(), StoreError> {
         plain_name(name)?;
         self.require(roots)?;
-        let path = self.pin_path(name);
-        self.write_record(&path, &Record::new(roots.iter().copied()))?;
-        sync_directory(&self.path().join("pins"))
-    }
-
-    /// Removes a pin. Returns whether it existed.
-    ///
-    /// # Errors
-    /// [`StoreError::NameInvalid`].
-    pub fn unpin(&self, name: &str) -> Result<bool, StoreError> {
-        plain_name(name)?;
-        let path = self.pin_path(name);
-        match fs::remove_file(&path) {
-            Ok(()) => sync_directory(&self.path().join("pins")).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(StoreError::io("remove", &path, error)),
-        }
-    }
-
-    /// What a pin holds, if it exists.
-    ///
-    /// # Errors
-    /// [`StoreError::NameInvalid`], [`StoreError::RecordDamaged`].
-    pub fn pinned(&self, name: &str) -> Result<Option<Vec<Digest>>, StoreError> {
-        plain_name(name)?;
-        Ok(Record::read(&self.pin_path(name))?.map(|record| record.digests))
+        let pins = self.path().join("pins");
+        self.write_record(&pins.join(name), &Record::new(roots.iter().copied()))?;
+        sync_directory(&pins)
     }
 
     pub(crate) fn derived_path(&self, kind: &str, key: &Sha256Digest) -> PathBuf {
         self.path().join("derived").join(kind).join(key.to_string())
     }
 
-    pub(crate) fn holds_all(&self, digests: &[Digest]) -> Result<bool, StoreError> {
+    fn holds_all(&self, digests: &[Digest]) -> Result<bool, StoreError> {
         for digest in digests {
             if !self.contains(digest)? {
                 return Ok(false);
@@ -168,10 +131,6 @@ impl Store {
             .join(format!("{}-{}", action.hash, action.size_bytes))
     }
 
-    fn pin_path(&self, name: &str) -> PathBuf {
-        self.path().join("pins").join(name)
-    }
-
     fn write_record(&self, path: &Path, record: &Record) -> Result<(), StoreError> {
         let file = write_blob(&self.incoming(), &record.to_bytes())?;
         file.as_file()
@@ -179,6 +138,16 @@ impl Store {
             .map_err(StoreError::at("flush", file.path()))?;
         Record::replace(file, path)
     }
+}
+
+/// Reads a record of a cache. A damaged one is taken away, so that whoever comes next makes it
+/// anew; if that fails, it is reported again.
+fn cached(path: &Path) -> Result<Option<Record>, StoreError> {
+    Record::read(path).inspect_err(|error| {
+        if matches!(error, StoreError::RecordDamaged { .. }) {
+            let _ = remove_tree(path);
+        }
+    })
 }
 
 /// A record's content.
@@ -227,11 +196,11 @@ impl Record {
         let body = text.strip_suffix('\n').ok_or("it is cut short")?;
         let (_, last) = body.rsplit_once('\n').ok_or("it is cut short")?;
         let sum = last.strip_prefix("sum ").ok_or("it is cut short")?;
-        let signed = &body[..body.len() - last.len()];
-        if sum.parse() != Ok(Sha256Digest::of(signed.as_bytes())) {
+        let summed = &body[..body.len() - last.len()];
+        if sum.parse() != Ok(Sha256Digest::of(summed.as_bytes())) {
             return Err("its sum does not match");
         }
-        let mut lines = signed.lines();
+        let mut lines = summed.lines();
         if lines.next() != Some(HEADER) {
             return Err("its format is unknown");
         }

@@ -6,8 +6,8 @@
 //!
 //! Encoding is canonical by construction: variables, platform properties and output paths live in
 //! ordered collections, fields are written in ascending order of their numbers, and default values
-//! are left out. Absent on purpose: decoding (nobody sends us actions), the deprecated output
-//! lists, node properties.
+//! are left out. Absent on purpose: decoding (nobody sends us actions), the flag not to cache, the
+//! deprecated output lists, node properties.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::Digest;
 use crate::wire;
 
 /// The longest time-out that `google.protobuf.Duration` may carry, in seconds (10,000 years).
-pub const TIMEOUT_SECONDS_MAX: u64 = 315_576_000_000;
+const TIMEOUT_SECONDS_MAX: u64 = 315_576_000_000;
 
 /// What is run: REAPI message `Command`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,10 +65,8 @@ pub struct Action {
     pub command: Digest,
     /// Digest of the root directory's `Directory` message.
     pub input_root: Digest,
-    /// Wall-time limit; more than [`TIMEOUT_SECONDS_MAX`] is encoded as that.
+    /// Wall-time limit; more than 10,000 years are encoded as that.
     pub timeout: Option<Duration>,
-    /// The result must not be served from a cache.
-    pub do_not_cache: bool,
     /// Sets otherwise equal actions apart.
     pub salt: Vec<u8>,
     /// What the executing machine must offer.
@@ -76,13 +74,12 @@ pub struct Action {
 }
 
 impl Action {
-    /// An action without time-out, salt or platform demands, free to be cached.
+    /// An action without time-out, salt or platform demands.
     pub fn new(command: Digest, input_root: Digest) -> Self {
         Self {
             command,
             input_root,
             timeout: None,
-            do_not_cache: false,
             salt: Vec::new(),
             platform: BTreeMap::new(),
         }
@@ -104,7 +101,6 @@ impl Action {
             command_digest: Some((&self.command).into()),
             input_root_digest: Some((&self.input_root).into()),
             timeout: self.timeout.map(wire_duration),
-            do_not_cache: self.do_not_cache,
             salt: self.salt.clone(),
             platform,
         }
@@ -155,7 +151,6 @@ mod tests {
         let empty = Digest::of(b"");
         let mut action = Action::new(empty, Digest::of(b"abc"));
         action.timeout = Some(Duration::new(60, 5));
-        action.do_not_cache = true;
         action.salt = b"s".to_vec();
         action.platform.insert("os".into(), "linux".into());
         let digest_field = |digest: &Digest| {
@@ -173,7 +168,6 @@ mod tests {
             b"\x12\x44".to_vec(), // input_root_digest = 2
             digest_field(&Digest::of(b"abc")),
             b"\x32\x04\x08\x3c\x10\x05".to_vec(), // timeout = 6
-            b"\x38\x01".to_vec(),                 // do_not_cache = 7
             b"\x4a\x01s".to_vec(),                // salt = 9
             b"\x52\x0d\x0a\x0b\x0a\x02os\x12\x05linux".to_vec(), // platform = 10
         ]
@@ -199,10 +193,6 @@ mod tests {
             },
             Action {
                 timeout: Some(Duration::MAX),
-                ..base.clone()
-            },
-            Action {
-                do_not_cache: true,
                 ..base.clone()
             },
             Action {

@@ -103,8 +103,6 @@ pub(crate) struct Action {
     pub(crate) input_root_digest: Option<Digest>,
     #[prost(message, optional, tag = "6")]
     pub(crate) timeout: Option<Duration>,
-    #[prost(bool, tag = "7")]
-    pub(crate) do_not_cache: bool,
     #[prost(bytes = "vec", tag = "9")]
     pub(crate) salt: Vec<u8>,
     #[prost(message, optional, tag = "10")]

@@ -29,29 +29,13 @@ pub fn put_tree_from_dir(store: &Store, path: &Path) -> Result<Digest, StoreErro
         Mode::empty(),
     )
     .map_err(StoreError::at("open", path))?;
-    import(store, directory.as_fd(), path)
-}
-
-/// Like [`put_tree_from_dir`] for a directory that is already open, such as one that only the
-/// holder of the descriptor can reach.
-///
-/// # Errors
-/// As [`put_tree_from_dir`].
-pub fn put_tree_from_dir_fd(
-    store: &Store,
-    directory: BorrowedFd<'_>,
-) -> Result<Digest, StoreError> {
-    import(store, directory, Path::new("."))
-}
-
-fn import(store: &Store, directory: BorrowedFd<'_>, shown: &Path) -> Result<Digest, StoreError> {
     let batch = store.batch()?;
     let mut importing = Importing {
         batch: &batch,
-        shown,
+        shown: path,
         entries_count: 0,
     };
-    let digest = importing.directory(directory, "", 0)?;
+    let digest = importing.directory(directory.as_fd(), "", 0)?;
     batch.commit()?;
     Ok(digest)
 }

@@ -152,9 +152,6 @@ fn add(
     name: String,
     slot: Slot,
 ) -> Result<(), TreeError> {
-    let conflict = TreeError::Conflict {
-        path: join(path, &name),
-    };
     let Some(present) = slots.get_mut(&name) else {
         slots.insert(name, slot);
         return Ok(());
@@ -163,7 +160,11 @@ fn add(
         (Slot::Directories(parts), Slot::Directories(more)) => parts.extend(more),
         (Slot::File(one), Slot::File(other)) if *one == other => {}
         (Slot::Symlink(one), Slot::Symlink(other)) if *one == other => {}
-        _ => return Err(conflict),
+        _ => {
+            return Err(TreeError::Conflict {
+                path: join(path, &name),
+            });
+        }
     }
     Ok(())
 }

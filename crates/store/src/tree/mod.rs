@@ -19,7 +19,7 @@ use prost::Message;
 use crate::{Digest, wire};
 
 pub use builder::TreeBuilder;
-pub use import::{put_tree_from_dir, put_tree_from_dir_fd};
+pub use import::put_tree_from_dir;
 pub use merge::merge;
 pub(crate) use walk::walk_untouched;
 pub use walk::{WalkEntry, WalkKind, walk};
@@ -27,13 +27,13 @@ pub use walk::{WalkEntry, WalkKind, walk};
 /// Directories may nest this deep below the root.
 pub const DEPTH_MAX: usize = 256;
 /// Encoded size of one `Directory` message.
-pub const DIRECTORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub(crate) const DIRECTORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Entries in one whole tree, every occurrence of a shared subtree counted.
 pub const ENTRIES_MAX: usize = 1_000_000;
 /// Length of one name (Linux `NAME_MAX`).
-pub const NAME_BYTES_MAX: usize = 255;
+const NAME_BYTES_MAX: usize = 255;
 /// Length of a symbolic link's target (Linux `PATH_MAX` less the terminating NUL).
-pub const TARGET_BYTES_MAX: usize = 4095;
+const TARGET_BYTES_MAX: usize = 4095;
 
 /// A tree breaks one of the rules of this module.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
-//! Listing everything in a stored tree.
+//! Listing everything in a stored tree, and asking whether it is all there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::{DEPTH_MAX, Directory, ENTRIES_MAX, TreeError};
@@ -55,6 +55,45 @@ pub(crate) fn walk_untouched(store: &Store, tree: &Digest) -> Result<Vec<WalkEnt
     };
     walking.descend(tree, "", 0)?;
     Ok(walking.entries)
+}
+
+impl Store {
+    /// Whether a tree's objects and files are all present, judged by name and size.
+    ///
+    /// # Errors
+    /// A damaged or hostile directory object.
+    pub fn contains_tree(&self, tree: &Digest) -> Result<bool, StoreError> {
+        let missing = self.missing_below(tree, &mut HashSet::new());
+        Ok(self.healing(missing)?.is_none())
+    }
+
+    /// The first object of a tree that is absent. `known` are directories already found whole;
+    /// those of this tree join them if it is whole, too. Changes nothing.
+    pub(crate) fn missing_below(
+        &self,
+        tree: &Digest,
+        known: &mut HashSet<Digest>,
+    ) -> Result<Option<Digest>, StoreError> {
+        let mut waiting = vec![*tree];
+        let mut seen = HashSet::new();
+        while let Some(digest) = waiting.pop() {
+            if known.contains(&digest) || !seen.insert(digest) {
+                continue;
+            }
+            if !self.contains(&digest)? {
+                return Ok(Some(digest));
+            }
+            let directory = self.load_directory(&digest)?;
+            for node in &directory.files {
+                if !self.contains(&node.digest)? {
+                    return Ok(Some(node.digest));
+                }
+            }
+            waiting.extend(directory.directories.iter().map(|node| node.digest));
+        }
+        known.extend(seen);
+        Ok(None)
+    }
 }
 
 struct Walking<'a> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use counterseal_attestation::UnixSeconds;
 use counterseal_store::tree::TreeBuilder;
-use counterseal_store::{Digest, Problem, Store, StoreError, remove_tree};
+use counterseal_store::{Digest, Problem, Store, StoreError};
 
 use crate::{Fixture, mode, set_mode};
 
@@ -172,23 +172,6 @@ fn checkouts_of_an_earlier_boot_are_not_believed_and_collected() {
     drop(checkout);
     assert_eq!(fixture.store.gc().unwrap().removed_checkouts_count, 1);
     assert!(now.exists() && !earlier.exists());
-}
-
-#[test]
-fn removing_follows_no_links() {
-    let home = tempfile::tempdir().unwrap();
-    let precious = home.path().join("precious");
-    fs::create_dir(&precious).unwrap();
-    fs::write(precious.join("file"), "").unwrap();
-    let doomed = home.path().join("doomed");
-    fs::create_dir_all(doomed.join("a/b")).unwrap();
-    std::os::unix::fs::symlink(&precious, doomed.join("a/link")).unwrap();
-    for path in ["a/b", "a", ""] {
-        set_mode(&doomed.join(path), 0o000);
-    }
-    remove_tree(&doomed).unwrap();
-    assert!(!doomed.exists() && precious.join("file").exists());
-    remove_tree(&doomed).unwrap();
 }
 
 /// Where a deviation is found, and what makes it, given a checkout's root.

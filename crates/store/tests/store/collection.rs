@@ -6,7 +6,7 @@ use counterseal_attestation::UnixSeconds;
 use counterseal_store::tree::TreeBuilder;
 use counterseal_store::{Digest, Problem, Store, StoreError};
 
-use crate::{Fixture, set_mode};
+use crate::{Fixture, derive, set_mode};
 
 fn tree(store: &Store, name: &str) -> (Digest, Digest) {
     let content = store.put_bytes(name.as_bytes()).unwrap();
@@ -28,8 +28,8 @@ fn what_a_pin_reaches_stays_and_everything_else_goes() {
     store
         .pin("roots", &[kept, plain, Digest::of(b"kept")])
         .unwrap();
-    store.put_derived("k", &key.hash, &kept).unwrap();
-    store.put_derived("l", &key.hash, &lost).unwrap();
+    derive(store, "k", &key, &kept);
+    derive(store, "l", &key, &lost);
     store.put_action_result(&key, b"result", &[kept]).unwrap();
     drop(store.checkout(&kept, UnixSeconds(0)).unwrap());
     drop(store.checkout(&lost, UnixSeconds(0)).unwrap());
@@ -80,7 +80,7 @@ fn an_action_result_stays_if_all_of_it_is_pinned() {
         fixture.store.action_result(&action).unwrap().unwrap(),
         b"result"
     );
-    fixture.store.unpin("p").unwrap();
+    fs::remove_file(fixture.store.path().join("pins/p")).unwrap();
     assert_eq!(fixture.store.gc().unwrap().removed_blobs_count, 2);
     assert_eq!(fixture.store.action_result(&action).unwrap(), None);
 }
@@ -143,7 +143,7 @@ fn a_check_finds_each_kind_of_damage() {
     let store = &fixture.store;
     let (root, content) = tree(store, "x");
     store.pin("p", &[root]).unwrap();
-    store.put_derived("d", &root.hash, &root).unwrap();
+    derive(store, "d", &root, &root);
     let report = store.check().unwrap();
     assert!(report.is_sound());
     assert_eq!((report.blobs_count, report.records_count), (3, 2));
@@ -188,4 +188,35 @@ fn a_check_finds_each_kind_of_damage() {
     fs::write(&path, "").unwrap();
     let problem = first(store).unwrap();
     assert_eq!(problem.to_string(), "pins/p: damaged record");
+}
+
+#[test]
+fn a_check_finds_whatever_a_derived_tree_has_lost() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let (root, content) = tree(store, "x");
+    derive(store, "d", &Digest::of(b"package"), &root);
+    let below = store.directory(&root).unwrap().directories[0].digest;
+    for digest in [root, below, content] {
+        let path = fixture.blob_file(&digest);
+        let good = fs::read(&path).unwrap();
+        let mut flipped = good.clone();
+        flipped[0] ^= 1;
+        fixture.damage(&digest, &flipped);
+        let problems = store.check().unwrap().problems;
+        assert!(
+            matches!(&problems[..], [Problem::BlobDamaged { found, .. }]
+                if *found == Digest::of(&flipped)),
+            "{problems:?}"
+        );
+        fs::remove_file(&path).unwrap();
+        let problems = store.check().unwrap().problems;
+        assert!(
+            matches!(&problems[..], [Problem::Dangling { missing, path }]
+                if *missing == digest && path.starts_with("derived/d")),
+            "{problems:?}"
+        );
+        store.put_bytes(&good).unwrap();
+    }
+    assert!(store.check().unwrap().is_sound());
 }

@@ -51,6 +51,13 @@ impl Fixture {
     }
 }
 
+/// Remembers `value` as what was made of `source`.
+fn derive(store: &Store, kind: &str, source: &Digest, value: &Digest) {
+    let batch = store.batch().unwrap();
+    batch.put_derived(kind, &source.hash, value).unwrap();
+    batch.commit().unwrap();
+}
+
 fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();

@@ -1,10 +1,11 @@
 //! Action results, derived objects, pins.
 
 use std::fs;
+use std::path::Path;
 
 use counterseal_store::{Digest, StoreError};
 
-use crate::{Fixture, set_mode};
+use crate::{Fixture, derive};
 
 #[test]
 fn an_action_result_comes_back_until_something_of_it_is_gone() {
@@ -44,23 +45,26 @@ fn a_record_must_not_name_what_is_not_there() {
     let store = &fixture.store;
     let missing = Digest::of(b"missing");
     let key = Digest::of(b"key");
+    let batch = store.batch().unwrap();
     for refused in [
         store.put_action_result(&key, b"", &[missing]),
-        store.put_derived("unpacked", &key.hash, &missing),
+        batch.put_derived("unpacked", &key.hash, &missing),
         store.pin("name", &[missing]),
     ] {
         assert!(matches!(refused, Err(StoreError::BlobMissing { .. })));
     }
-    assert!(store.pins().unwrap().is_empty());
+    batch.commit().unwrap();
+    assert_eq!(store.check().unwrap().records_count, 0);
 }
 
 #[test]
 fn derived_objects_are_kept_apart_by_kind() {
     let fixture = Fixture::new();
     let store = &fixture.store;
-    let key = Digest::of(b"package").hash;
+    let source = Digest::of(b"package");
+    let key = source.hash;
     let value = store.put_bytes(b"value").unwrap();
-    store.put_derived("deb-tree.v1", &key, &value).unwrap();
+    derive(store, "deb-tree.v1", &source, &value);
     assert_eq!(store.derived("deb-tree.v1", &key).unwrap(), Some(value));
     assert_eq!(store.derived("deb-tree.v2", &key).unwrap(), None);
 
@@ -78,6 +82,7 @@ fn derived_objects_are_kept_apart_by_kind() {
 fn names_that_could_be_paths_are_refused() {
     let fixture = Fixture::new();
     let store = &fixture.store;
+    let value = store.put_bytes(b"value").unwrap();
     let key = Digest::of(b"key").hash;
     let long = "n".repeat(201);
     for name in [
@@ -88,7 +93,7 @@ fn names_that_could_be_paths_are_refused() {
             "{name}"
         );
         assert!(matches!(
-            store.unpin(name),
+            store.batch().unwrap().put_derived(name, &key, &value),
             Err(StoreError::NameInvalid { .. })
         ));
         assert!(matches!(
@@ -98,42 +103,45 @@ fn names_that_could_be_paths_are_refused() {
     }
 }
 
+/// Calls `attempt` with every way to damage one byte of a record, or to cut it short.
+fn each_damage(path: &Path, attempt: impl Fn(usize)) {
+    let good = fs::read(path).unwrap();
+    for offset in 0..good.len() {
+        let mut flipped = good.clone();
+        flipped[offset] ^= 1;
+        for bad in [&flipped[..], &good[..offset]] {
+            let _ = fs::remove_file(path);
+            fs::write(path, bad).unwrap();
+            attempt(offset);
+        }
+    }
+    let _ = fs::remove_file(path);
+    fs::write(path, good).unwrap();
+}
+
 #[test]
-fn a_damaged_record_is_neither_believed_nor_passed_over() {
+fn a_damaged_record_of_a_cache_is_an_error_once() {
     let fixture = Fixture::new();
     let store = &fixture.store;
-    let root = store.put_bytes(b"root").unwrap();
-    store.pin("name", &[root]).unwrap();
-    let path = store.path().join("pins/name");
-    let good = fs::read(&path).unwrap();
-    set_mode(&path, 0o644);
-    for offset in 0..good.len() {
-        let mut bad = good.clone();
-        bad[offset] ^= 1;
-        fs::write(&path, &bad).unwrap();
-        let error = store.pinned("name").unwrap_err();
+    let key = Digest::of(b"key");
+    let value = store.put_bytes(b"value").unwrap();
+    derive(store, "kind", &key, &value);
+    let derived = format!("derived/kind/{}", key.hash);
+    each_damage(&store.path().join(derived), |offset| {
+        let error = store.derived("kind", &key.hash).unwrap_err();
         assert!(
             matches!(error, StoreError::RecordDamaged { .. }),
             "{offset}"
         );
-        fs::write(&path, &good[..offset]).unwrap();
-        assert!(store.pinned("name").is_err(), "{offset}");
-    }
-    fs::write(&path, &good).unwrap();
-    assert_eq!(store.pinned("name").unwrap(), Some(vec![root]));
-}
+        assert_eq!(store.derived("kind", &key.hash).unwrap(), None, "{offset}");
+    });
+    assert_eq!(store.derived("kind", &key.hash).unwrap(), Some(value));
 
-#[test]
-fn pins_come_and_go() {
-    let fixture = Fixture::new();
-    let store = &fixture.store;
-    let root = store.put_bytes(b"root").unwrap();
-    store.pin("b", &[root]).unwrap();
-    store.pin("a", &[]).unwrap();
-    store.pin("b", &[root, root]).unwrap();
-    assert_eq!(store.pins().unwrap(), ["a", "b"]);
-    assert_eq!(store.pinned("b").unwrap(), Some(vec![root, root]));
-    assert!(store.unpin("b").unwrap());
-    assert!(!store.unpin("b").unwrap());
-    assert_eq!(store.pinned("b").unwrap(), None);
+    store.put_action_result(&key, b"result", &[value]).unwrap();
+    let action = format!("actions/{}-{}", key.hash, key.size_bytes);
+    each_damage(&store.path().join(action), |offset| {
+        assert!(store.action_result(&key).is_err(), "{offset}");
+        assert_eq!(store.action_result(&key).unwrap(), None, "{offset}");
+    });
+    assert_eq!(store.action_result(&key).unwrap().unwrap(), b"result");
 }

@@ -243,16 +243,10 @@ fn an_import_equals_the_tree_built_by_hand() {
         .collect();
     assert_eq!(paths, [".gitignore", "link", "z", "z/tool", "z/empty"]);
     assert!(fixture.store.contains_tree(&imported).unwrap());
-    // Through a link to the directory, and by descriptor.
+    // Through a link to the directory.
     symlink(&dir, fixture.home.path().join("way")).unwrap();
     let again = put_tree_from_dir(&fixture.store, &fixture.home.path().join("way")).unwrap();
     assert_eq!(again, imported);
-    let opened = fs::File::open(&dir).unwrap();
-    let by_descriptor = counterseal_store::tree::put_tree_from_dir_fd(
-        &fixture.store,
-        std::os::fd::AsFd::as_fd(&opened),
-    );
-    assert_eq!(by_descriptor.unwrap(), imported);
 }
 
 #[test]
