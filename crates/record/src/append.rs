@@ -11,7 +11,7 @@ use counterseal_tlog::edge::RightEdge;
 use counterseal_tlog::leaf_hash;
 use counterseal_tlog::note::{self, NoteSigner};
 use counterseal_tlog::tile::{
-    ENTRY_BYTES_MAX, EntriesPath, TILE_HEIGHT, TILE_WIDTH, TilePath, bundles_for, encode_entries,
+    ENTRY_BYTES_MAX, EntriesPath, TILE_LEVELS, TILE_WIDTH, TilePath, bundles_for, encode_entries,
     level_size, tiles_for,
 };
 
@@ -272,7 +272,7 @@ pub(crate) fn publish(
 /// Removes partial tiles and bundles that a published full one replaces.
 fn sweep(storage: &dyn Storage, old_size: u64, new_size: u64) {
     let width = u64::from(TILE_WIDTH);
-    for level in 0..TILE_HEIGHT {
+    for level in 0..TILE_LEVELS {
         let index = level_size(level, old_size) / width;
         if index < level_size(level, new_size) / width
             && let Ok(tile) = TilePath::new(level, index, TILE_WIDTH)

@@ -17,7 +17,7 @@ use counterseal_tlog::checkpoint::Checkpoint;
 use counterseal_tlog::edge::{FinishedTile, RightEdge};
 use counterseal_tlog::note::{self, NOTE_BYTES_MAX, NoteVerifier};
 use counterseal_tlog::tile::{
-    BUNDLE_BYTES_MAX, EntriesPath, TILE_BYTES_MAX, TILE_HEIGHT, TilePath, bundles_for,
+    BUNDLE_BYTES_MAX, EntriesPath, TILE_BYTES_MAX, TILE_LEVELS, TilePath, bundles_for,
     decode_entries, level_size,
 };
 use counterseal_tlog::{NodeHash, leaf_hash};
@@ -251,7 +251,7 @@ fn known_file(name: &str, size: u64) -> Option<Known> {
     } else {
         let path = TilePath::parse(name)
             .ok()
-            .filter(|path| path.level() < TILE_HEIGHT)?;
+            .filter(|path| path.level() < TILE_LEVELS)?;
         (
             level_size(path.level(), size),
             path.index(),

@@ -9,7 +9,7 @@
 
 use alloc::vec::Vec;
 
-use crate::tile::{TILE_HEIGHT, TILE_WIDTH, TilePath, encode_tile, level_size};
+use crate::tile::{TILE_LEVELS, TILE_WIDTH, TilePath, encode_tile, level_size};
 use crate::{NodeHash, empty_root, node_hash};
 
 /// A tile that is ready to be written.
@@ -56,7 +56,7 @@ impl RightEdge {
         self.size += 1;
         let mut finished = Vec::new();
         let mut hash = leaf;
-        for level in 0..TILE_HEIGHT {
+        for level in 0..TILE_LEVELS {
             if self.levels.len() == usize::from(level) {
                 self.levels.push(Vec::new());
             }
@@ -66,12 +66,14 @@ impl RightEdge {
                 break;
             }
             let index = level_size(level, self.size) / u64::from(TILE_WIDTH) - 1;
-            if let Ok(path) = TilePath::new(level, index, TILE_WIDTH) {
-                finished.push(FinishedTile {
-                    path,
-                    bytes: encode_tile(hashes),
-                });
-            }
+            finished.push(FinishedTile {
+                path: TilePath {
+                    level,
+                    index,
+                    width: TILE_WIDTH,
+                },
+                bytes: encode_tile(hashes),
+            });
             // 256 hashes are one complete subtree.
             hash = complete_subtrees(hashes)[0];
             hashes.clear();
@@ -83,7 +85,7 @@ impl RightEdge {
     pub fn partial_tiles(&self) -> impl Iterator<Item = FinishedTile> {
         self.levels
             .iter()
-            .zip(0..TILE_HEIGHT)
+            .zip(0..TILE_LEVELS)
             .filter_map(|(hashes, level)| {
                 let path = partial_tile(level, level_size(level, self.size))?;
                 Some(FinishedTile {

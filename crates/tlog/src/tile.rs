@@ -20,10 +20,8 @@ pub use path::{EntriesPath, NodePlace, TilePath};
 
 /// Hashes in a full tile, entries in a full bundle.
 pub const TILE_WIDTH: u16 = 256;
-/// Levels of the tree that one level of tiles spans.
-pub const TILE_HEIGHT: u8 = 8;
-/// The highest tile level that a name may carry.
-pub const LEVEL_MAX: u8 = 63;
+/// Tile levels that a log can fill: as many as 64 bits of size allow.
+pub const TILE_LEVELS: u8 = 64 / TILE_HEIGHT;
 /// The longest entry, in bytes.
 pub const ENTRY_BYTES_MAX: usize = u16::MAX as usize;
 /// The largest entry bundle, in bytes.
@@ -32,6 +30,10 @@ pub const BUNDLE_BYTES_MAX: usize = TILE_WIDTH as usize * (2 + ENTRY_BYTES_MAX);
 pub const TILE_BYTES_MAX: usize = TILE_WIDTH as usize * 32;
 
 const WIDTH: u64 = TILE_WIDTH as u64;
+/// Levels of the tree that one level of tiles spans.
+const TILE_HEIGHT: u8 = 8;
+/// The highest tile level that a name may carry.
+const LEVEL_MAX: u8 = 63;
 
 /// Why something is not a tile, not a bundle, or not the name of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -208,7 +210,7 @@ pub fn decode_entries(bytes: &[u8], width: u16) -> Result<Vec<&[u8]>, TileError>
 ///
 /// Lowest level first, then by index. Nothing when the log did not grow.
 pub fn tiles_for(old_size: u64, new_size: u64) -> impl Iterator<Item = TilePath> {
-    (0..TILE_HEIGHT).flat_map(move |level| {
+    (0..TILE_LEVELS).flat_map(move |level| {
         grown(level_size(level, old_size), level_size(level, new_size)).map(
             move |(index, width)| TilePath {
                 level,
