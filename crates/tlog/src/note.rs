@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 
 mod key;
 
-pub use key::{ALGORITHM_ED25519, Ed25519Verifier, VerifierKey, VerifierKeyError};
+pub use key::{Ed25519Verifier, VerifierKey, VerifierKeyError};
 
 /// The longest note that is read, in bytes.
 pub const NOTE_BYTES_MAX: usize = 1 << 20;
@@ -282,7 +282,7 @@ pub fn open(note: &str, verifiers: &[&dyn NoteVerifier]) -> Result<Opened, NoteE
 
 /// Whether a text may be the name of a key: not empty, no white space, no `+`,
 /// no control character.
-pub fn is_key_name(name: &str) -> bool {
+fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }
 

@@ -219,23 +219,6 @@ pub fn check_consistency(
     check_root(new_root, new_hash)
 }
 
-/// The root of the tree of the first `size` leaves. Reads at most log₂ `size` nodes.
-///
-/// # Errors
-/// What the source reports.
-pub fn tree_root<S: NodeSource + ?Sized>(source: &S, size: u64) -> Result<NodeHash, S::Error> {
-    if size == 0 {
-        return Ok(empty_root());
-    }
-    span_root(
-        source,
-        Span {
-            begin: 0,
-            end: size,
-        },
-    )
-}
-
 /// Leaves from `begin` up to, not including, `end`: never empty, and `begin` a
 /// multiple of a power of two that is at least the length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -154,13 +154,13 @@ impl EntriesPath {
             index: entry_index,
             size,
         };
-        let index = entry_index / WIDTH;
-        let width = width_at(size, index).ok_or(absent.clone())?;
-        // Below 256, so it fits every usize.
-        let position = usize::try_from(entry_index % WIDTH).map_err(|_| absent.clone())?;
         if entry_index >= size {
             return Err(absent);
         }
+        let index = entry_index / WIDTH;
+        let width = width_at(size, index).ok_or(absent)?;
+        // Below 256, so it fits every usize.
+        let position = usize::try_from(entry_index % WIDTH).unwrap_or(usize::MAX);
         Ok((Self { index, width }, position))
     }
 
