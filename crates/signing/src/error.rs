@@ -49,7 +49,7 @@ pub enum SigningError {
         /// The file.
         path: PathBuf,
         /// The bound.
-        bytes_max: u64,
+        bytes_max: usize,
     },
     /// The file holds no private key in the form this program writes.
     #[error("key file {} is not a PKCS#8 private key in PEM form: {detail}", path.display())]
@@ -94,15 +94,16 @@ pub enum SigningError {
     },
     /// The public half beside a record key speaks of another key or origin.
     #[error(
-        "{} does not belong to this record key: expected {expected}, found {found}",
-        path.display()
+        "{} does not belong to this record key: expected {expected}, found '{}'",
+        path.display(),
+        found.escape_debug()
     )]
     PublicMismatch {
         /// The `.pub` file.
         path: PathBuf,
         /// The verifier key computed from the private file.
         expected: String,
-        /// What the `.pub` file says, its first line.
+        /// What the `.pub` file says, its first line; the message escapes its control characters.
         found: String,
     },
     /// The system gave no random bytes.

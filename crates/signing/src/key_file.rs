@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, Permissions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::{Passphrase, SigningError};
 
 /// No key file written here comes near this; more is not read.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
+const FILE_BYTES_MAX: usize = 64 * 1024;
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
 const ORIGIN_PREFIX: &str = "record-origin: ";
@@ -77,31 +77,12 @@ pub(crate) fn write_public(path: &Path, text: &str) -> Result<(), SigningError> 
 /// Reads and, when needed, decrypts a private key file.
 ///
 /// The permission bits are those of the handle that is read, so that a file swapped in
-/// between is judged too. Opening never waits, so that a pipe under that name is refused
-/// and not hung upon.
+/// between is judged too.
 pub(crate) fn read_private(
     path: &Path,
     passphrase: Option<&Passphrase>,
 ) -> Result<KeyFile, SigningError> {
-    // The bits fit: open(2) takes them as a C int.
-    let no_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let failed = |source| SigningError::Io {
-        operation: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::options()
-        .read(true)
-        .custom_flags(no_waiting)
-        .open(path)
-        .map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(SigningError::NotAFile {
-            path: path.to_owned(),
-        });
-    }
-    let mode = metadata.mode() & 0o7777;
+    let (file, mode) = open(path)?;
     if mode & 0o077 != 0 {
         return Err(SigningError::Permissions {
             path: path.to_owned(),
@@ -109,9 +90,9 @@ pub(crate) fn read_private(
         });
     }
     // One buffer of the final size: a growing one would leave copies behind.
-    let mut bytes = Zeroizing::new(vec![0; usize_of(FILE_BYTES_MAX) + 1]);
-    let length = read_up_to(file, &mut bytes).map_err(failed)?;
-    if length > usize_of(FILE_BYTES_MAX) {
+    let mut bytes = Zeroizing::new(vec![0; FILE_BYTES_MAX + 1]);
+    let length = read_up_to(file, &mut bytes).map_err(|source| unreadable(path, source))?;
+    if length > FILE_BYTES_MAX {
         return Err(SigningError::TooLarge {
             path: path.to_owned(),
             bytes_max: FILE_BYTES_MAX,
@@ -148,21 +129,45 @@ pub(crate) fn read_private(
 
 /// The first line of `PATH.pub`, or nothing when there is no such file.
 pub(crate) fn read_public(path: &Path) -> Result<Option<String>, SigningError> {
-    let failed = |source| SigningError::Io {
+    let file = match open(path) {
+        Ok((file, _)) => file,
+        Err(SigningError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX as u64)
+        .read_to_string(&mut text)
+        .map_err(|source| unreadable(path, source))?;
+    Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+/// Opens a regular file and tells its permission bits. Opening never waits, so that a pipe under
+/// that name is refused and not hung upon.
+fn open(path: &Path) -> Result<(File, u32), SigningError> {
+    // The bits fit: open(2) takes them as a C int.
+    let no_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options()
+        .read(true)
+        .custom_flags(no_waiting)
+        .open(path)
+        .map_err(|source| unreadable(path, source))?;
+    let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
+    if !metadata.is_file() {
+        return Err(SigningError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    Ok((file, metadata.mode() & 0o7777))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> SigningError {
+    SigningError::Io {
         operation: "read",
         path: path.to_owned(),
         source,
-    };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
+    }
 }
 
 fn encrypt(
@@ -231,7 +236,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SigningError> {
         .map_err(failed)
 }
 
-fn read_up_to(mut file: File, buffer: &mut [u8]) -> std::io::Result<usize> {
+fn read_up_to(mut file: File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
         match file.read(&mut buffer[length..]) {
@@ -242,9 +247,4 @@ fn read_up_to(mut file: File, buffer: &mut [u8]) -> std::io::Result<usize> {
         }
     }
     Ok(length)
-}
-
-/// Lossless: the only argument is a constant below 2^16.
-fn usize_of(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -203,6 +203,25 @@ fn edited_origin_is_noticed() {
 }
 
 #[test]
+fn public_half_is_read_as_carefully_as_the_private_one() {
+    let place = place();
+    let public = create_key(KeyKind::Record, ORIGIN, &place.path, None).unwrap();
+    fs::write(&public.path, "\u{1b}[2J").unwrap();
+    let error = RecordKey::load(&place.path, None).unwrap_err();
+    assert!(error.to_string().ends_with("found '\\u{1b}[2J'"), "{error}");
+
+    // Without a writer, opening this the ordinary way would wait for ever.
+    fs::remove_file(&public.path).unwrap();
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, &public.path, kind, mode, 0).unwrap();
+    let error = RecordKey::load(&place.path, None).unwrap_err();
+    assert!(matches!(error, SigningError::NotAFile { .. }), "{error}");
+
+    fs::remove_file(&public.path).unwrap();
+    RecordKey::load(&place.path, None).unwrap();
+}
+
+#[test]
 fn unusable_files_are_refused_with_the_reason() {
     let place = place();
     let write = |name: &str, content: &[u8]| {
