@@ -3,7 +3,7 @@
 //!
 //! - [`deb`]: reading Debian binary packages, `deb(5)`.
 //! - [`tar`]: reading tar archives that nobody vouches for.
-//! - [`tar_zst`]: packing the one `.tar.zst` that a set of files has, and reading it strictly.
+//! - [`tar_zst`]: packing the one `.tar.zst` that a set of files has.
 //!
 //! Everything works on `Read` and `Write`; this crate opens no file, knows no clock and starts
 //! no thread. Every size, count and depth has a bound, because archives come from strangers.
@@ -16,5 +16,3 @@ pub mod deb;
 mod path;
 pub mod tar;
 pub mod tar_zst;
-
-pub use path::{DEPTH_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX};

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 /// Length of a whole path.
-pub const PATH_BYTES_MAX: usize = 4096;
+pub(crate) const PATH_BYTES_MAX: usize = 4096;
 /// Length of one name in it.
-pub const NAME_BYTES_MAX: usize = 255;
+const NAME_BYTES_MAX: usize = 255;
 /// Number of names in it.
-pub const DEPTH_MAX: usize = 256;
+const DEPTH_MAX: usize = 256;
 
 /// Why a path is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -15,7 +15,7 @@ mod pax;
 
 use std::io::{self, Read};
 
-use crate::path::{Occupant, Places, normalise};
+use crate::path::{Occupant, PATH_BYTES_MAX, Places, normalise};
 use header::{BLOCK_BYTES, Header};
 
 pub use crate::path::PathDefect;
@@ -406,7 +406,7 @@ fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), TarError> {
 }
 
 fn symlink_target(path: &str, target: Vec<u8>) -> Result<String, TarError> {
-    let fits = !target.is_empty() && target.len() < crate::PATH_BYTES_MAX && !target.contains(&0);
+    let fits = !target.is_empty() && target.len() < PATH_BYTES_MAX && !target.contains(&0);
     match String::from_utf8(target) {
         Ok(target) if fits => Ok(target),
         _ => Err(TarError::Target {

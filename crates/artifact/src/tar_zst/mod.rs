@@ -3,22 +3,20 @@
 //! What makes it so: entries in ascending order of their paths' bytes; POSIX ustar headers, pax
 //! records only where a value does not fit; owner 0, no owner names, modes 0644, 0755 and 0777
 //! (links), one time for all; two blocks of zeros at the end and no further padding; one
-//! Zstandard frame of level [`LEVEL`] with its checksum, compressed by one thread in blocks of
-//! fixed size. The compressed bytes also depend on the version of the Zstandard library, which
+//! Zstandard frame of one level with its checksum, compressed by one thread in blocks of fixed
+//! size. The compressed bytes also depend on the version of the Zstandard library, which
 //! `Cargo.lock` pins; the uncompressed ones do not.
 //!
-//! Absent on purpose: hard links, owners, set-id bits, empty archives' special cases.
+//! Absent on purpose: hard links, owners, set-id bits, empty archives' special cases; a reader.
 
 mod header;
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, Read, Write};
 
-use crate::compression::{Compression, Decompressed};
-use crate::path::{Occupant, PathDefect, Places, check};
-use crate::tar;
+use crate::path::{Occupant, PATH_BYTES_MAX, PathDefect, Places, check};
 
 /// The Zstandard level.
-pub const LEVEL: i32 = 12;
+const LEVEL: i32 = 12;
 /// The compressor gets pieces of exactly this size, so that its output cannot depend on how the
 /// content happened to be read.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -78,61 +76,7 @@ pub enum PackError {
     },
 }
 
-/// What to pack at a path.
-pub struct PackEntry<'a> {
-    /// Relative, in its shortest form.
-    pub path: String,
-    /// What it is.
-    pub kind: PackKind<'a>,
-}
-
-/// What an entry is.
-pub enum PackKind<'a> {
-    /// A directory.
-    Directory,
-    /// A symbolic link; the target is stored as it is.
-    Symlink {
-        /// What it points to.
-        target: String,
-    },
-    /// A regular file.
-    File {
-        /// Its size.
-        size_bytes: u64,
-        /// Mode 0755 instead of 0644.
-        executable: bool,
-        /// Exactly `size_bytes` bytes.
-        content: Box<dyn Read + 'a>,
-    },
-}
-
-/// Packs entries that are already sorted; see [`Packer`] for packing one by one.
-///
-/// # Errors
-/// See [`PackError`]; what was written until then is worth nothing.
-pub fn pack<'a, W: Write>(
-    entries: impl IntoIterator<Item = PackEntry<'a>>,
-    mtime_unix_seconds: u64,
-    out: W,
-) -> Result<W, PackError> {
-    let mut packer = Packer::new(out, mtime_unix_seconds)?;
-    for entry in entries {
-        match entry.kind {
-            PackKind::Directory => packer.directory(&entry.path)?,
-            PackKind::Symlink { target } => packer.symlink(&entry.path, &target)?,
-            PackKind::File {
-                size_bytes,
-                executable,
-                content,
-            } => {
-                packer.file(&entry.path, size_bytes, executable, content)?;
-            }
-        }
-    }
-    packer.finish()
-}
-
-/// Packs an archive, entry by entry.
+/// Packs an archive, entry by entry. After an error, what was written is worth nothing.
 pub struct Packer<W: Write> {
     encoder: zstd::Encoder<'static, W>,
     piece: Vec<u8>,
@@ -173,7 +117,7 @@ impl<W: Write> Packer<W> {
     /// # Errors
     /// See [`PackError`].
     pub fn symlink(&mut self, path: &str, target: &str) -> Result<(), PackError> {
-        if target.is_empty() || target.len() >= crate::PATH_BYTES_MAX || target.contains('\0') {
+        if target.is_empty() || target.len() >= PATH_BYTES_MAX || target.contains('\0') {
             return Err(PackError::Target {
                 path: path.to_owned(),
             });
@@ -272,106 +216,6 @@ impl<W: Write> Packer<W> {
             }
         }
         Ok(())
-    }
-}
-
-/// An archive is not one that [`Packer`] writes.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadError {
-    /// Not even an acceptable archive.
-    #[error(transparent)]
-    Tar(#[from] tar::TarError),
-    /// Readable, but not in the one form.
-    #[error("entry \"{}\" is not in canonical form: {defect}", path.escape_debug())]
-    NotCanonical {
-        /// The entry.
-        path: String,
-        /// What is different.
-        defect: &'static str,
-    },
-}
-
-/// Reads an archive that [`Packer`] has written and refuses what it would not have written:
-/// other orders, owners, modes, times, hard links, further frames.
-///
-/// The encoding of single header fields is not compared byte for byte; whoever needs that packs
-/// the entries again.
-pub struct Reader<'a> {
-    archive: tar::Reader<Box<dyn Read + 'a>>,
-    previous: String,
-    mtime_unix_seconds: Option<u64>,
-}
-
-impl<'a> Reader<'a> {
-    /// Starts reading.
-    ///
-    /// # Errors
-    /// If the decompressor cannot start.
-    pub fn new(inner: impl BufRead + 'a, limits: tar::Limits) -> Result<Self, ReadError> {
-        // Content plus a generous 4 KiB of headers for each entry.
-        let headers = limits.entries_max.saturating_mul(4096);
-        let bytes_max = limits
-            .total_bytes_max
-            .saturating_add(headers)
-            .saturating_add(1024);
-        let stream =
-            Decompressed::new(inner, Compression::Zstd, bytes_max).map_err(tar::TarError::Io)?;
-        let buffered = io::BufReader::with_capacity(PIECE_BYTES, stream);
-        Ok(Self {
-            archive: tar::Reader::new(Box::new(buffered), limits),
-            previous: String::new(),
-            mtime_unix_seconds: None,
-        })
-    }
-
-    /// The next entry, or `None` at the end.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn next_entry(&mut self) -> Result<Option<tar::Entry>, ReadError> {
-        let Some(entry) = self.archive.next_entry()? else {
-            return Ok(None);
-        };
-        let mode = match &entry.kind {
-            tar::Kind::File {
-                executable: false, ..
-            } => 0o644,
-            tar::Kind::File {
-                executable: true, ..
-            }
-            | tar::Kind::Directory => 0o755,
-            tar::Kind::Symlink { .. } | tar::Kind::Hardlink { .. } => 0o777,
-        };
-        let time = *self
-            .mtime_unix_seconds
-            .get_or_insert(entry.mtime_unix_seconds);
-        let defect = if matches!(entry.kind, tar::Kind::Hardlink { .. }) {
-            Some("it is a hard link")
-        } else if entry.path <= self.previous {
-            Some("it is out of order")
-        } else if entry.mode != mode {
-            Some("its mode is another one")
-        } else if entry.owner != tar::Owner::default() {
-            Some("it has an owner")
-        } else if entry.mtime_unix_seconds != time {
-            Some("its time differs from that of the first entry")
-        } else {
-            None
-        };
-        if let Some(defect) = defect {
-            return Err(ReadError::NotCanonical {
-                path: entry.path,
-                defect,
-            });
-        }
-        self.previous.clone_from(&entry.path);
-        Ok(Some(entry))
-    }
-
-    /// The content of the current file.
-    pub fn content(&mut self) -> impl Read + use<'_, 'a> {
-        self.archive.content()
     }
 }
 
