@@ -12,16 +12,13 @@ const XZ_MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// How a stream is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Compression {
-    /// Not at all.
+#[derive(Clone, Copy)]
+pub(crate) enum Compression {
     None,
-    /// gzip, RFC 1952.
+    /// RFC 1952.
     Gzip,
-    /// xz.
     Xz,
-    /// Zstandard, RFC 8878.
+    /// RFC 8878.
     Zstd,
 }
 

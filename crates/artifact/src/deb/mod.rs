@@ -8,8 +8,7 @@
 
 use std::io::{self, BufRead, Read, Take};
 
-pub use crate::compression::Compression;
-use crate::compression::Decompressed;
+use crate::compression::{Compression, Decompressed};
 
 /// Bounds of what decompression may yield.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +86,6 @@ pub enum MemberKind {
 /// One of the two archives in a package; reading it yields the decompressed tar stream.
 pub struct Member<'a> {
     kind: MemberKind,
-    compression: Compression,
     stream: Box<dyn Read + 'a>,
 }
 
@@ -95,11 +93,6 @@ impl Member<'_> {
     /// Which part of the package this is.
     pub fn kind(&self) -> MemberKind {
         self.kind
-    }
-
-    /// How it was compressed.
-    pub fn compression(&self) -> Compression {
-        self.compression
     }
 }
 
@@ -218,7 +211,6 @@ impl<R: BufRead> Reader<R> {
         let stream = Decompressed::new(&mut self.inner, compression, bytes_max)?;
         Ok(Some(Member {
             kind,
-            compression,
             stream: Box::new(stream),
         }))
     }

@@ -1,6 +1,6 @@
 //! One 512-byte header block.
 
-use super::{Owner, TarError};
+use super::TarError;
 
 /// Everything in a tar archive comes in blocks of this size.
 pub(super) const BLOCK_BYTES: usize = 512;
@@ -9,11 +9,10 @@ pub(super) const BLOCK_BYTES: usize = 512;
 pub(super) struct Header {
     pub(super) path: Vec<u8>,
     pub(super) target: Vec<u8>,
-    pub(super) mode: u32,
+    /// By its owner.
+    pub(super) executable: bool,
     pub(super) size_bytes: u64,
-    pub(super) mtime_unix_seconds: u64,
     pub(super) type_flag: u8,
-    pub(super) owner: Owner,
 }
 
 impl Header {
@@ -49,20 +48,16 @@ impl Header {
             path.push(b'/');
         }
         path.extend_from_slice(text(&block[..100]));
-        let mode = number(&block[100..108], "mode")?;
+        // Of no use here, but a header in which they are malformed is not to be believed.
+        number(&block[108..116], "uid")?;
+        number(&block[116..124], "gid")?;
+        number(&block[136..148], "mtime")?;
         Ok(Some(Self {
             path,
             target: text(&block[157..257]).to_vec(),
-            // Some writers put the file type there, too.
-            mode: u32::try_from(mode & 0o7777).unwrap_or(0),
+            executable: number(&block[100..108], "mode")? & 0o100 != 0,
             size_bytes: number(&block[124..136], "size")?,
-            mtime_unix_seconds: number(&block[136..148], "mtime")?,
             type_flag: block[156],
-            owner: Owner {
-                uid: number(&block[108..116], "uid")?,
-                gid: number(&block[116..124], "gid")?,
-                is_named: !is_old && (block[265] != 0 || block[297] != 0),
-            },
         }))
     }
 }

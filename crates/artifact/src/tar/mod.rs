@@ -7,7 +7,8 @@
 //! reproducible input is refused. An archive must end as the format says, and nothing but zeros
 //! may follow.
 //!
-//! Absent on purpose: owners' meaning, extended attributes, sub-second times (all read past).
+//! Absent on purpose: owners, times, permissions but the owner's executable bit, extended
+//! attributes (all read past).
 
 mod error;
 mod header;
@@ -53,23 +54,6 @@ pub struct Entry {
     pub path: String,
     /// What it is.
     pub kind: Kind,
-    /// Permission bits, set-id and sticky bits included (`0o7777`).
-    pub mode: u32,
-    /// Time of last modification as the plain header has it.
-    pub mtime_unix_seconds: u64,
-    /// Owner and group as the plain header has them.
-    pub owner: Owner,
-}
-
-/// Whom an entry belonged to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Owner {
-    /// User number.
-    pub uid: u64,
-    /// Group number.
-    pub gid: u64,
-    /// Whether a user or group name is given, too.
-    pub is_named: bool,
 }
 
 /// What an entry is.
@@ -186,11 +170,6 @@ impl<R: Read> Reader<R> {
         Content(self)
     }
 
-    /// What the archive was read from.
-    pub fn into_inner(self) -> R {
-        self.inner
-    }
-
     fn entry(&mut self, header: &Header, extension: Extension) -> Result<Option<Entry>, TarError> {
         let raw = extension.path.unwrap_or_else(|| header.path.clone());
         let shown = || String::from_utf8_lossy(&raw).into_owned();
@@ -210,7 +189,7 @@ impl<R: Read> Reader<R> {
         let kind = match type_flag {
             b'0' => Kind::File {
                 size_bytes,
-                executable: header.mode & 0o100 != 0,
+                executable: header.executable,
             },
             b'5' => Kind::Directory,
             b'2' => Kind::Symlink {
@@ -245,13 +224,7 @@ impl<R: Read> Reader<R> {
         if let Err(with) = self.places.take(&path, occupant) {
             return Err(TarError::Collision { path, with });
         }
-        Ok(Some(Entry {
-            path,
-            kind,
-            mode: header.mode,
-            mtime_unix_seconds: header.mtime_unix_seconds,
-            owner: header.owner.clone(),
-        }))
+        Ok(Some(Entry { path, kind }))
     }
 
     fn hardlink_target(&self, path: &str, target: &[u8]) -> Result<String, TarError> {
