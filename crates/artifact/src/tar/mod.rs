@@ -11,12 +11,13 @@
 //! attributes (all read past).
 
 mod error;
+mod extension;
 mod header;
-mod pax;
 
 use std::io::{self, Read};
 
 use crate::path::{Occupant, PATH_BYTES_MAX, Places, normalise};
+use extension::{Extension, read_pax, set_once};
 use header::{BLOCK_BYTES, Header};
 
 pub use crate::path::PathDefect;
@@ -134,22 +135,11 @@ impl<R: Read> Reader<R> {
             match header.type_flag {
                 b'L' => set_once(&mut extension.path, self.long_name(&header)?)?,
                 b'K' => set_once(&mut extension.target, self.long_name(&header)?)?,
-                b'x' => {
-                    let bytes = self.extension_bytes(&header)?;
-                    let records = pax::parse(&bytes)?;
-                    if let Some(path) = records.path {
-                        set_once(&mut extension.path, path)?;
-                    }
-                    if let Some(target) = records.target {
-                        set_once(&mut extension.target, target)?;
-                    }
-                    if let Some(size) = records.size_bytes {
-                        set_once(&mut extension.size_bytes, size)?;
-                    }
-                }
+                b'x' => read_pax(&self.extension_bytes(&header)?, &mut extension)?,
                 b'g' => {
-                    let bytes = self.extension_bytes(&header)?;
-                    if pax::parse(&bytes)? != pax::Records::default() {
+                    let mut global = Extension::default();
+                    read_pax(&self.extension_bytes(&header)?, &mut global)?;
+                    if !global.is_empty() {
                         return Err(TarError::Header {
                             field: "global path, target or size",
                         });
@@ -157,7 +147,7 @@ impl<R: Read> Reader<R> {
                 }
                 _ => {
                     let extension = std::mem::take(&mut extension);
-                    if let Some(entry) = self.entry(&header, extension)? {
+                    if let Some(entry) = self.entry(header, extension)? {
                         return Ok(Some(entry));
                     }
                 }
@@ -170,8 +160,8 @@ impl<R: Read> Reader<R> {
         Content(self)
     }
 
-    fn entry(&mut self, header: &Header, extension: Extension) -> Result<Option<Entry>, TarError> {
-        let raw = extension.path.unwrap_or_else(|| header.path.clone());
+    fn entry(&mut self, header: Header, extension: Extension) -> Result<Option<Entry>, TarError> {
+        let raw = extension.path.unwrap_or(header.path);
         let shown = || String::from_utf8_lossy(&raw).into_owned();
         let path = normalise(&raw).map_err(|defect| TarError::Path {
             path: shown(),
@@ -179,7 +169,7 @@ impl<R: Read> Reader<R> {
         })?;
         let path = path.to_owned();
         let size_bytes = extension.size_bytes.unwrap_or(header.size_bytes);
-        let target = extension.target.unwrap_or_else(|| header.target.clone());
+        let target = extension.target.unwrap_or(header.target);
         // Before ustar, a directory was a file whose name ends with a slash.
         let type_flag = match header.type_flag {
             b'0' | 0 if raw.ends_with(b"/") => b'5',
@@ -353,29 +343,6 @@ fn limit(what: &'static str, found: u64, allowed: u64) -> Result<(), TarError> {
     } else {
         Ok(())
     }
-}
-
-/// What extension headers say about the entry that follows them.
-#[derive(Default)]
-struct Extension {
-    path: Option<Vec<u8>>,
-    target: Option<Vec<u8>>,
-    size_bytes: Option<u64>,
-}
-
-impl Extension {
-    fn is_empty(&self) -> bool {
-        self.path.is_none() && self.target.is_none() && self.size_bytes.is_none()
-    }
-}
-
-fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), TarError> {
-    if slot.replace(value).is_some() {
-        return Err(TarError::Header {
-            field: "two extensions say the same",
-        });
-    }
-    Ok(())
 }
 
 fn symlink_target(path: &str, target: Vec<u8>) -> Result<String, TarError> {

@@ -266,6 +266,16 @@ fn malformed_extensions_are_refused() {
         raw(b'0', b"", b"", b""),
     ];
     assert!(refusal(&twice).contains("two extensions"));
+    for records in [&b"9 path=a\n9 path=a\n"[..], b"9 size=1\n9 size=1\n"] {
+        let twice = [raw(b'x', b"p", b"", records), raw(b'0', b"a", b"", b"")];
+        assert!(refusal(&twice).contains("two extensions"));
+    }
+    let both = [
+        raw(b'L', b"l", b"", b"a"),
+        raw(b'x', b"p", b"", b"9 path=b\n"),
+        raw(b'0', b"", b"", b""),
+    ];
+    assert!(refusal(&both).contains("two extensions"));
     assert!(refusal(&[raw(b'L', b"l", b"", b"a")]).contains("extension without an entry"));
     let huge = raw(b'L', b"l", b"", &vec![b'a'; 65 * 1024]);
     assert_eq!(

@@ -1,28 +1,34 @@
-//! The records of a pax extended header: `LENGTH KEY=VALUE\n`, over and over.
+//! What extension headers say about the entry that follows them, and the records of those in pax
+//! form: `LENGTH KEY=VALUE\n`, over and over.
 
 use super::TarError;
 
-/// What is taken from an extended header.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Records {
+/// What is taken from them, GNU's and those of pax alike.
+#[derive(Default, PartialEq, Eq)]
+pub(super) struct Extension {
     pub(super) path: Option<Vec<u8>>,
     pub(super) target: Option<Vec<u8>>,
     pub(super) size_bytes: Option<u64>,
 }
 
-/// Reads the records. Unknown keys are passed over, as the standard demands; those that change
-/// what the content means are refused.
-pub(super) fn parse(mut bytes: &[u8]) -> Result<Records, TarError> {
-    let mut records = Records::default();
+impl Extension {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Adds what the records say. Unknown keys are passed over, as the standard demands; those that
+/// change what the content means are refused.
+pub(super) fn read_pax(mut bytes: &[u8], extension: &mut Extension) -> Result<(), TarError> {
     while !bytes.is_empty() {
         let (key, value, rest) = split(bytes).ok_or(TarError::Header {
             field: "pax record",
         })?;
         bytes = rest;
         match key {
-            b"path" => once(&mut records.path, value.to_vec())?,
-            b"linkpath" => once(&mut records.target, value.to_vec())?,
-            b"size" => once(&mut records.size_bytes, size(value)?)?,
+            b"path" => set_once(&mut extension.path, value.to_vec())?,
+            b"linkpath" => set_once(&mut extension.target, value.to_vec())?,
+            b"size" => set_once(&mut extension.size_bytes, size(value)?)?,
             _ if key.starts_with(b"GNU.sparse.") => {
                 return Err(TarError::Header {
                     field: "sparse file",
@@ -36,7 +42,17 @@ pub(super) fn parse(mut bytes: &[u8]) -> Result<Records, TarError> {
             _ => {}
         }
     }
-    Ok(records)
+    Ok(())
+}
+
+/// Two headers, or two records of one, that speak of the same thing are refused.
+pub(super) fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), TarError> {
+    if slot.replace(value).is_some() {
+        return Err(TarError::Header {
+            field: "two extensions say the same",
+        });
+    }
+    Ok(())
 }
 
 /// The first record's key and value, and what follows it.
@@ -65,13 +81,4 @@ fn decimal(digits: &[u8]) -> Option<u64> {
         return None;
     }
     std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), TarError> {
-    if slot.replace(value).is_some() {
-        return Err(TarError::Header {
-            field: "pax key given twice",
-        });
-    }
-    Ok(())
 }
