@@ -95,13 +95,15 @@ pub(crate) struct Places(BTreeMap<String, Occupant>);
 impl Places {
     /// Takes a path for an entry; parents become directories. A directory may be named again.
     ///
-    /// Returns the path that is already taken by something else if the entry cannot be there.
-    pub(crate) fn take(&mut self, path: &str, occupant: Occupant) -> Result<(), String> {
+    /// Returns how many parents were not known before; or, if the entry cannot be there, the path
+    /// that is already taken by something else.
+    pub(crate) fn take(&mut self, path: &str, occupant: Occupant) -> Result<u64, String> {
         match self.0.get(path) {
-            Some(Occupant::Directory) if occupant == Occupant::Directory => return Ok(()),
+            Some(Occupant::Directory) if occupant == Occupant::Directory => return Ok(0),
             Some(_) => return Err(path.to_owned()),
             None => {}
         }
+        let mut implied = 0;
         let mut end = path.len();
         while let Some(slash) = path[..end].rfind('/') {
             let parent = &path[..slash];
@@ -111,10 +113,11 @@ impl Places {
                 Some(_) => return Err(parent.to_owned()),
                 None => self.0.insert(parent.to_owned(), Occupant::Directory),
             };
+            implied += 1;
             end = slash;
         }
         self.0.insert(path.to_owned(), occupant);
-        Ok(())
+        Ok(implied)
     }
 
     pub(crate) fn is_file(&self, path: &str) -> bool {
@@ -167,9 +170,9 @@ mod tests {
     #[test]
     fn nothing_replaces_anything() {
         let mut places = Places::default();
-        places.take("a/b/c", Occupant::File).unwrap();
-        places.take("a/b", Occupant::Directory).unwrap();
-        places.take("a/l", Occupant::Link).unwrap();
+        assert_eq!(places.take("a/b/c", Occupant::File), Ok(2));
+        assert_eq!(places.take("a/b", Occupant::Directory), Ok(0));
+        assert_eq!(places.take("a/l", Occupant::Link), Ok(0));
         assert_eq!(places.take("a", Occupant::Link), Err("a".into()));
         assert_eq!(places.take("a/b/c", Occupant::File), Err("a/b/c".into()));
         assert_eq!(places.take("a/b/c/d", Occupant::File), Err("a/b/c".into()));

@@ -29,7 +29,8 @@ const EXTENSION_BYTES_MAX: u64 = 64 * 1024;
 /// Bounds of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Number of entries, extension headers included.
+    /// Number of entries. Extension headers count, and so do directories that are only implied by
+    /// what stands below them: a few bytes can imply hundreds.
     pub entries_max: u64,
     /// Size of one file.
     pub file_bytes_max: u64,
@@ -130,8 +131,7 @@ impl<R: Read> Reader<R> {
                 self.end()?;
                 return Ok(None);
             };
-            self.entries_count += 1;
-            limit("entries", self.entries_count, self.limits.entries_max)?;
+            self.count(1)?;
             match header.type_flag {
                 b'L' => set_once(&mut extension.path, self.long_name(&header)?)?,
                 b'K' => set_once(&mut extension.target, self.long_name(&header)?)?,
@@ -211,10 +211,16 @@ impl<R: Read> Reader<R> {
                 }),
             };
         }
-        if let Err(with) = self.places.take(&path, occupant) {
-            return Err(TarError::Collision { path, with });
+        match self.places.take(&path, occupant) {
+            Ok(implied) => self.count(implied)?,
+            Err(with) => return Err(TarError::Collision { path, with }),
         }
         Ok(Some(Entry { path, kind }))
+    }
+
+    fn count(&mut self, entries: u64) -> Result<(), TarError> {
+        self.entries_count += entries;
+        limit("entries", self.entries_count, self.limits.entries_max)
     }
 
     fn hardlink_target(&self, path: &str, target: &[u8]) -> Result<String, TarError> {

@@ -369,6 +369,21 @@ fn limits_hold() {
             Err(TarError::Limit { .. })
         ));
     }
+    // Each directory that a path implies costs memory, in an archive that compresses well.
+    let file = |number: u64| {
+        let path = format!("{number}{}", "/a".repeat(45));
+        raw(b'0', path.as_bytes(), b"", b"")
+    };
+    let deep = ended(&(0..10).map(file).collect::<Vec<_>>());
+    let within = |entries_max| read_within(&deep, Limits { entries_max, ..all });
+    assert_eq!(within(10 * 46).unwrap().len(), 10);
+    assert!(matches!(
+        within(10 * 46 - 1),
+        Err(TarError::Limit {
+            what: "entries",
+            ..
+        })
+    ));
     // A size near 2^63, which only the limit stands in front of.
     let mut header = header(EntryType::Regular, 0);
     header.as_mut_bytes()[0] = b'a';

@@ -193,12 +193,12 @@ impl<W: Write> Packer<W> {
                 previous: self.previous.clone(),
             });
         }
-        if let Err(with) = self.places.take(path, occupant) {
-            return Err(PackError::Collision {
+        self.places
+            .take(path, occupant)
+            .map_err(|with| PackError::Collision {
                 path: path.to_owned(),
                 with,
-            });
-        }
+            })?;
         path.clone_into(&mut self.previous);
         Ok(())
     }
