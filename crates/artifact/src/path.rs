@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Length of a whole path.
-pub(crate) const PATH_BYTES_MAX: usize = 4096;
+const PATH_BYTES_MAX: usize = 4096;
 /// Length of one name in it.
 const NAME_BYTES_MAX: usize = 255;
 /// Number of names in it.
@@ -78,6 +78,11 @@ pub(crate) fn check(path: &str) -> Result<(), PathDefect> {
         return Err(PathDefect::TooLong);
     }
     Ok(())
+}
+
+/// Whether a symbolic link can have this target, wherever it leads.
+pub(crate) fn is_link_target(target: &str) -> bool {
+    (1..PATH_BYTES_MAX).contains(&target.len()) && !target.contains('\0')
 }
 
 /// What can stand at a path.

@@ -3,7 +3,7 @@
 use super::TarError;
 
 /// Everything in a tar archive comes in blocks of this size.
-pub(super) const BLOCK_BYTES: usize = 512;
+pub(crate) const BLOCK_BYTES: usize = 512;
 
 /// The fields of a header that mean something to us.
 pub(super) struct Header {

@@ -16,12 +16,13 @@ mod header;
 
 use std::io::{self, Read};
 
-use crate::path::{Occupant, PATH_BYTES_MAX, Places, normalise};
+use crate::path::{Occupant, Places, is_link_target, normalise};
 use extension::{Extension, read_pax, set_once};
-use header::{BLOCK_BYTES, Header};
+use header::Header;
 
 pub use crate::path::PathDefect;
 pub use error::TarError;
+pub(crate) use header::BLOCK_BYTES;
 
 /// Size of one pax header or GNU long name.
 const EXTENSION_BYTES_MAX: u64 = 64 * 1024;
@@ -352,16 +353,16 @@ fn limit(what: &'static str, found: u64, allowed: u64) -> Result<(), TarError> {
 }
 
 fn symlink_target(path: &str, target: Vec<u8>) -> Result<String, TarError> {
-    let fits = !target.is_empty() && target.len() < PATH_BYTES_MAX && !target.contains(&0);
     match String::from_utf8(target) {
-        Ok(target) if fits => Ok(target),
+        Ok(target) if is_link_target(&target) => Ok(target),
         _ => Err(TarError::Target {
             path: path.to_owned(),
         }),
     }
 }
 
-fn padding_bytes(size_bytes: u64) -> u64 {
+/// How many bytes lie between the end of so much content and the next header.
+pub(crate) fn padding_bytes(size_bytes: u64) -> u64 {
     (BLOCK_BYTES as u64 - size_bytes % BLOCK_BYTES as u64) % BLOCK_BYTES as u64
 }
 

@@ -1,6 +1,7 @@
 //! Header blocks as POSIX ustar defines them, preceded by a pax header where ustar is too small.
 
-const BLOCK_BYTES: usize = 512;
+use crate::tar::{BLOCK_BYTES, padding_bytes};
+
 /// Stands in the plain header when the real path or target is in the pax header.
 const PLACEHOLDER: &str = "see-pax-header";
 
@@ -24,9 +25,8 @@ pub(super) fn file(
 
 /// What fills the last block of a file's content.
 pub(super) fn padding(size_bytes: u64) -> Vec<u8> {
-    // The remainder is below 512.
-    let used = usize::try_from(size_bytes % BLOCK_BYTES as u64).unwrap_or(0);
-    vec![0; (BLOCK_BYTES - used) % BLOCK_BYTES]
+    // Fewer bytes than a block has.
+    vec![0; usize::try_from(padding_bytes(size_bytes)).unwrap_or(0)]
 }
 
 fn encode(

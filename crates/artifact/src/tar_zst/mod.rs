@@ -13,7 +13,7 @@ mod header;
 
 use std::io::{self, Read, Write};
 
-use crate::path::{Occupant, PATH_BYTES_MAX, PathDefect, Places, check};
+use crate::path::{Occupant, PathDefect, Places, check, is_link_target};
 
 /// The Zstandard level.
 const LEVEL: i32 = 12;
@@ -117,7 +117,7 @@ impl<W: Write> Packer<W> {
     /// # Errors
     /// See [`PackError`].
     pub fn symlink(&mut self, path: &str, target: &str) -> Result<(), PackError> {
-        if target.is_empty() || target.len() >= PATH_BYTES_MAX || target.contains('\0') {
+        if !is_link_target(target) {
             return Err(PackError::Target {
                 path: path.to_owned(),
             });
