@@ -97,6 +97,9 @@ fn the_product_compiles_and_answers() {
         found,
         "CS-TEST-0001 informational \"EICAR anti-malware test file\"\n"
     );
+    fs::write(out.path().join("clean"), "nothing to see").unwrap();
+    let (code, none, _) = rulec(out.path(), &["scan", "out", "clean"]);
+    assert_eq!((code, none.as_str()), (0, ""));
     let digest = "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f";
     assert_eq!(rulec(out.path(), &["lookup", "out", digest]).1, found);
 }

@@ -19,7 +19,7 @@ compile  checks the *.rule files below DIR and writes one pack; its build epoch 
 check    only checks
 show     prints a rule of a pack in the text form
 lookup   prints the rules that list a SHA-256 or a domain name (or a name above it)
-scan     prints the rules that match the contents of a file
+scan     prints the rules that match the contents of a file; none is an answer, too
 
 exit codes: 0 done, 1 the answer is no, 2 usage, unreadable or unwritable file
 ";

@@ -16,7 +16,6 @@ const FILES_MAX: usize = 100_000;
 
 /// Why a file or folder could not be used.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub(crate) enum FileError {
     /// The system refused.
     #[error("cannot {action} {}: {cause}", .path.display())]

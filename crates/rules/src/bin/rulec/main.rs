@@ -2,8 +2,8 @@
 //!
 //! Small on purpose: linked statically it is the only content of the root in which the rule product
 //! is assembled. Results go to standard output, everything else to standard error. Exit codes:
-//! 0 done; 1 the answer is no (findings, nothing found, a damaged pack); 2 the question was wrong
-//! (usage, unreadable or unwritable file).
+//! 0 done, also for a scan that finds nothing; 1 the answer is no (findings, no such rule or
+//! indicator, a damaged pack); 2 the question was wrong (usage, unreadable or unwritable file).
 //!
 //! Deliberately absent: a clock. The build epoch of a pack is `SOURCE_DATE_EPOCH`.
 
@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use counterseal_rules::{
-    Indicator, Pack, RuleSet, RuleView, Scanner, Stamp, check, limits, source,
+    CompileError, Indicator, Pack, RuleSet, RuleView, Scanner, Stamp, check, limits, source,
 };
 use sha2::{Digest, Sha256};
 
@@ -41,6 +41,12 @@ enum Stop {
     Answer(String),
     /// There is no answer: exit code 2.
     Question(String),
+}
+
+impl From<CompileError> for Stop {
+    fn from(error: CompileError) -> Self {
+        Self::Question(error.to_string())
+    }
 }
 
 impl From<files::FileError> for Stop {
@@ -114,20 +120,15 @@ fn run(command: Command) -> Result<(), Stop> {
 }
 
 fn compile(source: &Path, output: &Path, product_version: &str) -> Result<(), Stop> {
-    let question = |error: &dyn Display| Stop::Question(error.to_string());
-    let stamp = Stamp::new(product_version, build_epoch()?).map_err(|error| question(&error))?;
+    let stamp = Stamp::new(product_version, build_epoch()?)?;
     let (rules, files) = load(source)?;
-    let pack = counterseal_rules::compile(&rules, &stamp).map_err(|error| question(&error))?;
+    let pack = counterseal_rules::compile(&rules, &stamp)?;
     // What leaves the compiler has been through the reader.
     parse(output, &pack)?;
     files::write(output, &pack)?;
     let digest = Sha256::digest(&pack)
         .iter()
-        .fold(String::new(), |hex, byte| {
-            let digits = [byte >> 4, byte & 15]
-                .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
-            hex + &String::from_iter(digits)
-        });
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     tell(format_args!(
         "compiled {} rules from {files} files into {} ({} bytes, sha256:{digest})",
         rules.rules().len(),
@@ -165,9 +166,9 @@ fn load(folder: &Path) -> Result<(RuleSet, usize), Stop> {
         tell(finding);
     }
     Err(Stop::Answer(format!(
-        "findings in {1}: {0}",
-        findings.len(),
-        folder.display()
+        "findings in {}: {}",
+        folder.display(),
+        findings.len()
     )))
 }
 
