@@ -62,7 +62,7 @@ pub enum CompileError {
     },
 }
 
-/// Compiles a pack. Memory: about twice the pack.
+/// Compiles a pack.
 ///
 /// # Errors
 /// When the pack would be larger than [`limits::PACK_BYTES_MAX`].
@@ -82,8 +82,9 @@ pub fn compile(rules: &RuleSet, stamp: &Stamp) -> Result<Vec<u8>, CompileError> 
     for (number, rule) in rules.iter().enumerate() {
         sections.add(rule, position(number), &strings);
     }
+    let version = strings.span(&stamp.product_version);
     let sections: [Vec<u8>; SECTIONS] = [
-        strings.bytes.clone(),
+        strings.bytes,
         sections.rules,
         sections.labels,
         sections.patterns,
@@ -91,11 +92,7 @@ pub fn compile(rules: &RuleSet, stamp: &Stamp) -> Result<Vec<u8>, CompileError> 
         indexed(sections.sha256),
         indexed(sections.domains),
     ];
-    Ok(assemble(
-        &sections,
-        stamp,
-        strings.span(&stamp.product_version),
-    ))
+    Ok(assemble(&sections, stamp, version))
 }
 
 fn assemble(sections: &[Vec<u8>; SECTIONS], stamp: &Stamp, version: Span) -> Vec<u8> {
@@ -137,16 +134,16 @@ fn bytes_at_most(rule: &Rule) -> usize {
     let patterns = rule
         .patterns
         .iter()
-        .map(|p| 2 * p.value().len() + layout::PATTERN_BYTES);
+        .map(|p| 2 * p.value().len() + layout::PATTERN_RECORD_BYTES);
     let domains = rule
         .domains
         .iter()
-        .map(|name| name.len() + layout::DOMAIN_BYTES);
-    layout::RULE_BYTES
+        .map(|name| name.len() + layout::DOMAIN_RECORD_BYTES);
+    layout::RULE_RECORD_BYTES
         + rule.id.len()
         + rule.title.len()
         + labels.chain(patterns).chain(domains).sum::<usize>()
-        + rule.sha256.len() * layout::SHA256_BYTES
+        + rule.sha256.len() * layout::SHA256_RECORD_BYTES
 }
 
 /// A position or count within a pack as its 32-bit field.
@@ -199,8 +196,8 @@ struct Sections {
     labels: Vec<u8>,
     patterns: Vec<u8>,
     pattern_bytes: Vec<u8>,
-    sha256: BTreeMap<[u8; 32], [u8; layout::SHA256_BYTES]>,
-    domains: BTreeMap<String, [u8; layout::DOMAIN_BYTES]>,
+    sha256: BTreeMap<[u8; 32], [u8; layout::SHA256_RECORD_BYTES]>,
+    domains: BTreeMap<String, [u8; layout::DOMAIN_RECORD_BYTES]>,
 }
 
 impl Sections {
@@ -208,7 +205,7 @@ impl Sections {
         let tags = self.add_labels(&rule.tags, strings);
         let references = self.add_labels(&rule.references, strings);
         let patterns = Span {
-            first: position(self.patterns.len() / layout::PATTERN_BYTES),
+            first: position(self.patterns.len() / layout::PATTERN_RECORD_BYTES),
             count: position(rule.patterns.len()),
         };
         for pattern in &rule.patterns {
@@ -250,10 +247,9 @@ impl Sections {
     }
 
     fn add_labels(&mut self, labels: &[String], strings: &Strings<'_>) -> Span {
-        let first = position(self.labels.len() / layout::LABEL_BYTES);
+        let first = position(self.labels.len() / layout::LABEL_RECORD_BYTES);
         for label in labels {
-            self.labels
-                .extend(layout::label_record(strings.span(label)));
+            self.labels.extend(strings.span(label).encode());
         }
         Span {
             first,

@@ -39,6 +39,8 @@
 //! Deliberately absent: floating-point numbers, compression, pointers, optional sections. A change
 //! of any of this takes a new format version.
 
+use crate::rule::{Condition, PatternForm, Severity};
+
 /// First bytes of every pack.
 pub const MAGIC: [u8; 8] = *b"CSRULES\0";
 /// The version of this layout.
@@ -55,19 +57,19 @@ pub const HEADER_DIGEST_AT: usize = DIRECTORY_AT + SECTIONS * DIRECTORY_ENTRY_BY
 /// Where the first section begins, in bytes.
 pub const SECTIONS_AT: usize = HEADER_DIGEST_AT + 32;
 /// Sections begin at multiples of this.
-pub const ALIGNMENT_BYTES: usize = 8;
+const ALIGNMENT_BYTES: usize = 8;
 /// Record length of each section, in bytes, in the order of kinds 1 … 7.
 pub const RECORD_BYTES: [usize; SECTIONS] = [
     1,
-    RULE_BYTES,
-    LABEL_BYTES,
-    PATTERN_BYTES,
+    RULE_RECORD_BYTES,
+    LABEL_RECORD_BYTES,
+    PATTERN_RECORD_BYTES,
     1,
-    SHA256_BYTES,
-    DOMAIN_BYTES,
+    SHA256_RECORD_BYTES,
+    DOMAIN_RECORD_BYTES,
 ];
 /// Names of the sections for messages, in the order of kinds.
-pub const SECTION_NAMES: [&str; SECTIONS] = [
+pub(crate) const SECTION_NAMES: [&str; SECTIONS] = [
     "strings",
     "rules",
     "labels",
@@ -77,13 +79,11 @@ pub const SECTION_NAMES: [&str; SECTIONS] = [
     "domain names",
 ];
 
-pub(crate) const RULE_BYTES: usize = 48;
-pub(crate) const LABEL_BYTES: usize = 8;
-pub(crate) const PATTERN_BYTES: usize = 16;
-pub(crate) const SHA256_BYTES: usize = 36;
-pub(crate) const DOMAIN_BYTES: usize = 12;
-
-use crate::rule::{Condition, PatternForm, Severity};
+pub(crate) const RULE_RECORD_BYTES: usize = 48;
+pub(crate) const LABEL_RECORD_BYTES: usize = 8;
+pub(crate) const PATTERN_RECORD_BYTES: usize = 16;
+pub(crate) const SHA256_RECORD_BYTES: usize = 36;
+pub(crate) const DOMAIN_RECORD_BYTES: usize = 12;
 
 /// A run of things: bytes of the string section, or records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +100,8 @@ impl Span {
         first..first.saturating_add(count)
     }
 
-    fn encode(self) -> [u8; 8] {
-        join([self.first.to_le_bytes(), self.count.to_le_bytes()])
+    pub(crate) fn encode(self) -> [u8; 8] {
+        (u64::from(self.first) | u64::from(self.count) << 32).to_le_bytes()
     }
 
     /// Reads the span at `at`; `at + 8` must lie within `N`.
@@ -147,7 +147,7 @@ pub(crate) struct RuleRecord {
 
 impl RuleRecord {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(RULE_BYTES);
+        let mut bytes = Vec::with_capacity(RULE_RECORD_BYTES);
         bytes.extend(self.id.encode());
         bytes.extend(self.title.encode());
         bytes.extend(self.revision.to_le_bytes());
@@ -159,7 +159,7 @@ impl RuleRecord {
     }
 
     /// `None` when a code is unknown or the reserved bytes are not zero.
-    pub(crate) fn decode(record: &[u8; RULE_BYTES]) -> Option<Self> {
+    pub(crate) fn decode(record: &[u8; RULE_RECORD_BYTES]) -> Option<Self> {
         let severity = usize::from(record[20]).checked_sub(1)?;
         let condition = match record[21] {
             1 => Condition::All,
@@ -203,7 +203,7 @@ impl PatternRecord {
     }
 
     /// `None` when a code is unknown or a byte without meaning is not zero.
-    pub(crate) fn decode(record: &[u8; PATTERN_BYTES]) -> Option<Self> {
+    pub(crate) fn decode(record: &[u8; PATTERN_RECORD_BYTES]) -> Option<Self> {
         let form = match record[12] {
             1 => PatternForm::Bytes,
             2 => PatternForm::Text,
@@ -226,23 +226,18 @@ impl PatternRecord {
     }
 }
 
-pub(crate) fn domain_record(name: Span, rule: u32) -> [u8; DOMAIN_BYTES] {
-    let name = name.encode();
-    let mut record = [0; DOMAIN_BYTES];
-    record[..8].copy_from_slice(&name);
+pub(crate) fn domain_record(name: Span, rule: u32) -> [u8; DOMAIN_RECORD_BYTES] {
+    let mut record = [0; DOMAIN_RECORD_BYTES];
+    record[..8].copy_from_slice(&name.encode());
     record[8..].copy_from_slice(&rule.to_le_bytes());
     record
 }
 
-pub(crate) fn sha256_record(digest: &[u8; 32], rule: u32) -> [u8; SHA256_BYTES] {
-    let mut record = [0; SHA256_BYTES];
+pub(crate) fn sha256_record(digest: &[u8; 32], rule: u32) -> [u8; SHA256_RECORD_BYTES] {
+    let mut record = [0; SHA256_RECORD_BYTES];
     record[..32].copy_from_slice(digest);
     record[32..].copy_from_slice(&rule.to_le_bytes());
     record
-}
-
-pub(crate) fn label_record(label: Span) -> [u8; LABEL_BYTES] {
-    label.encode()
 }
 
 /// Reads the number at `at`; `at + 4` must lie within `N`.
@@ -258,10 +253,4 @@ pub(crate) fn u64_at<const N: usize>(record: &[u8; N], at: usize) -> u64 {
 /// The next multiple of [`ALIGNMENT_BYTES`].
 pub(crate) fn aligned(offset: usize) -> usize {
     offset.next_multiple_of(ALIGNMENT_BYTES)
-}
-
-fn join([left, right]: [[u8; 4]; 2]) -> [u8; 8] {
-    [
-        left[0], left[1], left[2], left[3], right[0], right[1], right[2], right[3],
-    ]
 }

@@ -1,8 +1,9 @@
 //! The reader: bytes from anywhere → a [`Pack`] that answers by id and by indicator.
 //!
-//! [`Pack::parse`] checks all of [`crate::layout`] once: digests, bounds, order, forms. Afterwards
-//! nothing is copied; a lookup by id or indicator is a binary search over the bytes, at most
-//! 1 + log₂ n comparisons (for a domain name, times its labels).
+//! [`Pack::parse`] checks [`crate::layout`] once: digests, bounds, order, forms; only that the
+//! string section is sorted and free of repetition is not looked at. Afterwards nothing is copied;
+//! a lookup by id or indicator is a binary search over the bytes, at most 1 + log₂ n comparisons
+//! (for a domain name, times its labels).
 //!
 //! Deliberately absent: trust. A digest inside a pack shows damage, not origin; the origin is shown
 //! by the attestation over the whole pack, checked before the pack gets here.
@@ -79,20 +80,23 @@ pub struct Pack<'a> {
     build_epoch: u64,
     product_version: &'a str,
     strings: &'a str,
-    rules: &'a [[u8; layout::RULE_BYTES]],
-    labels: &'a [[u8; layout::LABEL_BYTES]],
-    patterns: &'a [[u8; layout::PATTERN_BYTES]],
+    rules: &'a [[u8; layout::RULE_RECORD_BYTES]],
+    labels: &'a [[u8; layout::LABEL_RECORD_BYTES]],
+    patterns: &'a [[u8; layout::PATTERN_RECORD_BYTES]],
     pattern_bytes: &'a [u8],
-    sha256: &'a [[u8; layout::SHA256_BYTES]],
-    domains: &'a [[u8; layout::DOMAIN_BYTES]],
+    sha256: &'a [[u8; layout::SHA256_RECORD_BYTES]],
+    domains: &'a [[u8; layout::DOMAIN_RECORD_BYTES]],
 }
 
 impl<'a> Pack<'a> {
     /// Checks `bytes` and makes them readable. Cost: one SHA-256 over all of them and one pass over
     /// the records; no allocation grows with the pack.
     ///
+    /// What only [`crate::check()`] asks of rules (strength of patterns, nothing twice) is not asked
+    /// again: it decides about the worth of a pack, not about its form.
+    ///
     /// # Errors
-    /// When any byte is not what a correct compiler would have written there.
+    /// A [`PackError`] about a length, a digest, or the first record out of form, bounds or order.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, PackError> {
         let header = envelope::header(bytes)?;
         let sections = envelope::sections(bytes)?;

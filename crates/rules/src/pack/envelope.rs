@@ -20,7 +20,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<&[u8; layout::DIRECTORY_AT], PackEr
     if !bytes.starts_with(&layout::MAGIC) {
         return Err(PackError::Magic);
     }
-    let (Some(header), Some(signed), Some(digest)) = (
+    let (Some(header), Some(covered), Some(digest)) = (
         bytes.first_chunk::<{ layout::DIRECTORY_AT }>(),
         bytes.get(..layout::HEADER_DIGEST_AT),
         bytes.get(layout::HEADER_DIGEST_AT..layout::SECTIONS_AT),
@@ -38,7 +38,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<&[u8; layout::DIRECTORY_AT], PackEr
             found,
         });
     }
-    if Sha256::digest(signed).as_slice() != digest {
+    if Sha256::digest(covered).as_slice() != digest {
         return Err(PackError::HeaderDigest);
     }
     let expected_bytes = layout::u64_at(header, 24);
