@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use counterseal_attestation::UnixSeconds;
-use rustix::fs::{AtFlags, CWD, FlockOperation, Timespec, Timestamps, flock, utimensat};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use crate::inspection::inspect;
-use crate::layout::StoreLock;
+use crate::layout::{StoreLock, open_lock_file};
 use crate::parallel;
 use crate::tree::{WalkEntry, WalkKind, walk};
 use crate::{Digest, Store, StoreError};
@@ -267,24 +267,11 @@ fn make_directory(path: &Path) -> Result<(), StoreError> {
 
 /// Waits until nobody else makes or moves the checkout with this key; until dropped, nobody does.
 pub(crate) fn take_turn(home: &Path, key: &str) -> Result<File, StoreError> {
-    lock_file(&home.join(format!("{key}.lock")))
-}
-
-/// Blocks until this process, and in it this thread, is the only one to hold the file.
-fn lock_file(path: &Path) -> Result<File, StoreError> {
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(StoreError::at("open", path))?;
-    loop {
-        match flock(&file, FlockOperation::LockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(StoreError::io("lock", path, error.into())),
-        }
-    }
+    let path = home.join(format!("{key}.lock"));
+    // Opened anew each time: threads of one process exclude each other like processes do.
+    let file = open_lock_file(&path)?;
+    file.lock().map_err(StoreError::at("lock", &path))?;
+    Ok(file)
 }
 
 fn timestamps(mtime: UnixSeconds) -> Timestamps {

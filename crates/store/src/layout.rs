@@ -1,20 +1,18 @@
 //! Creating, opening and locking a store's directory.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use rustix::fs::{FlockOperation, flock};
 
 use crate::StoreError;
 use crate::checkout::remove_tree;
 
 /// The one layout that this program reads and writes: the line in the file `format`.
 const FORMAT: &str = "counterseal store 1";
-/// What a store's directory may hold before its format file is written.
-const OWN_NAMES: [&str; 7] = [
-    "lock",
+/// No format file is longer.
+const FORMAT_BYTES_MAX: u64 = 80;
+const DIRECTORIES: [&str; 6] = [
     "blobs",
     "actions",
     "derived",
@@ -32,7 +30,7 @@ pub struct Store {
     lock: Arc<StoreLock>,
 }
 
-/// The open, locked lock file; closing it releases the lock.
+/// The open lock file; closing it releases the lock.
 #[derive(Debug)]
 pub(crate) struct StoreLock(File);
 
@@ -44,27 +42,31 @@ impl Store {
     /// [`StoreError::NotAStore`] if the directory holds anything else.
     pub fn create(dir: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(dir).map_err(StoreError::at("create", dir))?;
-        let format = dir.join("format");
-        if !format.exists() {
+        if !dir.join("format").exists() {
             for entry in fs::read_dir(dir).map_err(StoreError::at("list", dir))? {
                 let name = entry.map_err(StoreError::at("list", dir))?.file_name();
-                let own = name
-                    .to_str()
-                    .is_some_and(|name| OWN_NAMES.contains(&name) || name.starts_with("format."));
-                // Another process may have completed the creation since we looked.
-                if !own && name != "format" {
+                // Another process may be creating, or have created, the same store.
+                let own = |own: &str| name == own;
+                if !DIRECTORIES.into_iter().any(own) && !own("lock") && !own("format") {
                     return Err(StoreError::NotAStore {
                         path: dir.to_path_buf(),
                     });
                 }
             }
-            Self::lay_out(dir)?;
+            let lock = StoreLock::open(dir)?;
+            lock.0
+                .lock()
+                .map_err(StoreError::at("lock", &dir.join("lock")))?;
+            if !dir.join("format").exists() {
+                Self::lay_out(dir)?;
+            }
         }
         Self::open(dir)
     }
 
+    /// Only under the exclusive lock; the format file comes last.
     fn lay_out(dir: &Path) -> Result<(), StoreError> {
-        for name in &OWN_NAMES[1..] {
+        for name in DIRECTORIES {
             let path = dir.join(name);
             fs::create_dir_all(&path).map_err(StoreError::at("create", &path))?;
         }
@@ -75,15 +77,13 @@ impl Store {
         sync_directory(&dir.join("blobs"))?;
         sync_directory(dir)?;
         let format = dir.join("format");
-        let mut file = tempfile::Builder::new()
-            .prefix("format.")
-            .tempfile_in(dir)
-            .map_err(StoreError::at("write", &format))?;
-        writeln!(file, "{FORMAT}").map_err(StoreError::at("write", &format))?;
-        file.as_file()
-            .sync_all()
-            .map_err(StoreError::at("write", &format))?;
-        file.persist(&format)
+        let unfinished = dir.join("incoming/format");
+        File::create(&unfinished)
+            .and_then(|mut file| {
+                writeln!(file, "{FORMAT}")?;
+                file.sync_all()
+            })
+            .and_then(|()| fs::rename(&unfinished, &format))
             .map_err(StoreError::at("write", &format))?;
         sync_directory(dir)
     }
@@ -95,19 +95,17 @@ impl Store {
     /// [`StoreError::NotAStore`], [`StoreError::FormatUnknown`].
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let format = dir.join("format");
-        match fs::read_to_string(&format) {
-            Ok(text) if text.strip_suffix('\n') == Some(FORMAT) => {}
-            Ok(text) => {
+        let mut found = Vec::new();
+        match File::open(&format)
+            .and_then(|file| file.take(FORMAT_BYTES_MAX).read_to_end(&mut found))
+        {
+            Ok(_) if found.strip_suffix(b"\n") == Some(FORMAT.as_bytes()) => {}
+            Ok(_) => {
+                let found = String::from_utf8_lossy(&found);
                 return Err(StoreError::FormatUnknown {
                     path: dir.to_path_buf(),
                     expected: FORMAT,
-                    found: text
-                        .lines()
-                        .next()
-                        .unwrap_or_default()
-                        .chars()
-                        .take(80)
-                        .collect(),
+                    found: found.lines().next().unwrap_or_default().to_owned(),
                 });
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -118,17 +116,9 @@ impl Store {
             Err(error) => return Err(StoreError::io("read", &format, error)),
         }
         let root = fs::canonicalize(dir).map_err(StoreError::at("find", dir))?;
-        let lock_path = root.join("lock");
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(StoreError::at("open", &lock_path))?;
         let store = Self {
+            lock: Arc::new(StoreLock::open(&root)?),
             root,
-            lock: Arc::new(StoreLock(file)),
         };
         if store.lock_exclusively()? {
             store.sweep()?;
@@ -172,32 +162,35 @@ impl Store {
 
     /// Tries to have the store alone; on failure the shared lock is lost, too.
     pub(crate) fn lock_exclusively(&self) -> Result<bool, StoreError> {
-        match flock(&self.lock.0, FlockOperation::NonBlockingLockExclusive) {
+        match self.lock.0.try_lock() {
             Ok(()) => Ok(true),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-            Err(error) => Err(StoreError::io(
-                "lock",
-                &self.root.join("lock"),
-                error.into(),
-            )),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => {
+                Err(StoreError::io("lock", &self.root.join("lock"), error))
+            }
         }
     }
 
     pub(crate) fn lock_shared(&self) -> Result<(), StoreError> {
-        loop {
-            match flock(&self.lock.0, FlockOperation::LockShared) {
-                Ok(()) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => {
-                    return Err(StoreError::io(
-                        "lock",
-                        &self.root.join("lock"),
-                        error.into(),
-                    ));
-                }
-            }
-        }
+        let locked = self.lock.0.lock_shared();
+        locked.map_err(StoreError::at("lock", &self.root.join("lock")))
     }
+}
+
+impl StoreLock {
+    fn open(dir: &Path) -> Result<Self, StoreError> {
+        open_lock_file(&dir.join("lock")).map(Self)
+    }
+}
+
+/// Opens a file to be locked, making it if need be.
+pub(crate) fn open_lock_file(path: &Path) -> Result<File, StoreError> {
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(StoreError::at("open", path))
 }
 
 /// Flushes a directory's entries.

@@ -255,17 +255,25 @@ fn only_a_store_is_opened_and_only_an_empty_place_made_one() {
     // A creation that was interrupted is completed.
     let dir = home.path().join("interrupted");
     std::fs::create_dir_all(dir.join("blobs/00")).unwrap();
-    std::fs::write(dir.join("format.abc"), "counter").unwrap();
+    std::fs::create_dir(dir.join("incoming")).unwrap();
+    std::fs::write(dir.join("incoming/format"), "counter").unwrap();
     let digest = Store::create(&dir).unwrap().put_bytes(b"x").unwrap();
     assert!(Store::create(&dir).unwrap().contains(&digest).unwrap());
 
-    std::fs::write(dir.join("format"), "counterseal store 9\n").unwrap();
-    let error = Store::open(&dir).unwrap_err();
-    assert!(matches!(error, StoreError::FormatUnknown { .. }));
-    assert!(
-        error.to_string().contains("found counterseal store 9"),
-        "{error}"
-    );
+    let endless = "x".repeat(1000);
+    for (format, found) in [
+        (&b"counterseal store 9\n"[..], "counterseal store 9"),
+        (b"counterseal store 1\nand more", "counterseal store 1"),
+        (b"\xff", "\u{fffd}"),
+        (b"", ""),
+        (endless.as_bytes(), &endless[..80]),
+    ] {
+        std::fs::write(dir.join("format"), format).unwrap();
+        let error = Store::open(&dir).unwrap_err();
+        assert!(matches!(error, StoreError::FormatUnknown { .. }), "{error}");
+        let found = format!("expected counterseal store 1, found {found}");
+        assert!(error.to_string().ends_with(&found), "{error}");
+    }
 }
 
 #[test]
