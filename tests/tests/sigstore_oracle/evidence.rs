@@ -1,25 +1,17 @@
 //! Evidence as `assemble` leaves it, with throw-away keys and a record of its own, and the trust
 //! in both written down twice: as Sigstore's clients read it and as our verifier does.
 
-use std::collections::BTreeMap;
-
 use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry};
 use counterseal_attestation::dsse::IN_TOTO_PAYLOAD_TYPE;
-use counterseal_attestation::provenance::{
-    BUILD_TYPE, BuildDefinition, Builder, EmbeddedFile, ExternalParameters, InternalParameters,
-    Limits, Metadata, Product, Provenance, RunDetails,
-};
-use counterseal_attestation::statement::{DigestSet, Statement, Subject};
-use counterseal_attestation::{Sha256Digest, UnixSeconds, encode_base64, hashedrekord};
+use counterseal_attestation::provenance::BUILD_TYPE;
+use counterseal_attestation::{encode_base64, hashedrekord};
 use counterseal_record::{Receipt, Record};
-use counterseal_signing::{AttestationKey, KeyKind, RecordKey, create_key};
+use counterseal_signing::{AttestationKey, RecordKey};
 use serde_json::json;
 
-/// The bytes that the evidence is about.
-pub(crate) const ARTIFACT: &[u8] = b"an installer\n";
+use crate::fixture::{BUILDER_ID, attestation_key, provenance_statement, record_key};
 
 const ORIGIN: &str = "zurich.record.example";
-const BUILDER_ID: &str = "https://builder.example/assembly";
 
 /// `SubjectPublicKeyInfo` of Ed25519 up to the key (RFC 8410, section 4).
 const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 42, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 33, 0];
@@ -38,22 +30,18 @@ impl Evidence {
 
     /// Evidence whose entry stands in a record with others before and after it.
     pub(crate) fn among(before: u64, after: u64) -> Self {
-        let keys = tempfile::tempdir().unwrap();
-        let builder = keys.path().join("builder.key");
-        create_key(KeyKind::Attestation, "builder", &builder, None).unwrap();
-        let builder = AttestationKey::load(&builder, None).unwrap();
-        let record = keys.path().join("record.key");
-        create_key(KeyKind::Record, ORIGIN, &record, None).unwrap();
-        let record = RecordKey::load(&record, None).unwrap();
+        let builder = attestation_key();
+        let record = record_key(ORIGIN);
 
-        let payload = statement().to_payload().unwrap();
+        let payload = provenance_statement().to_payload().unwrap();
         let envelope = builder.sign_envelope(IN_TOTO_PAYLOAD_TYPE, &payload);
         let leaf = hashedrekord::leaf(
             &envelope.pae_digest(),
             &envelope.signature,
             builder.spki_der(),
         );
-        let log = Record::create(&keys.path().join("record"), &record).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let log = Record::create(&directory.path().join("record"), &record).unwrap();
         let others =
             |range: std::ops::Range<u64>| -> Vec<[u8; 8]> { range.map(u64::to_be_bytes).collect() };
         log.append(&others(0..before), &record).unwrap();
@@ -104,52 +92,6 @@ impl Evidence {
         })
         .to_string()
     }
-}
-
-fn statement() -> Statement<Provenance> {
-    let subject = Subject {
-        name: "hello_2.10_amd64.tar.zst".into(),
-        digest: DigestSet::from_sha256(Sha256Digest::of(ARTIFACT)),
-    };
-    let provenance = Provenance {
-        build_definition: BuildDefinition {
-            build_type: BUILD_TYPE.into(),
-            external_parameters: ExternalParameters {
-                product: Product {
-                    name: "hello".into(),
-                    version: "2.10".into(),
-                },
-                recipe: EmbeddedFile::new("assembly.toml", "format = 1\n").unwrap(),
-                lock: EmbeddedFile::new("assembly.lock", "format = 1\n").unwrap(),
-            },
-            internal_parameters: InternalParameters {
-                source_date_epoch: UnixSeconds(1_700_000_000),
-                limits: Limits {
-                    wall_seconds: 60,
-                    memory_bytes: 1 << 30,
-                    scratch_bytes: 1 << 30,
-                    log_bytes: 1 << 20,
-                    processes_max: 64,
-                },
-                isolation: BTreeMap::new(),
-                steps: Vec::new(),
-            },
-            resolved_dependencies: Vec::new(),
-        },
-        run_details: RunDetails {
-            builder: Builder {
-                id: BUILDER_ID.into(),
-                version: BTreeMap::new(),
-            },
-            metadata: Metadata {
-                invocation_id: "1".into(),
-                started_on: UnixSeconds(1_700_000_000),
-                finished_on: UnixSeconds(1_700_000_060),
-            },
-            byproducts: Vec::new(),
-        },
-    };
-    Statement::new(vec![subject], provenance)
 }
 
 /// What `assemble` makes of a receipt.

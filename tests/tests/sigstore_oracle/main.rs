@@ -8,6 +8,9 @@
 //! Deliberately absent: what it does not check (replays, the record's origin, build types); those
 //! are our own verifier's tests.
 
+#[path = "../../../crates/verify/tests/fixture/mod.rs"]
+mod fixture;
+
 mod evidence;
 mod ring_provider;
 
@@ -18,7 +21,8 @@ use counterseal_verify::{Outcome, Request, Trust, verify};
 use sigstore_verify::types::{ArtifactDigest, DerPublicKey, Sha256Hash};
 use sigstore_verify::{PublicKeyVerificationPolicy, Verifier};
 
-use crate::evidence::{ARTIFACT, Evidence};
+use crate::evidence::Evidence;
+use crate::fixture::ARTIFACT;
 
 /// Asks the other implementation; the reason when it refuses.
 fn ask(evidence: &Evidence, line: &str, artifact: &[u8]) -> Result<(), String> {
