@@ -12,7 +12,7 @@ use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry};
 use counterseal_attestation::dsse::IN_TOTO_PAYLOAD_TYPE;
 use counterseal_attestation::{Sha256Digest, hashedrekord};
 use counterseal_rules::{Stamp, check, compile, source};
-use counterseal_signing::{AttestationKey, KeyKind, RecordKey, create_key};
+use counterseal_signing::{AttestationKey, RecordKey};
 use counterseal_store::Digest;
 use counterseal_store::tree::{Directory, DirectoryNode, FileNode, SymlinkNode};
 use counterseal_tlog::checkpoint::Checkpoint;
@@ -46,10 +46,10 @@ fn seed(target: &str, name: &str, bytes: impl AsRef<[u8]>) -> Done {
 fn evidence() -> Done {
     let keys = tempfile::tempdir()?;
     let path = keys.path().join("builder.key");
-    create_key(KeyKind::Attestation, "builder", &path, None)?;
+    AttestationKey::create(&path, None)?;
     let builder = AttestationKey::load(&path, None)?;
     let path = keys.path().join("record.key");
-    create_key(KeyKind::Record, "zurich.record.example", &path, None)?;
+    RecordKey::create("zurich.record.example", &path, None)?;
     let key = RecordKey::load(&path, None)?;
 
     for (name, payload) in [("provenance", provenance()), ("verdict", verdict())] {

@@ -10,12 +10,11 @@ use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::dsse::{self, Envelope};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
-use pkcs8::der::Decode;
-use pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding, PrivateKeyInfoRef, SecretDocument};
+use pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use zeroize::Zeroizing;
 
 use crate::key_file;
-use crate::{KeyKind, Passphrase, SigningError};
+use crate::{KeyKind, Passphrase, PublicPart, SigningError};
 
 /// An attestation key in memory; wiped when dropped.
 pub struct AttestationKey {
@@ -25,6 +24,29 @@ pub struct AttestationKey {
 }
 
 impl AttestationKey {
+    /// Makes a new key, writes it to `path` and its public half to `path` with `.pub` appended.
+    ///
+    /// The private file has mode 0600 from its first byte and appears under its name only when
+    /// it is complete and on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::Exists`] when either file is there already: keys are never replaced.
+    /// Otherwise what the operating system or its source of randomness reports.
+    pub fn create(
+        path: &Path,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<PublicPart, SigningError> {
+        key_file::create(path, None, passphrase, || {
+            let key = Self::generate()?;
+            let secret = key
+                .key
+                .to_pkcs8_der()
+                .map_err(|source| SigningError::Encoding { source })?;
+            Ok((secret, key.public_pem()?))
+        })
+    }
+
     /// Opens the key file at `path`.
     ///
     /// # Errors
@@ -35,21 +57,13 @@ impl AttestationKey {
     /// [`SigningError::Malformed`] or [`SigningError::Io`] otherwise.
     pub fn load(path: &Path, passphrase: Option<&Passphrase>) -> Result<Self, SigningError> {
         let file = key_file::read_private(path, passphrase)?;
-        let wrong_kind = || SigningError::WrongKind {
-            path: path.to_owned(),
-            expected: KeyKind::Attestation,
-        };
         if file.origin.is_some() {
-            return Err(wrong_kind());
-        }
-        let info = PrivateKeyInfoRef::from_der(file.secret.as_bytes()).map_err(|_| {
-            SigningError::Malformed {
+            return Err(SigningError::WrongKind {
                 path: path.to_owned(),
-                detail: "damaged PKCS#8 document",
-            }
-        })?;
-        let key = SigningKey::try_from(info).map_err(|_| wrong_kind())?;
-        Self::from_key(key)
+                expected: KeyKind::Attestation,
+            });
+        }
+        Self::from_key(file.key(path, KeyKind::Attestation)?)
     }
 
     /// The public key as DER `SubjectPublicKeyInfo`: 91 bytes, uncompressed point.
@@ -87,7 +101,7 @@ impl AttestationKey {
         }
     }
 
-    pub(crate) fn generate() -> Result<Self, SigningError> {
+    fn generate() -> Result<Self, SigningError> {
         loop {
             let mut scalar = Zeroizing::new([0; 32]);
             key_file::random(scalar.as_mut())?;
@@ -96,12 +110,6 @@ impl AttestationKey {
                 return Self::from_key(key);
             }
         }
-    }
-
-    pub(crate) fn to_pkcs8(&self) -> Result<SecretDocument, SigningError> {
-        self.key
-            .to_pkcs8_der()
-            .map_err(|source| SigningError::Encoding { source })
     }
 
     fn from_key(key: SigningKey) -> Result<Self, SigningError> {

@@ -12,7 +12,7 @@ use pkcs8::der::Decode;
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument};
 use zeroize::Zeroizing;
 
-use crate::{Passphrase, SigningError};
+use crate::{KeyKind, Passphrase, PublicPart, SigningError};
 
 /// No key file written here comes near this; more is not read.
 const FILE_BYTES_MAX: usize = 64 * 1024;
@@ -31,7 +31,26 @@ pub(crate) struct KeyFile {
     /// The record's origin, when the file names one.
     pub(crate) origin: Option<String>,
     /// The PKCS#8 document, decrypted.
-    pub(crate) secret: SecretDocument,
+    secret: SecretDocument,
+}
+
+impl KeyFile {
+    /// The key in the document, which must be of the algorithm that keys for `expected` have.
+    pub(crate) fn key<'a, K>(&'a self, path: &Path, expected: KeyKind) -> Result<K, SigningError>
+    where
+        K: TryFrom<PrivateKeyInfoRef<'a>>,
+    {
+        let info = PrivateKeyInfoRef::from_der(self.secret.as_bytes()).map_err(|_| {
+            SigningError::Malformed {
+                path: path.to_owned(),
+                detail: "damaged PKCS#8 document",
+            }
+        })?;
+        K::try_from(info).map_err(|_| SigningError::WrongKind {
+            path: path.to_owned(),
+            expected,
+        })
+    }
 }
 
 /// `PATH.pub`, whatever `PATH` ends in.
@@ -41,12 +60,39 @@ pub(crate) fn public_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Makes a key with `make` and writes both halves, under names that must be free.
+///
+/// What `make` returns: the private half, and the text of the public one.
+pub(crate) fn create(
+    path: &Path,
+    origin: Option<&str>,
+    passphrase: Option<&Passphrase>,
+    make: impl FnOnce() -> Result<(SecretDocument, String), SigningError>,
+) -> Result<PublicPart, SigningError> {
+    let public_path = public_path(path);
+    for candidate in [path, public_path.as_path()] {
+        // `symlink_metadata`, so that a dangling link counts as something that exists.
+        if candidate.symlink_metadata().is_ok() {
+            return Err(SigningError::Exists {
+                path: candidate.to_owned(),
+            });
+        }
+    }
+    let (secret, text) = make()?;
+    write_private(path, origin, &secret, passphrase)?;
+    write_new(&public_path, text.as_bytes(), 0o644)?;
+    Ok(PublicPart {
+        text,
+        path: public_path,
+    })
+}
+
 /// Writes a private key under a name that must be free.
 ///
 /// The bytes go to a new file of mode 0600 (`O_EXCL`) beside the target, are flushed, and
 /// get their name by a link that fails if the name is taken: a crash leaves either no key
 /// file or a whole one.
-pub(crate) fn write_private(
+fn write_private(
     path: &Path,
     origin: Option<&str>,
     secret: &SecretDocument,
@@ -67,11 +113,6 @@ pub(crate) fn write_private(
     }
     text.push_str(&block);
     write_new(path, text.as_bytes(), 0o600)
-}
-
-/// Writes the public half under a name that must be free.
-pub(crate) fn write_public(path: &Path, text: &str) -> Result<(), SigningError> {
-    write_new(path, text.as_bytes(), 0o644)
 }
 
 /// Reads and, when needed, decrypts a private key file.

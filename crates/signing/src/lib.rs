@@ -8,7 +8,7 @@
 //!
 //! # Key files
 //!
-//! [`create_key`] writes two files and replaces neither:
+//! [`AttestationKey::create`] and [`RecordKey::create`] write two files and replace neither:
 //!
 //! | file | mode | content |
 //! |---|---|---|
@@ -33,11 +33,11 @@
 //! # Examples
 //!
 //! ```
-//! use counterseal_signing::{AttestationKey, KeyKind, create_key};
+//! use counterseal_signing::AttestationKey;
 //!
 //! let directory = tempfile::tempdir()?;
 //! let path = directory.path().join("builder.key");
-//! create_key(KeyKind::Attestation, "builder", &path, None)?;
+//! AttestationKey::create(&path, None)?;
 //! let key = AttestationKey::load(&path, None)?;
 //! let envelope = key.sign_envelope("application/vnd.in-toto+json", b"{}");
 //! assert_eq!(envelope.keyid, key.keyid());
@@ -51,7 +51,7 @@ mod passphrase;
 mod record_key;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use attestation_key::AttestationKey;
 pub use error::SigningError;
@@ -76,75 +76,11 @@ impl fmt::Display for KeyKind {
     }
 }
 
-/// The half of a key that may be shown to anyone.
+/// The half of a new key that may be shown to anyone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicPart {
-    /// What the key is for.
-    pub kind: KeyKind,
-    /// The name given at creation; for a record key, the origin.
-    pub name: String,
-    /// For an attestation key the keyid: 64 lower-case hexadecimal digits, the SHA-256 of
-    /// the DER `SubjectPublicKeyInfo`. For a record key the eight hexadecimal digits of the
-    /// note key ID.
-    pub keyid: String,
-    /// What a trust file holds: a PEM `PUBLIC KEY` block with its final newline, or a
-    /// verifier key line without one.
+    /// What a trust file holds: a PEM `PUBLIC KEY` block or a verifier key; with a final newline.
     pub text: String,
     /// Where the same text was written.
     pub path: PathBuf,
-}
-
-/// Makes a new key, writes it to `path` and its public half to `path` with `.pub` appended.
-///
-/// `name` is the origin when `kind` is [`KeyKind::Record`] (a bare host name) and a label
-/// otherwise. The private file has mode 0600 from its first byte and appears under its
-/// name only when it is complete and on disk.
-///
-/// # Errors
-///
-/// [`SigningError::Exists`] when either file is there already: keys are never replaced.
-/// [`SigningError::Origin`] for an origin that is no host name. Otherwise what the operating
-/// system or its source of randomness reports.
-pub fn create_key(
-    kind: KeyKind,
-    name: &str,
-    path: &Path,
-    passphrase: Option<&Passphrase>,
-) -> Result<PublicPart, SigningError> {
-    let public_path = key_file::public_path(path);
-    for candidate in [path, public_path.as_path()] {
-        // `symlink_metadata`, so that a dangling link counts as something that exists.
-        if std::fs::symlink_metadata(candidate).is_ok() {
-            return Err(SigningError::Exists {
-                path: candidate.to_owned(),
-            });
-        }
-    }
-    let (origin, secret, keyid, text) = match kind {
-        KeyKind::Attestation => {
-            let key = AttestationKey::generate()?;
-            (
-                None,
-                key.to_pkcs8()?,
-                key.keyid().to_owned(),
-                key.public_pem()?,
-            )
-        }
-        KeyKind::Record => {
-            let key = RecordKey::generate(name)?;
-            let verifier = key.verifier_key();
-            let keyid = format!("{:08x}", verifier.key_id());
-            (Some(name), key.to_pkcs8()?, keyid, verifier.to_string())
-        }
-    };
-    key_file::write_private(path, origin, &secret, passphrase)?;
-    let with_newline = format!("{}\n", text.trim_end());
-    key_file::write_public(&public_path, &with_newline)?;
-    Ok(PublicPart {
-        kind,
-        name: name.to_owned(),
-        keyid,
-        text,
-        path: public_path,
-    })
 }

@@ -8,12 +8,11 @@ use std::path::Path;
 use counterseal_tlog::note::{BoxedError, NoteSigner, VerifierKey};
 use ed25519_dalek::pkcs8::KeypairBytes;
 use ed25519_dalek::{Signer, SigningKey};
-use pkcs8::der::Decode;
-use pkcs8::{EncodePrivateKey, PrivateKeyInfoRef, SecretDocument};
+use pkcs8::{EncodePrivateKey, SecretDocument};
 use zeroize::Zeroizing;
 
 use crate::key_file;
-use crate::{KeyKind, Passphrase, SigningError};
+use crate::{KeyKind, Passphrase, PublicPart, SigningError};
 
 /// Longest host name that DNS can carry, in bytes (RFC 1035).
 const ORIGIN_BYTES_MAX: usize = 253;
@@ -26,6 +25,23 @@ pub struct RecordKey {
 }
 
 impl RecordKey {
+    /// Makes a new key for the record `origin`, a bare host name, and writes it as
+    /// [`AttestationKey::create`](crate::AttestationKey::create) does.
+    ///
+    /// # Errors
+    ///
+    /// As there; besides, [`SigningError::Origin`] for an origin that is no host name.
+    pub fn create(
+        origin: &str,
+        path: &Path,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<PublicPart, SigningError> {
+        key_file::create(path, Some(origin), passphrase, || {
+            let key = Self::generate(origin)?;
+            Ok((key.to_pkcs8()?, format!("{}\n", key.verifier)))
+        })
+    }
+
     /// Opens the key file at `path`.
     ///
     /// # Errors
@@ -36,19 +52,13 @@ impl RecordKey {
     /// another origin.
     pub fn load(path: &Path, passphrase: Option<&Passphrase>) -> Result<Self, SigningError> {
         let file = key_file::read_private(path, passphrase)?;
-        let wrong_kind = || SigningError::WrongKind {
-            path: path.to_owned(),
-            expected: KeyKind::Record,
-        };
-        let origin = file.origin.ok_or_else(wrong_kind)?;
-        let info = PrivateKeyInfoRef::from_der(file.secret.as_bytes()).map_err(|_| {
-            SigningError::Malformed {
+        let Some(origin) = &file.origin else {
+            return Err(SigningError::WrongKind {
                 path: path.to_owned(),
-                detail: "damaged PKCS#8 document",
-            }
-        })?;
-        let key = SigningKey::try_from(info).map_err(|_| wrong_kind())?;
-        let loaded = Self::from_key(key, &origin)?;
+                expected: KeyKind::Record,
+            });
+        };
+        let loaded = Self::from_key(file.key(path, KeyKind::Record)?, origin)?;
         let public_path = key_file::public_path(path);
         if let Some(found) = key_file::read_public(&public_path)? {
             let expected = loaded.verifier.to_string();
@@ -68,14 +78,14 @@ impl RecordKey {
         &self.verifier
     }
 
-    pub(crate) fn generate(origin: &str) -> Result<Self, SigningError> {
+    fn generate(origin: &str) -> Result<Self, SigningError> {
         let mut seed = Zeroizing::new([0; 32]);
         key_file::random(seed.as_mut())?;
         Self::from_key(SigningKey::from_bytes(&seed), origin)
     }
 
     /// PKCS#8 version 1, without the public key: the form every other program reads.
-    pub(crate) fn to_pkcs8(&self) -> Result<SecretDocument, SigningError> {
+    fn to_pkcs8(&self) -> Result<SecretDocument, SigningError> {
         KeypairBytes {
             secret_key: self.key.to_bytes(),
             public_key: None,

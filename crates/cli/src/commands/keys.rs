@@ -1,6 +1,6 @@
 //! `counterseal keys new|show`.
 
-use counterseal_signing::{KeyKind, create_key};
+use counterseal_signing::{AttestationKey, RecordKey};
 
 use crate::arguments::{KeyKindArgument, KeysVerb};
 use crate::error::{CommandError, Exit, OrExit};
@@ -16,25 +16,26 @@ pub(crate) fn run(session: &Session, verb: &KeysVerb) -> Result<Exit, CommandErr
             passphrase,
         } => {
             let passphrase = passphrase.then(keys::new_passphrase).transpose()?;
-            let (kind, name) = match (kind, origin) {
-                (KeyKindArgument::Record, Some(origin)) => (KeyKind::Record, origin.clone()),
+            match (kind, origin) {
                 (KeyKindArgument::Record, None) => {
                     return Err(CommandError::usage("a record key needs --origin HOST"));
                 }
                 (KeyKindArgument::Attestation, Some(_)) => {
                     return Err(CommandError::usage("--origin is for record keys only"));
                 }
-                (KeyKindArgument::Attestation, None) => {
-                    (KeyKind::Attestation, "attestation".to_owned())
-                }
-            };
+                _ => {}
+            }
             if let Some(parent) = path
                 .parent()
                 .filter(|parent| !parent.as_os_str().is_empty())
             {
                 output::directory(parent)?;
             }
-            let public = create_key(kind, &name, path, passphrase.as_ref()).or_usage()?;
+            let public = match origin {
+                Some(origin) => RecordKey::create(origin, path, passphrase.as_ref()),
+                None => AttestationKey::create(path, passphrase.as_ref()),
+            }
+            .or_usage()?;
             session.say(format!(
                 "private key {}, public key {}",
                 path.display(),
