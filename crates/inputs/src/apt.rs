@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::deb822;
 use crate::error::{InputsError, io};
+use crate::names::is_web_url;
 
 /// Largest accepted configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -173,8 +174,7 @@ fn add(
     suites: Vec<String>,
     keyring: Option<KeyringSource>,
 ) {
-    let is_web = uri.starts_with("http://") || uri.starts_with("https://");
-    if is_web && uri.bytes().all(|b| b.is_ascii_graphic()) {
+    if is_web_url(uri) {
         entries.push(AptEntry {
             url: uri.trim_end_matches('/').to_owned(),
             suites,

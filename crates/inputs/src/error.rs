@@ -10,7 +10,7 @@ use counterseal_attestation::Sha256Digest;
 use counterseal_store::StoreError;
 
 use crate::debian_source::DscError;
-use crate::lock::{LockError, LockMismatch};
+use crate::lock::LockMismatch;
 use crate::openpgp::OpenPgpError;
 use crate::packages::IndexError;
 use crate::release::ReleaseError;
@@ -52,9 +52,6 @@ pub enum InputsError {
         /// The name.
         name: String,
     },
-    /// The lock cannot be read.
-    #[error(transparent)]
-    Lock(#[from] LockError),
     /// The lock does not pin what the recipe asks for.
     #[error(transparent)]
     Mismatch(#[from] LockMismatch),
@@ -234,7 +231,7 @@ impl InputsError {
                 "install the package debian-archive-keyring, or name a keyring file with \
                  --keyring FILE",
             ),
-            Self::Lock(_) | Self::Mismatch(_) | Self::Changed { .. } => {
+            Self::Mismatch(_) | Self::Changed { .. } => {
                 Some("run `counterseal lock` to pin the inputs again")
             }
             Self::Offline { .. } => {

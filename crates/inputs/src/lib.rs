@@ -6,7 +6,7 @@
 //!   `OpenPGP` signature by a key of the archive keyring.
 //! * [`fetch`] brings every locked byte into the content store, in parallel, from input archives,
 //!   the recipe's directory and the machine's mirrors. A byte that does not match its digest never
-//!   gets in, and nothing longer than the locked size is ever read.
+//!   gets in, and no transfer goes on beyond the locked size.
 //! * [`write_archive`] keeps the bytes beside a release, so that a replay needs no network.
 //!
 //! The functions block; the asynchronous parts stay inside. Deliberately absent: unpacking, the
@@ -22,7 +22,9 @@ mod fetch;
 mod lock_text;
 mod names;
 mod obtain;
+mod progress;
 mod resolve;
+mod transfer;
 
 pub mod apt;
 pub mod deb822;
@@ -30,7 +32,6 @@ pub mod debian_source;
 pub mod lock;
 pub mod openpgp;
 pub mod packages;
-pub mod progress;
 pub mod purl;
 pub mod relation;
 pub mod relative_path;
@@ -38,7 +39,6 @@ pub mod release;
 pub mod resolver;
 pub mod sources;
 pub mod spec;
-pub mod transfer;
 pub mod version;
 
 pub use archive::{ArchiveReport, write_archive};
@@ -46,9 +46,10 @@ pub use error::{Failure, InputsError};
 pub use fetch::{FetchReport, fetch};
 pub use lock::{Lock, LockError, LockMismatch, LockedInput, LockedItem, LockedKind};
 pub use names::is_input_name;
-pub use progress::{Progress, Quiet};
+pub use progress::Progress;
 pub use purl::PackageUrl;
 pub use relative_path::RelativePath;
 pub use resolve::resolve;
 pub use sources::{DebianSettings, Sources};
 pub use spec::{FlatSpec, InputSpec, Location, SpecError};
+pub use transfer::TransferError;

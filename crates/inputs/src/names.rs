@@ -1,5 +1,8 @@
-//! Which texts are names: of packages, versions, suites, architectures (Debian Policy 5.6) and
-//! inputs. Everything that ends in a path, a URL or a lock passes through here.
+//! Which texts are names: of packages, versions, suites, architectures (Debian Policy 5.6), inputs
+//! and places on the web. Everything that ends in a path, a URL or a lock passes through here.
+
+/// Longest accepted URL, in bytes.
+const URL_BYTES_MAX: usize = 4096;
 
 /// Debian Policy 5.6.1: lower-case letters, digits, `+`, `-`, `.`; at least two characters; starts
 /// with a letter or digit.
@@ -49,6 +52,16 @@ pub fn is_input_name(text: &str) -> bool {
         && is_plain(text.as_bytes()[0])
 }
 
+/// An `http` or `https` URL of visible ASCII, without quote or backslash. What it names is only
+/// asked; the client reads it properly.
+pub(crate) fn is_web_url(text: &str) -> bool {
+    (text.starts_with("http://") || text.starts_with("https://"))
+        && text.len() <= URL_BYTES_MAX
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,7 +74,7 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        let cases: [Case; 5] = [
+        let cases: [Case; 6] = [
             (
                 is_package_name,
                 &["gcc", "libstdc++6", "7zip"],
@@ -86,6 +99,18 @@ mod tests {
                 is_input_name,
                 &["source", "a-b_c.9"],
                 &["", "-a", "A", "a/b", "a b", "\u{fc}"],
+            ),
+            (
+                is_web_url,
+                &["http://h.example/", "https://h.example:8/a?b"],
+                &[
+                    "",
+                    "ftp://h.example",
+                    "HTTP://h",
+                    "http://h/a b",
+                    "http://h/\u{fc}",
+                    "http://h/\\",
+                ],
             ),
         ];
         for (is_name, good, bad) in cases {

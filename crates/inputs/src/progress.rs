@@ -19,13 +19,3 @@ pub trait Progress: Sync {
     /// One file is complete, verified and stored.
     fn finish_item(&self, name: &str);
 }
-
-/// A [`Progress`] that says nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Quiet;
-
-impl Progress for Quiet {
-    fn begin(&self, _total_bytes: u64, _items: u64) {}
-    fn advance(&self, _bytes: u64) {}
-    fn finish_item(&self, _name: &str) {}
-}

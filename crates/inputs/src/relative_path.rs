@@ -102,12 +102,6 @@ impl<'de> serde::Deserialize<'de> for RelativePath {
     }
 }
 
-impl serde::Serialize for RelativePath {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::apt::{self, AptEntry, KeyringSource};
 use crate::error::InputsError;
+use crate::names::is_web_url;
 
 /// apt's usual configuration directory, for [`Sources::gather`].
 pub const APT_DIRECTORY: &str = "/etc/apt";
@@ -98,8 +99,7 @@ impl Sources {
         };
         let mut mirrors = Vec::new();
         for url in chosen {
-            let is_web = url.starts_with("http://") || url.starts_with("https://");
-            if !is_web || !url.bytes().all(|b| b.is_ascii_graphic()) {
+            if !is_web_url(url) {
                 return Err(InputsError::MirrorUrl { found: url.clone() });
             }
             mirrors.push(url.trim_end_matches('/').to_owned());

@@ -5,17 +5,17 @@
 //! Deliberately absent: anything about where bytes come from, see [`crate::sources`].
 
 use counterseal_attestation::Sha256Digest;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::names::{is_architecture, is_package_name, is_suite, is_version};
+use crate::names::{is_architecture, is_package_name, is_suite, is_version, is_web_url};
 use crate::relative_path::{PathError, RelativePath};
 
 /// Most packages one input may name.
 pub const PACKAGES_MAX: usize = 4096;
 
 /// One declared input.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "FlatSpec", into = "FlatSpec")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "FlatSpec")]
 #[non_exhaustive]
 pub enum InputSpec {
     /// A closure of binary packages: the named ones and everything they depend on.
@@ -53,25 +53,12 @@ pub enum InputSpec {
 }
 
 /// Where a file is: beside the recipe, or behind an `http` or `https` URL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// Relative to the recipe's directory.
     Path(RelativePath),
     /// A URL, kept as written. It stays in the recipe and never reaches the lock.
     Url(String),
-}
-
-impl InputSpec {
-    /// The kind as it is written in recipes and locks.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::DebianPackages { .. } => "debian-packages",
-            Self::DebianSource { .. } => "debian-source",
-            Self::File { .. } => "file",
-            Self::Directory { .. } => "directory",
-        }
-    }
 }
 
 /// Why an input table is refused.
@@ -134,52 +121,30 @@ pub enum SpecError {
 
 /// The table as it is written, every key of every kind: for readers of larger tables that hold
 /// these keys among others. [`InputSpec::try_from`] checks it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlatSpec {
     /// Which kind of input.
     pub kind: String,
     /// Suite or code name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub suite: Option<String>,
     /// Debian architecture.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
     /// Package names.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub packages: Option<Vec<String>>,
     /// Source package name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
     /// Exact version.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Path beside the recipe, or URL.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// Expected digest.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256Digest>,
     /// Expected size in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
 }
 
 impl FlatSpec {
-    fn empty(kind: &str) -> Self {
-        Self {
-            kind: kind.to_owned(),
-            suite: None,
-            architecture: None,
-            packages: None,
-            package: None,
-            version: None,
-            location: None,
-            sha256: None,
-            size: None,
-        }
-    }
-
     /// Refuses every key that is present but not in `allowed`.
     fn only(&self, kind: &'static str, allowed: &[&str]) -> Result<(), SpecError> {
         let present = [
@@ -259,43 +224,6 @@ impl TryFrom<FlatSpec> for InputSpec {
     }
 }
 
-impl From<InputSpec> for FlatSpec {
-    fn from(spec: InputSpec) -> Self {
-        let mut flat = Self::empty(spec.kind());
-        match spec {
-            InputSpec::DebianPackages {
-                suite,
-                architecture,
-                packages,
-            } => {
-                flat.suite = Some(suite);
-                flat.architecture = Some(architecture);
-                flat.packages = Some(packages);
-            }
-            InputSpec::DebianSource {
-                suite,
-                package,
-                version,
-            } => {
-                flat.suite = Some(suite);
-                flat.package = Some(package);
-                flat.version = version;
-            }
-            InputSpec::File {
-                location,
-                sha256,
-                size_bytes,
-            } => {
-                flat.location = Some(location.into());
-                flat.sha256 = sha256;
-                flat.size = size_bytes;
-            }
-            InputSpec::Directory { location } => flat.location = Some(location.to_string()),
-        }
-        flat
-    }
-}
-
 impl InputSpec {
     fn check_names(&self) -> Result<(), SpecError> {
         let check = |is_valid: bool, field: &'static str, found: &str| {
@@ -351,28 +279,15 @@ impl TryFrom<String> for Location {
     type Error = SpecError;
 
     fn try_from(found: String) -> Result<Self, SpecError> {
-        if found.contains("://") {
-            let has_scheme = found.starts_with("https://") || found.starts_with("http://");
-            let is_plain = found
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
-            if !has_scheme || !is_plain || found.len() > 4096 {
-                return Err(SpecError::Url { found });
-            }
+        if is_web_url(&found) {
             return Ok(Self::Url(found));
+        }
+        if found.contains("://") {
+            return Err(SpecError::Url { found });
         }
         match found.parse() {
             Ok(path) => Ok(Self::Path(path)),
             Err(source) => Err(SpecError::Location { found, source }),
-        }
-    }
-}
-
-impl From<Location> for String {
-    fn from(location: Location) -> Self {
-        match location {
-            Location::Path(path) => path.to_string(),
-            Location::Url(url) => url,
         }
     }
 }
@@ -451,12 +366,5 @@ mod tests {
             let error = read(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn a_spec_survives_writing_and_reading() {
-        let spec =
-            read("kind = \"debian-source\"\nsuite = \"bookworm\"\npackage = \"hello\"").unwrap();
-        assert_eq!(read(&toml::to_string(&spec).unwrap()).unwrap(), spec);
     }
 }

@@ -19,10 +19,10 @@ use crate::progress::Progress;
 use crate::sources::TransferLimits;
 
 /// Most redirects followed for one request.
-pub const REDIRECTS_MAX: usize = 5;
+const REDIRECTS_MAX: usize = 5;
 
 /// Why one transfer failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {
     /// The HTTP client could not be set up.
@@ -102,7 +102,7 @@ pub enum TransferError {
 impl TransferError {
     /// Whether the network or a gateway kept us from asking, rather than that the server answered
     /// wrongly.
-    pub fn is_unreachable(&self) -> bool {
+    pub(crate) fn is_unreachable(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Setup { .. } | Self::Interrupted { .. } => true,
             Self::Status { status, .. } => matches!(status, 403 | 407 | 429) || *status >= 500,
@@ -122,7 +122,7 @@ impl TransferError {
 
 /// An HTTP client with its own threads; dropped with them.
 #[derive(Debug)]
-pub struct Network {
+pub(crate) struct Network {
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
     limits: TransferLimits,
@@ -132,14 +132,14 @@ pub struct Network {
 
 /// A [`Network`] that starts when it is first needed, which may be never.
 #[derive(Debug)]
-pub struct LazyNetwork {
+pub(crate) struct LazyNetwork {
     limits: TransferLimits,
-    started: OnceLock<Result<Network, String>>,
+    started: OnceLock<Result<Network, TransferError>>,
 }
 
 impl LazyNetwork {
     /// Remembers the limits and starts nothing.
-    pub fn new(limits: TransferLimits) -> Self {
+    pub(crate) fn new(limits: TransferLimits) -> Self {
         Self {
             limits,
             started: OnceLock::new(),
@@ -150,17 +150,9 @@ impl LazyNetwork {
     ///
     /// # Errors
     /// As [`Network::start`]; the same each time.
-    pub fn started(&self) -> Result<&Network, TransferError> {
-        let start = || {
-            Network::start(self.limits).map_err(|error| match error {
-                TransferError::Setup { reason } => reason,
-                error => error.to_string(),
-            })
-        };
-        let started = self.started.get_or_init(start);
-        started.as_ref().map_err(|reason| TransferError::Setup {
-            reason: reason.clone(),
-        })
+    pub(crate) fn started(&self) -> Result<&Network, TransferError> {
+        let started = self.started.get_or_init(|| Network::start(self.limits));
+        started.as_ref().map_err(Clone::clone)
     }
 }
 
@@ -170,7 +162,7 @@ impl Network {
     /// # Errors
     /// When the operating system refuses. A platform without a trust store is no reason: only
     /// `https` is refused then.
-    pub fn start(limits: TransferLimits) -> Result<Self, TransferError> {
+    fn start(limits: TransferLimits) -> Result<Self, TransferError> {
         let setup = |error: &dyn Error| TransferError::Setup {
             reason: chain(error),
         };
@@ -217,7 +209,7 @@ impl Network {
     ///
     /// # Errors
     /// Any other answer, or none; and a length announced beyond `size_bytes_max`.
-    pub fn open<'a>(
+    pub(crate) fn open<'a>(
         &'a self,
         url: &str,
         size_bytes_max: u64,
@@ -281,7 +273,7 @@ impl Network {
     ///
     /// # Errors
     /// The last attempt's failure.
-    pub fn read(
+    pub(crate) fn read(
         &self,
         url: &str,
         size_bytes_max: u64,
@@ -319,7 +311,7 @@ impl Network {
 }
 
 /// The body of one answer. Reading fails rather than yield more than the caller's bound.
-pub struct Body<'a> {
+pub(crate) struct Body<'a> {
     network: &'a Network,
     url: String,
     response: reqwest::Response,
@@ -332,7 +324,7 @@ pub struct Body<'a> {
 
 impl Body<'_> {
     /// The transfer's own reason behind a failed read; the bytes so far no longer count.
-    pub fn give_up(mut self, error: &dyn Error) -> TransferError {
+    pub(crate) fn give_up(mut self, error: &dyn Error) -> TransferError {
         self.progress.restart(self.received);
         self.failure
             .take()
@@ -343,7 +335,7 @@ impl Body<'_> {
     }
 
     /// Forgets the bytes so far, when they turned out to be wrong.
-    pub fn discard(self) {
+    pub(crate) fn discard(self) {
         self.progress.restart(self.received);
     }
 

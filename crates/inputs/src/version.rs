@@ -1,80 +1,10 @@
-//! Debian version numbers and their order (Debian Policy 5.6.12).
+//! The order of Debian version numbers (Debian Policy 5.6.12).
 //!
 //! `[epoch:]upstream[-revision]`; the parts compare one after the other, letters before other
-//! characters, and `~` before everything, even the end.
+//! characters, and `~` before everything, even the end. Deliberately absent: whether a text is a
+//! version at all, see `names`.
 
 use std::cmp::Ordering;
-use std::fmt;
-use std::str::FromStr;
-
-/// A version; equal means equal in order, so `1.0` equals `0:1.0-0`.
-#[derive(Debug, Clone)]
-pub struct DebianVersion(String);
-
-impl DebianVersion {
-    /// The text as it was given.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The text without the epoch, as file names have it.
-    pub fn without_epoch(&self) -> &str {
-        split(&self.0).1
-    }
-}
-
-/// Why a text is not a version.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is not a Debian version")]
-pub struct VersionError {
-    /// What was written, cut to 200 characters.
-    pub found: String,
-}
-
-impl FromStr for DebianVersion {
-    type Err = VersionError;
-
-    fn from_str(text: &str) -> Result<Self, VersionError> {
-        let is_epoch_valid = match text.split_once(':') {
-            Some((epoch, _)) => epoch.parse::<u32>().is_ok(),
-            None => true,
-        };
-        let (_, rest) = split(text);
-        if crate::names::is_version(text) && is_epoch_valid && !rest.is_empty() {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(VersionError {
-                found: text.chars().take(200).collect(),
-            })
-        }
-    }
-}
-
-impl fmt::Display for DebianVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Ord for DebianVersion {
-    fn cmp(&self, other: &Self) -> Ordering {
-        compare(&self.0, &other.0)
-    }
-}
-
-impl PartialOrd for DebianVersion {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for DebianVersion {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for DebianVersion {}
 
 /// Epoch and the rest.
 fn split(text: &str) -> (u32, &str) {
@@ -197,14 +127,5 @@ mod tests {
             assert_eq!(compare(left, right), expected, "{left} {right}");
             assert_eq!(compare(right, left), expected.reverse(), "{right} {left}");
         }
-    }
-
-    #[test]
-    fn malformed_versions_are_refused() {
-        for text in ["", ":1", "a:1", "1 2", "1/2", "5:", "99999999999:1", "none"] {
-            assert!(text.parse::<DebianVersion>().is_err(), "{text}");
-        }
-        let version: DebianVersion = "2:1.0-1".parse().unwrap();
-        assert_eq!(version.without_epoch(), "1.0-1");
     }
 }

@@ -206,20 +206,16 @@ fn an_index_with_a_repeated_field() {
 
 #[test]
 fn no_mirror_no_keyring_nobody_there() {
-    let place = Workplace::new();
-    let resolve = |sources: Sources| {
-        let mut sources = sources;
-        sources.limits = place.sources.limits;
-        let now = counterseal_attestation::UnixSeconds(u64::from(crate::keys::NOW));
-        let declared = packages(&["aa"]);
-        counterseal_inputs::resolve(
-            &declared,
-            &sources,
-            &place.store,
-            now,
-            &counterseal_inputs::Quiet,
-        )
-        .unwrap_err()
+    let mut place = Workplace::new();
+    let (mirror, directory) = (
+        place.server.url("/debian"),
+        place.directory.path().to_owned(),
+    );
+    let mut resolve = |sources: Sources| {
+        let limits = place.sources.limits;
+        place.sources = sources;
+        place.sources.limits = limits;
+        place.resolve(&packages(&["aa"])).unwrap_err()
     };
     let none = DebianSettings::default();
     let error = resolve(Sources::gather(&none, &none, None).unwrap());
@@ -229,10 +225,9 @@ fn no_mirror_no_keyring_nobody_there() {
     );
     assert!(error.is_mirror_unavailable());
 
-    let missing = place.directory.path().join("missing.gpg");
     let flags = DebianSettings {
-        mirrors: vec![place.server.url("/debian")],
-        keyring: Some(missing),
+        mirrors: vec![mirror],
+        keyring: Some(directory.join("missing.gpg")),
     };
     let error = resolve(Sources::gather(&flags, &none, None).unwrap());
     assert!(
@@ -242,15 +237,10 @@ fn no_mirror_no_keyring_nobody_there() {
     assert!(error.hint().unwrap().contains("debian-archive-keyring"));
     assert!(!error.is_mirror_unavailable());
 
-    // A port that was just free: nobody listens.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    // Nobody listens on port 1, and no other test is given it.
     let flags = DebianSettings {
-        mirrors: vec![format!("http://127.0.0.1:{port}/debian")],
-        keyring: Some(place.directory.path().join("keyring.gpg")),
+        mirrors: vec!["http://127.0.0.1:1/debian".to_owned()],
+        keyring: Some(directory.join("keyring.gpg")),
     };
     let error = resolve(Sources::gather(&flags, &none, None).unwrap());
     assert!(error.to_string().contains("no connection to"), "{error}");

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use counterseal_inputs::transfer::TransferError;
-use counterseal_inputs::{InputsError, Lock};
+use counterseal_inputs::{InputsError, TransferError};
 
 use crate::server::Answer;
 use crate::workplace::{Workplace, packages};
@@ -11,21 +10,16 @@ use crate::workplace::{Workplace, packages};
 const PATH: &str = "/debian/pool/main/cc_3~rc1_amd64.deb";
 
 /// Locks `cc`, makes its file answer otherwise, and returns why fetching it fails.
-fn fetch_with(edit: impl Fn(&[u8], &Workplace) -> Answer) -> TransferError {
-    let place = Workplace::new();
+fn fetch_with(edit: impl Fn(&[u8], &mut Workplace) -> Answer) -> TransferError {
+    let mut place = Workplace::new();
     let lock = place.resolve(&packages(&["cc"])).unwrap();
     let bytes = place
         .archive
         .file(PATH.strip_prefix("/debian/").unwrap())
         .to_vec();
-    let answer = edit(&bytes, &place);
-    failure(place, &lock, answer)
-}
-
-fn failure(mut place: Workplace, lock: &Lock, answer: Answer) -> TransferError {
+    let answer = edit(&bytes, &mut place);
     place.server.answer(PATH, answer);
-    place.sources.limits.idle_timeout = Duration::from_millis(500);
-    let error = place.fetch(&packages(&["cc"]), lock).unwrap_err();
+    let error = place.fetch(&packages(&["cc"]), &lock).unwrap_err();
     assert_eq!(place.blobs(), 0, "nothing may be stored: {error}");
     match error {
         InputsError::Transfer(error) => error,
@@ -76,7 +70,10 @@ fn a_body_cut_short() {
 
 #[test]
 fn a_server_that_falls_silent() {
-    let error = fetch_with(|bytes, _| Answer::Stall(bytes.to_vec()));
+    let error = fetch_with(|bytes, place| {
+        place.sources.limits.idle_timeout = Duration::from_millis(500);
+        Answer::Stall(bytes.to_vec())
+    });
     assert!(
         matches!(error, TransferError::Interrupted { .. }),
         "{error}"
