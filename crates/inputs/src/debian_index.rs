@@ -60,7 +60,7 @@ impl<'a> Indexes<'a> {
             self.texts.insert(key.clone(), text);
         }
         // Inserted just above when it was absent.
-        Ok(self.texts.get(&key).map_or("", String::as_str))
+        Ok(&self.texts[&key])
     }
 
     fn obtain(&mut self, suite: &str, path: &str) -> Result<String, InputsError> {
@@ -122,8 +122,9 @@ impl<'a> Indexes<'a> {
             source,
         };
         if listed.size_bytes > COMPRESSED_BYTES_MAX {
-            let reason = "it is larger than any index should be".to_owned();
-            return Err(bad(IndexError::Compression { reason }));
+            return Err(bad(IndexError::TooLarge {
+                size_bytes_max: COMPRESSED_BYTES_MAX,
+            }));
         }
         self.progress.begin(listed.size_bytes, 1);
         let bytes = self
@@ -149,13 +150,13 @@ impl<'a> Indexes<'a> {
             .network
             .started()?
             .read(&url, RELEASE_BYTES_MAX, self.progress)?;
-        let verified = keyring
+        let text = keyring
             .verify_cleartext(&document, self.now)
             .map_err(|source| InputsError::NotAuthentic {
                 suite: suite.to_owned(),
                 source,
             })?;
-        Release::parse(&verified.text, suite, self.now).map_err(|source| InputsError::Release {
+        Release::parse(&text, suite, self.now).map_err(|source| InputsError::Release {
             suite: suite.to_owned(),
             source,
         })
@@ -213,7 +214,7 @@ fn decompress(
     };
     read.map_err(|error| bad(error.to_string()))?;
     if text.len() as u64 > size_bytes_max {
-        return Err(bad(format!("it has more than {size_bytes_max} bytes")));
+        return Err(IndexError::TooLarge { size_bytes_max });
     }
     String::from_utf8(text).map_err(|_| IndexError::NotText)
 }

@@ -22,22 +22,13 @@ pub const KEYRING_BYTES_MAX: usize = 8 << 20;
 const CERTIFICATES_MAX: usize = 1024;
 /// Most signatures examined on one document.
 const SIGNATURES_MAX: usize = 16;
-/// How far a signature may lie in the future, for clocks that are a little slow.
-const CLOCK_SLACK_SECONDS: u64 = 24 * 60 * 60;
+/// How far a signature or an index may lie in the future, for clocks that are a little slow.
+pub(crate) const CLOCK_SLACK_SECONDS: u64 = 24 * 60 * 60;
 
 /// Certificates whose signatures are accepted.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     certificates: Vec<SignedPublicKey>,
-}
-
-/// A document whose signature holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
-    /// The signed text, without its dash escapes; lines end in CR LF.
-    pub text: String,
-    /// Fingerprint of the key that signed, lower-case hexadecimal.
-    pub fingerprint: String,
 }
 
 /// Why a keyring or a signature is not accepted.
@@ -139,7 +130,8 @@ impl Keyring {
         Ok(Self { certificates })
     }
 
-    /// Checks a document in the cleartext framework and returns the text that was signed.
+    /// Checks a document in the cleartext framework and returns the text that was signed, without
+    /// its dash escapes; its lines end in CR LF.
     ///
     /// # Errors
     /// When the document has another form, or when no signature on it counts.
@@ -147,7 +139,7 @@ impl Keyring {
         &self,
         document: &[u8],
         now: UnixSeconds,
-    ) -> Result<Verified, OpenPgpError> {
+    ) -> Result<String, OpenPgpError> {
         let (message, _) =
             CleartextSignedMessage::from_armor_buf(document, DearmorOptions::default()).map_err(
                 |error| OpenPgpError::NotSigned {
@@ -158,20 +150,15 @@ impl Keyring {
         let mut reasons = Vec::new();
         for signature in message.signatures().iter().take(SIGNATURES_MAX) {
             match self.check(signature, text.as_bytes(), now) {
-                Ok(fingerprint) => return Ok(Verified { text, fingerprint }),
+                Ok(()) => return Ok(text),
                 Err(refusal) => reasons.push((signer(signature), refusal)),
             }
         }
         Err(OpenPgpError::NoGoodSignature { reasons })
     }
 
-    /// The fingerprint of the key that made this signature over `text`.
-    fn check(
-        &self,
-        signature: &Signature,
-        text: &[u8],
-        now: UnixSeconds,
-    ) -> Result<String, Refusal> {
+    /// Whether a key of this keyring made the signature over `text`, and may.
+    fn check(&self, signature: &Signature, text: &[u8], now: UnixSeconds) -> Result<(), Refusal> {
         let is_document = matches!(
             signature.typ(),
             Some(SignatureType::Text | SignatureType::Binary)
@@ -194,7 +181,7 @@ impl Keyring {
             if is_issuer(signature, primary) {
                 match check_primary(certificate, now, true) {
                     Ok(()) if signature.verify(primary, text).is_ok() => {
-                        return Ok(primary.fingerprint().to_string());
+                        return Ok(());
                     }
                     Ok(()) => refusal = Refusal::Wrong,
                     Err(reason) => refusal = reason,
@@ -208,7 +195,7 @@ impl Keyring {
                     .and_then(|()| check_subkey(certificate, subkey, now));
                 match usable {
                     Ok(()) if signature.verify(&subkey.key, text).is_ok() => {
-                        return Ok(subkey.key.fingerprint().to_string());
+                        return Ok(());
                     }
                     Ok(()) => refusal = Refusal::Wrong,
                     Err(reason) => refusal = reason,

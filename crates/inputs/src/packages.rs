@@ -46,7 +46,13 @@ pub enum IndexError {
         /// The digest of what came.
         found: Sha256Digest,
     },
-    /// It cannot be decompressed within its bounds.
+    /// It is larger than its bound, packed or unpacked.
+    #[error("it has more than {size_bytes_max} bytes")]
+    TooLarge {
+        /// The bound.
+        size_bytes_max: u64,
+    },
+    /// It cannot be decompressed.
     #[error("it cannot be decompressed: {reason}")]
     Compression {
         /// Why.

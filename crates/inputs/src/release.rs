@@ -4,15 +4,16 @@
 //! that it is the suite asked for and up to date, and looks files up in its `SHA256` field.
 //! Deliberately absent: the weaker digests beside it.
 
+use std::collections::BTreeMap;
+
 use counterseal_attestation::{Sha256Digest, UnixSeconds};
 
 use crate::deb822::{self, Deb822Error};
+use crate::openpgp::CLOCK_SLACK_SECONDS;
 use crate::relative_path::RelativePath;
 
 /// Largest accepted `InRelease`, in bytes.
 pub const RELEASE_BYTES_MAX: u64 = 16 << 20;
-/// How far the file's date may lie in the future, for clocks that are a little slow.
-const CLOCK_SLACK_SECONDS: u64 = 24 * 60 * 60;
 
 /// One file that the suite lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +31,7 @@ pub struct ListedFile {
 pub struct Release {
     /// Whether files are also offered under `by-hash/SHA256/`, which survives updates.
     pub has_by_hash: bool,
-    /// The date of the index.
-    pub date: UnixSeconds,
-    files: Vec<ListedFile>,
+    files: BTreeMap<String, ListedFile>,
 }
 
 /// Why a release file is refused.
@@ -125,21 +124,18 @@ impl Release {
         if paragraph.field("SHA256").is_none() {
             return Err(ReleaseError::Field { field: "SHA256" });
         }
-        let mut files = Vec::new();
+        let mut files = BTreeMap::new();
         for (index, line) in paragraph.lines("SHA256").enumerate() {
-            let file = parse_entry(line).ok_or(ReleaseError::Entry { index: index + 1 })?;
-            files.push(file);
-        }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        if let Some(index) = files
-            .windows(2)
-            .position(|pair| pair[0].path == pair[1].path)
-        {
-            return Err(ReleaseError::Entry { index: index + 1 });
+            let refused = ReleaseError::Entry { index: index + 1 };
+            let Some(file) = parse_entry(line) else {
+                return Err(refused);
+            };
+            if files.insert(file.path.clone(), file).is_some() {
+                return Err(refused);
+            }
         }
         Ok(Self {
             has_by_hash: field("Acquire-By-Hash") == "yes",
-            date,
             files,
         })
     }
@@ -160,11 +156,7 @@ impl Release {
 
     /// A file by its exact path.
     pub fn file(&self, path: &str) -> Option<&ListedFile> {
-        let index = self
-            .files
-            .binary_search_by(|file| file.path.as_str().cmp(path))
-            .ok()?;
-        self.files.get(index)
+        self.files.get(path)
     }
 }
 
@@ -191,7 +183,7 @@ fn parse_entry(line: &str) -> Option<ListedFile> {
     })
 }
 
-/// Reads `Sat, 11 Jul 2026 10:16:37 UTC`; the zone must be `UTC` or `GMT`.
+/// Reads `Sat, 11 Jul 2026 10:16:37 UTC`; the zone must be `UTC` in one of its spellings.
 fn parse_date(text: &str) -> Option<UnixSeconds> {
     let rest = text.split_once(", ").map_or(text, |(_, rest)| rest);
     let words: Vec<&str> = rest.split_whitespace().collect();
@@ -241,11 +233,26 @@ mod tests {
             format!("main/a/by-hash/SHA256/{}", "ab".repeat(32))
         );
         assert_eq!(file.location(false), "main/a/P.xz");
-        assert_eq!(release.date.to_rfc3339(), "2026-07-11T10:16:37Z");
         assert!(matches!(
             release.index("main/b"),
             Err(ReleaseError::NotListed { .. })
         ));
+    }
+
+    #[test]
+    fn dates_are_read() {
+        for zone in ["UTC", "GMT", "+0000"] {
+            let date = parse_date(&format!("Sat, 11 Jul 2026 10:16:37 {zone}")).unwrap();
+            assert_eq!(date.to_rfc3339(), "2026-07-11T10:16:37Z");
+        }
+        for text in [
+            "",
+            "Sat, 11 Jul 2026 10:16:37",
+            "11 Jul 2026 10:16:37 CET",
+            "31 Feb 2026 10:16:37 UTC",
+        ] {
+            assert_eq!(parse_date(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -294,7 +301,7 @@ mod tests {
             format!("{digest} 7"),
         ] {
             let error = Release::parse(&format!("{text} {line}\r\n"), "bookworm", NOW).unwrap_err();
-            assert!(matches!(error, ReleaseError::Entry { .. }), "{line}");
+            assert_eq!(error, ReleaseError::Entry { index: 3 }, "{line}");
         }
         let twice = format!("{text}Suite: bookworm\r\n");
         let error = Release::parse(&twice, "bookworm", NOW).unwrap_err();

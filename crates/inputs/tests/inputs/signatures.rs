@@ -11,9 +11,7 @@ const TEXT: &str = "Origin: Debian\n- dashed\nlast: line\n";
 
 fn check(keyring: &[u8], document: &[u8]) -> Result<String, OpenPgpError> {
     let keyring = Keyring::parse(keyring)?;
-    keyring
-        .verify_cleartext(document, UnixSeconds(u64::from(NOW)))
-        .map(|verified| verified.text)
+    keyring.verify_cleartext(document, UnixSeconds(u64::from(NOW)))
 }
 
 /// The single reason for which the only signature does not count.
@@ -52,14 +50,14 @@ fn no_flipped_byte_changes_what_is_read() {
     let keyring = Keyring::parse(&signer.keyring()).unwrap();
     let document = signer.sign(TEXT);
     let now = UnixSeconds(u64::from(NOW));
-    let text = keyring.verify_cleartext(&document, now).unwrap().text;
+    let text = keyring.verify_cleartext(&document, now).unwrap();
     let mut refused = 0;
     for index in 0..document.len() {
         let mut changed = document.clone();
         changed[index] ^= 4;
         match keyring.verify_cleartext(&changed, now) {
             // Armor headers and white space at the end of lines are not part of the text.
-            Ok(verified) => assert_eq!(verified.text, text, "byte {index}"),
+            Ok(verified) => assert_eq!(verified, text, "byte {index}"),
             Err(_) => refused += 1,
         }
     }
