@@ -85,7 +85,10 @@ fn write_blob(store: &Store, digest: &Digest, directory: &Path) -> Result<bool, 
     let blobs = directory.join("sha256");
     let fail = |error| io("write", &path, error);
     let mut file = tempfile::NamedTempFile::new_in(&blobs).map_err(fail)?;
-    store.copy_blob(digest, file.as_file_mut())?;
+    match store.copy_blob(digest, file.as_file_mut()) {
+        Err(StoreError::Output { source }) => return Err(fail(source)),
+        result => result?,
+    }
     set_readable(file.as_file()).map_err(fail)?;
     file.as_file().sync_all().map_err(fail)?;
     file.persist(&path).map_err(|error| fail(error.error))?;

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use counterseal_store::{Digest, Store, tree};
 
 use crate::beside;
-use crate::error::InputsError;
+use crate::error::{InputsError, io};
 use crate::lock::{Lock, LockedInput, LockedItem, LockedKind};
 use crate::obtain::{Context, Wanted};
 use crate::progress::Progress;
@@ -70,19 +69,19 @@ pub fn fetch(
             if context.is_at_hand(input, item)? {
                 report.present_items += 1;
             } else {
-                let urls = urls(&input.kind, item, spec, sources);
-                let suite = input.kind.suite().map(str::to_owned);
-                let name = item.display_name().to_owned();
                 let digest = item.digest();
-                wanted.insert(
+                let one = wanted.entry(digest).or_insert_with(|| Wanted {
+                    name: item.display_name().to_owned(),
                     digest,
-                    Wanted {
-                        name,
-                        digest,
-                        urls,
-                        suite,
-                    },
-                );
+                    urls: Vec::new(),
+                    suite: input.kind.suite().map(str::to_owned),
+                });
+                // The same bytes may be pinned twice; whoever knows a place helps both.
+                for url in urls(&input.kind, item, spec, sources) {
+                    if !one.urls.contains(&url) {
+                        one.urls.push(url);
+                    }
+                }
             }
         }
     }
@@ -156,9 +155,8 @@ impl Context<'_> {
         let Some(path) = self.local(item, beside::file)? else {
             return Ok(false);
         };
-        let file = File::open(&path).map_err(|error| crate::error::io("open", &path, error))?;
-        let found = Digest::of_reader(file.take(item.size_bytes.saturating_add(1)))
-            .map_err(|error| crate::error::io("read", &path, error))?;
+        let file = File::open(&path).map_err(|error| io("open", &path, error))?;
+        let found = Digest::of_reader(file).map_err(|error| io("read", &path, error))?;
         if found != item.digest() {
             return Err(changed(input, item, &found));
         }

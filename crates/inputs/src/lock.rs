@@ -81,7 +81,7 @@ pub struct LockedItem {
     pub purl: PackageUrl,
     /// SHA-256 of its bytes.
     pub sha256: Sha256Digest,
-    /// Its exact size; nothing longer is ever read.
+    /// Its exact size; no transfer goes on beyond it.
     pub size_bytes: u64,
     /// Pool path in a Debian archive, or path beside the recipe; absent for a file behind a URL.
     pub path: Option<RelativePath>,

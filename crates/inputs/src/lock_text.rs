@@ -50,7 +50,7 @@ pub enum LockError {
         /// The version found.
         found: u64,
     },
-    /// Too many inputs, or two of one name, or a name that is not acceptable.
+    /// Two inputs of one name, or a name that is not acceptable.
     #[error("input {index} of the lock has an unusable or repeated name: `{name}`")]
     InputName {
         /// Zero-based position.

@@ -110,9 +110,14 @@ fn a_local_file_is_pinned_and_compared() {
     let lock = place.resolve(&declared).unwrap();
     assert_eq!(lock.inputs[0].items[0].sha256, Sha256Digest::of(b"notes"));
     place.fetch(&declared, &lock).unwrap();
-    fs::write(place.recipe_file("notes.txt"), "other").unwrap();
-    let error = place.fetch(&declared, &lock).unwrap_err();
-    assert!(matches!(error, InputsError::Changed { .. }), "{error}");
+    for content in ["other", "notes and more"] {
+        fs::write(place.recipe_file("notes.txt"), content).unwrap();
+        let error = place.fetch(&declared, &lock).unwrap_err();
+        let InputsError::Changed { found, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(found, Sha256Digest::of(content.as_bytes()));
+    }
 
     let stated = file("notes.txt", Some(Sha256Digest::of(b"notes")));
     let error = place.resolve(&stated).unwrap_err();
@@ -141,6 +146,25 @@ fn a_file_behind_a_url_needs_the_stated_digest() {
     assert!(error.to_string().contains("does not match"), "{error}");
     assert_eq!(place.blobs(), blobs, "nothing may be stored");
 
+    let place = place.with_empty_store();
+    assert_eq!(place.fetch(&declared, &lock).unwrap().fetched_items, 1);
+}
+
+#[test]
+fn bytes_pinned_twice_come_from_wherever_one_of_them_is() {
+    let place = place();
+    place
+        .server
+        .answer("/notes", Answer::Bytes(b"notes".to_vec()));
+    let digest = Some(Sha256Digest::of(b"notes"));
+    let named = |name: &str, location: &str| {
+        let spec = file(location, digest).remove(0).1;
+        (name.to_owned(), spec)
+    };
+    let url = place.server.url("/notes");
+    let declared = [named("behind-url", &url), named("local", "notes.txt")];
+    let lock = place.resolve(&declared).unwrap();
+    fs::remove_file(place.recipe_file("notes.txt")).unwrap();
     let place = place.with_empty_store();
     assert_eq!(place.fetch(&declared, &lock).unwrap().fetched_items, 1);
 }
