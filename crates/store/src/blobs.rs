@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use counterseal_attestation::Sha256Digest;
 use tempfile::NamedTempFile;
 
 use crate::digest::Hasher;
@@ -274,6 +275,16 @@ impl Store {
         self.sync_shard(&digest)?;
         Ok(digest)
     }
+}
+
+/// The hash that a blob's place stands for; none where no blob belongs.
+pub(crate) fn named_hash(path: &Path) -> Option<Sha256Digest> {
+    let shard = path.parent()?.file_name()?.to_str()?;
+    let name = path.file_name()?.to_str()?;
+    if shard.len() != 2 || !name.starts_with(shard) {
+        return None;
+    }
+    name.parse().ok()
 }
 
 /// What a reader yielded, not yet in the store.

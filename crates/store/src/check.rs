@@ -2,15 +2,16 @@
 //! refer to something, does each checkout of the running boot still equal its tree.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use counterseal_attestation::UnixSeconds;
 
+use crate::blobs::named_hash;
 use crate::checkout::{boot_identifier, take_turn};
-use crate::gc::list;
+use crate::gc::{list, list_nested};
 use crate::inspection::{Deviation, inspect};
 use crate::parallel;
 use crate::records::Record;
@@ -116,10 +117,7 @@ impl Store {
     }
 
     fn check_blobs(&self, report: &mut CheckReport) -> Result<(), StoreError> {
-        let mut files = Vec::new();
-        for shard in list(&self.path().join("blobs"))? {
-            files.extend(list(&shard.path())?.iter().map(std::fs::DirEntry::path));
-        }
+        let files = list_nested(&self.path().join("blobs"))?;
         let shared = Mutex::new(report);
         parallel::for_each(files.len(), || {
             |index| {
@@ -138,14 +136,6 @@ impl Store {
 
     fn check_blob(&self, full: &Path) -> (u64, Option<Problem>) {
         let path = self.shown(full);
-        let shard = full
-            .parent()
-            .and_then(Path::file_name)
-            .and_then(|name| name.to_str());
-        let name = full.file_name().and_then(|name| name.to_str());
-        let named: Option<counterseal_attestation::Sha256Digest> = name
-            .filter(|name| shard.is_some_and(|shard| name.starts_with(shard)))
-            .and_then(|name| name.parse().ok());
         let metadata = match std::fs::symlink_metadata(full) {
             Ok(metadata) => metadata,
             Err(error) => {
@@ -158,7 +148,7 @@ impl Store {
                 );
             }
         };
-        let Some(named) = named.filter(|_| metadata.is_file()) else {
+        let Some(named) = named_hash(full).filter(|_| metadata.is_file()) else {
             return (0, Some(Problem::Foreign { path }));
         };
         let mode = metadata.permissions().mode() & 0o7777;
@@ -181,15 +171,14 @@ impl Store {
     }
 
     fn check_records(&self, report: &mut CheckReport) -> Result<(), StoreError> {
-        let mut files = list(&self.path().join("pins"))?;
-        files.extend(list(&self.path().join("actions"))?);
-        for kind in list(&self.path().join("derived"))? {
-            files.extend(list(&kind.path())?);
+        let mut files = list_nested(&self.path().join("derived"))?;
+        for flat in ["pins", "actions"] {
+            files.extend(list(&self.path().join(flat))?.iter().map(DirEntry::path));
         }
         let mut known = HashSet::new();
         for file in files {
-            let path = self.shown(&file.path());
-            let Ok(Some(record)) = Record::read(&file.path()) else {
+            let path = self.shown(&file);
+            let Ok(Some(record)) = Record::read(&file) else {
                 report.problems.push(Problem::RecordDamaged { path });
                 continue;
             };
@@ -206,7 +195,7 @@ impl Store {
         Ok(())
     }
 
-    /// Older checkouts are not looked at: nobody uses them.
+    /// Checkouts of other boots are not looked at: nobody uses them.
     fn check_checkouts(&self, report: &mut CheckReport) -> Result<(), StoreError> {
         let Some(boot) = boot_identifier() else {
             return Ok(());

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use counterseal_attestation::Sha256Digest;
 
+use crate::blobs::named_hash;
 use crate::checkout::{boot_identifier, remove_tree};
 use crate::layout::sync_file_system;
 use crate::records::Record;
@@ -108,18 +109,17 @@ impl Store {
         kept: &HashSet<Sha256Digest>,
         report: &mut GcReport,
     ) -> Result<(), StoreError> {
-        let mut records = list(&self.path().join("actions"))?;
-        for kind in list(&self.path().join("derived"))? {
-            records.extend(list(&kind.path())?);
-        }
-        for entry in records {
+        let actions = list(&self.path().join("actions"))?;
+        let mut records = list_nested(&self.path().join("derived"))?;
+        records.extend(actions.iter().map(DirEntry::path));
+        for path in records {
             // A damaged record of a cache is worth nothing.
-            let alive = Record::read(&entry.path())
+            let alive = Record::read(&path)
                 .ok()
                 .flatten()
                 .is_some_and(|record| record.digests.iter().all(|d| kept.contains(&d.hash)));
             if !alive {
-                remove_tree(&entry.path())?;
+                remove_tree(&path)?;
                 report.removed_records_count += 1;
             }
         }
@@ -137,8 +137,10 @@ impl Store {
                 .as_deref()
                 .is_none_or(|running| boot.file_name() != running)
             {
-                for entry in list(&boot.path())? {
-                    report.removed_checkouts_count += u64::from(entry.path().is_dir());
+                if boot.path().is_dir() {
+                    for entry in list(&boot.path())? {
+                        report.removed_checkouts_count += u64::from(entry.path().is_dir());
+                    }
                 }
                 remove_tree(&boot.path())?;
                 continue;
@@ -171,25 +173,17 @@ impl Store {
         kept: &HashSet<Sha256Digest>,
         report: &mut GcReport,
     ) -> Result<(), StoreError> {
-        for shard in list(&self.path().join("blobs"))? {
-            for entry in list(&shard.path())? {
-                let path = entry.path();
-                let size = entry
-                    .metadata()
-                    .map_err(StoreError::at("inspect", &path))?
-                    .len();
-                let hash = entry
-                    .file_name()
-                    .to_str()
-                    .and_then(|name| name.parse().ok());
-                if hash.is_some_and(|hash| kept.contains(&hash)) {
-                    report.kept_blobs_count += 1;
-                    report.kept_bytes += size;
-                } else {
-                    remove_tree(&path)?;
-                    report.removed_blobs_count += 1;
-                    report.removed_bytes += size;
-                }
+        for path in list_nested(&self.path().join("blobs"))? {
+            let size = fs::symlink_metadata(&path)
+                .map_err(StoreError::at("inspect", &path))?
+                .len();
+            if named_hash(&path).is_some_and(|hash| kept.contains(&hash)) {
+                report.kept_blobs_count += 1;
+                report.kept_bytes += size;
+            } else {
+                remove_tree(&path)?;
+                report.removed_blobs_count += 1;
+                report.removed_bytes += size;
             }
         }
         Ok(())
@@ -204,4 +198,18 @@ pub(crate) fn list(path: &Path) -> Result<Vec<DirEntry>, StoreError> {
         .map_err(StoreError::at("list", path))?;
     entries.sort_by_key(DirEntry::file_name);
     Ok(entries)
+}
+
+/// What stands in the directories below `path`, and whatever stands between them and is none.
+pub(crate) fn list_nested(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    for entry in list(path)? {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(list(&path)?.iter().map(DirEntry::path));
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }

@@ -125,15 +125,32 @@ fn a_pin_that_cannot_be_read_stops_the_collection() {
 }
 
 #[test]
-fn unfinished_things_are_collected() {
+fn unfinished_and_foreign_things_are_collected() {
     let mut fixture = Fixture::new();
-    fs::write(fixture.store.path().join("incoming/blob-x"), "half").unwrap();
-    fs::write(fixture.store.path().join("blobs/00/not-a-hash"), "?").unwrap();
+    let kept = fixture.store.put_bytes(b"kept").unwrap();
+    fixture.store.pin("p", &[kept]).unwrap();
+    let root = fixture.store.path();
+    fs::write(root.join("incoming/blob-x"), "half").unwrap();
+    // Also a proper name in a wrong place, and files where directories belong.
+    let misplaced = format!("blobs/{}", kept.hash);
+    for stray in [
+        "blobs/00/not-a-hash",
+        &misplaced,
+        "derived/x",
+        "checkouts/x",
+    ] {
+        fs::write(root.join(stray), "?").unwrap();
+    }
     let report = fixture.store.gc().unwrap();
     assert_eq!(
         (report.removed_unfinished_count, report.removed_blobs_count),
+        (1, 2)
+    );
+    assert_eq!(
+        (report.removed_records_count, report.kept_blobs_count),
         (1, 1)
     );
+    assert!(!fixture.store.path().join("checkouts/x").exists());
     assert!(fixture.store.check().unwrap().is_sound());
 }
 
@@ -171,7 +188,7 @@ fn a_check_finds_each_kind_of_damage() {
         Some(Problem::BlobWritable { mode: 0o644, .. })
     ));
     set_mode(&fixture.blob_file(&content), 0o444);
-    for foreign in ["blobs/00/readme", "blobs/ff"] {
+    for foreign in ["blobs/00/readme", "blobs/ff", "blobs/readme"] {
         let name = content.hash.to_string();
         let path = store.path().join(foreign);
         // Also a proper name in the wrong place.
@@ -186,8 +203,13 @@ fn a_check_finds_each_kind_of_damage() {
     let path = store.path().join("pins/p");
     set_mode(&path, 0o644);
     fs::write(&path, "").unwrap();
-    let problem = first(store).unwrap();
-    assert_eq!(problem.to_string(), "pins/p: damaged record");
+    fs::write(store.path().join("derived/x"), "").unwrap();
+    let problems = store.check().unwrap().problems;
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        ["derived/x: damaged record", "pins/p: damaged record"]
+    );
 }
 
 #[test]
