@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use counterseal_sandbox::{Action, Limits, Scratch, run};
+use counterseal_sandbox::{Action, Limits, Scratch, VirtualHost, run};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -35,6 +35,7 @@ fn bench() -> Result<(), Failure> {
     let argv = ["/true".to_owned()];
     let limits = Limits::default();
     let (environment, waived) = (BTreeMap::new(), BTreeSet::new());
+    let host = VirtualHost::standard(0, [0; 32]);
     let action = Action {
         root: root.path(),
         argv: &argv,
@@ -42,6 +43,7 @@ fn bench() -> Result<(), Failure> {
         working_directory: "/build",
         limits: &limits,
         source_date_epoch: 0,
+        host: &host,
         waived: &waived,
     };
     let step = |scratch: &mut Scratch| -> Result<(), Failure> {

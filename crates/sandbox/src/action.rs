@@ -10,6 +10,7 @@ use std::time::Duration;
 use counterseal_attestation::Sha256Digest;
 
 use crate::guarantee::{Guarantee, Isolation};
+use crate::host::VirtualHost;
 
 /// Where the build happens inside: the first of the two scratch directories.
 pub const BUILD_DIRECTORY: &str = "/build";
@@ -71,6 +72,8 @@ pub struct Action<'a> {
     pub limits: &'a Limits,
     /// `SOURCE_DATE_EPOCH`, in seconds since 1970.
     pub source_date_epoch: u64,
+    /// What the action sees of its host.
+    pub host: &'a VirtualHost,
     /// Guarantees that the user gave up by name: if one of these cannot be kept,
     /// the action runs all the same and the outcome says so.
     pub waived: &'a BTreeSet<Guarantee>,
@@ -123,6 +126,9 @@ pub struct Outcome {
     pub stdout: Captured,
     /// Standard error.
     pub stderr: Captured,
+    /// Absolute paths that the action opened for reading or executed, as it named them, sorted;
+    /// they need not exist.
+    pub opened: Vec<Vec<u8>>,
     /// Time from start to end, for people; no part of the evidence.
     pub wall: Duration,
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::action::{Action, BUILD_DIRECTORY, Limits};
 use crate::error::{SandboxError, SetupStep, io};
 use crate::guarantee::{Guarantee, Isolation, State};
+use crate::host::VirtualHost;
 use crate::plan::Goal;
 use crate::room::Scratch;
 use crate::run::run_with;
@@ -55,6 +56,7 @@ fn rehearse() -> Result<Isolation, SandboxError> {
         working_directory: BUILD_DIRECTORY,
         limits: &limits,
         source_date_epoch: 0,
+        host: &VirtualHost::standard(0, [0; 32]),
         waived: &waived,
     };
     let outcome = run_with(&action, Goal::Nothing, &mut Scratch::new(), logs.path())?;

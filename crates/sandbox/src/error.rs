@@ -266,6 +266,8 @@ setup_steps! {
     StartStep = "starting the step";
     ChangeDirectory = "entering the working directory";
     InstallFilter = "installing the system call filter" => Seccomp;
+    SendListener = "handing over the trapped system calls" => VirtualClock;
+    PatchClock = "finding the kernel's clock functions (vDSO)" => VirtualClock;
     CheckUser = "checking user and group" => FixedUser;
     CheckUmask = "checking the file creation mask" => Umask;
     CheckHostName = "checking the host name" => HostName;

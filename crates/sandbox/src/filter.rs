@@ -7,8 +7,8 @@
 //! Calls newer than [`LAST_KNOWN`] do not exist inside, on any kernel.
 //!
 //! Calls that are allowed whatever their arguments are cheap: the kernel caches that. The
-//! few whose arguments matter come first. Absent on purpose: virtual values (clocks, kernel
-//! release), which need a supervisor, not a filter.
+//! few whose arguments matter come first. Calls whose answers would show the host trap; the
+//! parent answers them (`host/`).
 
 // Constants of every integer type become the program's 32-bit words, which they all fit.
 #![allow(
@@ -41,6 +41,8 @@ const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 const fn answer(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
+/// The call waits for an answer of the parent (`host/`).
+const TRAP: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const REFUSE: u32 = answer(libc::EPERM);
 const MISSING: u32 = answer(libc::ENOSYS);
 
@@ -72,6 +74,8 @@ const MISSING_CALLS: &[i64] = &[
     libc::SYS_memfd_create,
     libc::SYS_memfd_secret,
     libc::SYS_shmget,
+    // Registered, the kernel would write the processor's number into the thread's memory.
+    libc::SYS_rseq,
     // Kernel interfaces that a host may or may not have.
     libc::SYS_userfaultfd,
     libc::SYS_perf_event_open,
@@ -138,6 +142,115 @@ const REFUSED_CALLS: &[i64] = &[
     libc::SYS_vhangup,
 ];
 
+/// Extended attributes: file systems that a root may lie on have them or not.
+const UNSUPPORTED_CALLS: &[i64] = &[
+    libc::SYS_getxattr,
+    libc::SYS_lgetxattr,
+    libc::SYS_fgetxattr,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    libc::SYS_name_to_handle_at,
+];
+const EMPTY_CALLS: &[i64] = &[
+    libc::SYS_listxattr,
+    libc::SYS_llistxattr,
+    libc::SYS_flistxattr,
+    // An ordinary user cannot drop supplementary groups: hide them.
+    libc::SYS_getgroups,
+];
+
+/// Calls that the parent answers whatever their arguments are.
+const TRAPPED_CALLS: &[i64] = &[
+    // Clocks.
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_getres,
+    libc::SYS_gettimeofday,
+    libc::SYS_time,
+    libc::SYS_times,
+    libc::SYS_getrusage,
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+    // The machine.
+    libc::SYS_uname,
+    libc::SYS_sysinfo,
+    libc::SYS_getcpu,
+    libc::SYS_getrandom,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_getscheduler,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_getparam,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_getattr,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_rr_get_interval,
+    libc::SYS_getpriority,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_get,
+    libc::SYS_ioprio_set,
+    // Files.
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_statfs,
+    libc::SYS_fstatfs,
+    libc::SYS_getdents,
+    libc::SYS_getdents64,
+    libc::SYS_access,
+    libc::SYS_faccessat,
+    SYS_FACCESSAT2,
+    libc::SYS_readlink,
+    libc::SYS_readlinkat,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+    libc::SYS_utimensat,
+    libc::SYS_rename,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_link,
+    libc::SYS_linkat,
+    libc::SYS_chdir,
+    libc::SYS_fchdir,
+    libc::SYS_umask,
+    // Processes.
+    libc::SYS_fork,
+    libc::SYS_vfork,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+];
+const SYS_FACCESSAT2: i64 = 439;
+
+/// Calls that wait, and which argument says for how long: in milliseconds, negative for ever.
+const WAITS_MS: &[(i64, u32)] = &[
+    (libc::SYS_poll, 2),
+    (libc::SYS_epoll_wait, 3),
+    (libc::SYS_epoll_pwait, 3),
+];
+/// The same with a pointer, null for ever.
+const WAITS: &[(i64, u32)] = &[
+    (libc::SYS_select, 4),
+    (libc::SYS_pselect6, 4),
+    (libc::SYS_ppoll, 2),
+    (libc::SYS_epoll_pwait2, 3),
+    (libc::SYS_rt_sigtimedwait, 2),
+    (libc::SYS_semtimedop, 3),
+];
+/// `futex(2)`: to wait, or to wait for bits; each may be private or of the real-time clock.
+const FUTEX_WAITS: [u32; 8] = [0, 128, 256, 384, 9, 137, 265, 393];
+/// `arch_prctl(2)`: sets the base of thread-local storage.
+const ARCH_SET_FS: u32 = 0x1002;
+
 /// Calls that set a file's mode, and which argument it is. `mkdir` is not among them: the
 /// kernel takes no set-id bit from it.
 const MODE_CALLS: &[(i64, u32)] = &[
@@ -145,13 +258,12 @@ const MODE_CALLS: &[(i64, u32)] = &[
     (libc::SYS_fchmod, 1),
     (libc::SYS_fchmodat, 2),
     (SYS_FCHMODAT2, 2),
-    (libc::SYS_creat, 1),
     (libc::SYS_mknod, 1),
     (libc::SYS_mknodat, 2),
 ];
 const SYS_FCHMODAT2: i64 = 452;
 
-/// Builds the program. At most 4096 instructions, as the kernel demands; in fact under 256.
+/// Builds the program. At most 4096 instructions, as the kernel demands; in fact under 512.
 pub(crate) fn program() -> Vec<sock_filter> {
     let mut program = Program::default();
     program.load(OFFSET_ARCHITECTURE);
@@ -161,15 +273,53 @@ pub(crate) fn program() -> Vec<sock_filter> {
 
     program.on(libc::SYS_openat, |block| {
         block.load(offset_argument(2));
-        block.unless_any_bit(CREATING_FLAGS, ALLOW);
+        block.unless_any_bit(CREATING_FLAGS, TRAP);
         block.load(offset_argument(3));
         block.if_any_bit(SET_ID_BITS, REFUSE);
+        block.always(TRAP);
     });
     program.on(libc::SYS_open, |block| {
         block.load(offset_argument(1));
-        block.unless_any_bit(CREATING_FLAGS, ALLOW);
+        block.unless_any_bit(CREATING_FLAGS, TRAP);
         block.load(offset_argument(2));
         block.if_any_bit(SET_ID_BITS, REFUSE);
+        block.always(TRAP);
+    });
+    program.on(libc::SYS_creat, |block| {
+        block.load(offset_argument(1));
+        block.if_any_bit(SET_ID_BITS, REFUSE);
+        block.always(TRAP);
+    });
+    for (number, argument) in WAITS_MS {
+        program.on(*number, |block| {
+            block.load(offset_argument(*argument));
+            block.if_equal(0, ALLOW);
+            block.if_at_least(0x8000_0000, ALLOW);
+            block.always(TRAP);
+        });
+    }
+    for (number, argument) in WAITS {
+        program.on(*number, |block| block.trap_unless_null(*argument));
+    }
+    program.on(libc::SYS_futex, |block| {
+        block.load(offset_argument(1));
+        let count = FUTEX_WAITS.len();
+        for (index, operation) in FUTEX_WAITS.iter().enumerate() {
+            // Jumps behind the list and the verdict that follows it.
+            let ahead = u8::try_from(count - index).unwrap_or(u8::MAX);
+            block.push(
+                libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+                ahead,
+                0,
+                *operation,
+            );
+        }
+        block.always(ALLOW);
+        block.trap_unless_null(3);
+    });
+    program.on(libc::SYS_arch_prctl, |block| {
+        block.load(offset_argument(0));
+        block.if_equal(ARCH_SET_FS, TRAP);
     });
     program.on(libc::SYS_ioctl, |block| {
         block.load(offset_argument(1));
@@ -180,6 +330,7 @@ pub(crate) fn program() -> Vec<sock_filter> {
     program.on(libc::SYS_clone, |block| {
         block.load(offset_argument(0));
         block.if_any_bit(NAMESPACE_FLAGS, REFUSE);
+        block.always(TRAP);
     });
     for (number, argument) in MODE_CALLS {
         program.on(*number, |block| {
@@ -203,15 +354,19 @@ pub(crate) fn program() -> Vec<sock_filter> {
         }
         block.always(REFUSE);
     });
-    // An ordinary user cannot drop supplementary groups: hide them.
-    program.on(libc::SYS_getgroups, |block| block.always(answer(0)));
-
     program.if_at_least(LAST_KNOWN + 1, MISSING);
     for number in MISSING_CALLS {
         program.if_equal(*number as u32, MISSING);
     }
-    for number in REFUSED_CALLS {
-        program.if_equal(*number as u32, REFUSE);
+    for (calls, verdict) in [
+        (REFUSED_CALLS, REFUSE),
+        (UNSUPPORTED_CALLS, answer(libc::EOPNOTSUPP)),
+        (EMPTY_CALLS, answer(0)),
+        (TRAPPED_CALLS, TRAP),
+    ] {
+        for number in calls {
+            program.if_equal(*number as u32, verdict);
+        }
     }
     program.always(ALLOW);
     program.0
@@ -259,6 +414,14 @@ impl Program {
 
     fn if_any_bit(&mut self, bits: u32, verdict: u32) {
         self.verdict(libc::BPF_JSET, true, bits, verdict);
+    }
+
+    /// For a pointer argument: both of its halves count.
+    fn trap_unless_null(&mut self, argument: u32) {
+        for offset in [offset_argument(argument), offset_argument(argument) + 4] {
+            self.load(offset);
+            self.unless_equal(0, TRAP);
+        }
     }
 
     fn unless_any_bit(&mut self, bits: u32, verdict: u32) {
@@ -339,11 +502,11 @@ mod tests {
         };
         let cases: &[(&str, i64, [u64; 6], u32)] = &[
             ("read", libc::SYS_read, [0; 6], ALLOW),
-            ("execve", libc::SYS_execve, [0; 6], ALLOW),
+            ("execve", libc::SYS_execve, [0; 6], TRAP),
             ("ptrace", libc::SYS_ptrace, [0; 6], REFUSE),
             ("mount", libc::SYS_mount, [0; 6], REFUSE),
             ("clone3", libc::SYS_clone3, [0; 6], MISSING),
-            ("thread", libc::SYS_clone, mode(0x3d_0f00, 0), ALLOW),
+            ("thread", libc::SYS_clone, mode(0x3d_0f00, 0), TRAP),
             (
                 "clone newuser",
                 libc::SYS_clone,
@@ -358,13 +521,13 @@ mod tests {
                 "openat reading, stray mode",
                 libc::SYS_openat,
                 [0, 0, 0, 0o4755, 0, 0],
-                ALLOW,
+                TRAP,
             ),
             (
                 "openat creating",
                 libc::SYS_openat,
                 [0, 0, 0o102, 0o644, 0, 0],
-                ALLOW,
+                TRAP,
             ),
             (
                 "openat creating set-id",
@@ -433,6 +596,6 @@ mod tests {
 
     #[test]
     fn the_program_fits() {
-        assert!(program().len() < 256, "{}", program().len());
+        assert!(program().len() < 512, "{}", program().len());
     }
 }

@@ -74,6 +74,18 @@ pub enum Guarantee {
     Aslr,
     /// Random numbers come from the action's digest.
     Randomness,
+    /// Files show the action's own times.
+    FileTimes,
+    /// Files show inode and device numbers that do not depend on the host.
+    FileIdentity,
+    /// Directories list their entries in a fixed order.
+    DirectoryOrder,
+    /// Memory, load, uptime and what `/proc` tells are fixed.
+    MachineView,
+    /// The processor's time stamp counter shows the action's own time.
+    TimestampCounter,
+    /// The processor does not show its model and features (CPUID).
+    ProcessorIdentity,
 }
 
 /// How far a [`Guarantee`] was kept.
@@ -93,7 +105,7 @@ pub type Isolation = BTreeMap<Guarantee, (State, String)>;
 
 impl Guarantee {
     /// Every guarantee, in the order in which people expect to read them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 35] = [
         Self::UserNamespace,
         Self::MountNamespace,
         Self::ReadOnlyRoot,
@@ -123,6 +135,12 @@ impl Guarantee {
         Self::ProcessorCount,
         Self::Aslr,
         Self::Randomness,
+        Self::FileTimes,
+        Self::FileIdentity,
+        Self::DirectoryOrder,
+        Self::MachineView,
+        Self::TimestampCounter,
+        Self::ProcessorIdentity,
     ];
 
     /// The stable kebab-case name.
@@ -157,25 +175,42 @@ impl Guarantee {
             Self::ProcessorCount => "processor-count",
             Self::Aslr => "aslr",
             Self::Randomness => "randomness",
+            Self::FileTimes => "file-times",
+            Self::FileIdentity => "file-identity",
+            Self::DirectoryOrder => "directory-order",
+            Self::MachineView => "machine-view",
+            Self::TimestampCounter => "timestamp-counter",
+            Self::ProcessorIdentity => "processor-identity",
         }
     }
 
     /// Whether this version offers the guarantee at all. One that is not offered
     /// is always reported as absent and never stops a run.
     pub const fn is_offered(self) -> bool {
-        !matches!(
+        !matches!(self, Self::TimestampCounter | Self::ProcessorIdentity)
+    }
+
+    /// Whether it rests on trapped system calls.
+    pub(crate) const fn is_served(self) -> bool {
+        matches!(
             self,
             Self::VirtualClock
                 | Self::KernelRelease
                 | Self::ProcessorCount
-                | Self::Aslr
                 | Self::Randomness
+                | Self::FileTimes
+                | Self::FileIdentity
+                | Self::DirectoryOrder
+                | Self::MachineView
         )
     }
 
     /// Whether a user may give the guarantee up by name. The others are what the
     /// sandbox itself stands on: without them there is nothing to run in.
     pub const fn is_waivable(self) -> bool {
+        if self.is_served() {
+            return true;
+        }
         matches!(
             self,
             Self::Network

@@ -157,7 +157,7 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
         });
     }
     sys::set_umask(UMASK);
-    sys::set_personality(0).during(SetupStep::Personality)?;
+    sys::set_personality(plan.personality).during(SetupStep::Personality)?;
     for limit in &plan.resource_limits {
         let set = sys::set_resource_limit(limit.resource, limit.value, limit.value);
         if limit.required {
@@ -230,16 +230,25 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
     ensure(sys::is_read_only(c"/"), SetupStep::CheckReadOnlyRoot)?;
     ensure(sys::is_read_only(c"/proc"), SetupStep::CheckReadOnlyProc)?;
     ensure(sys::has_no_capabilities(), SetupStep::CheckCapabilities)?;
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    let root = sys::open(ABSENT, c"/", flags, 0).during(SetupStep::OpenRoot)?;
     let no_new_privileges = sys::process_control(libc::PR_GET_NO_NEW_PRIVS, 0);
     ensure(no_new_privileges == Ok(1), SetupStep::CheckNoNewPrivileges)?;
 
     let installed = sys::install_filter(&plan.filter).during(SetupStep::InstallFilter);
-    if tolerate(installed, plan.filter_waived, REPORT)? {
+    let listener = installed.as_ref().map_or(ABSENT, |listener| *listener);
+    if tolerate(installed.map(drop), plan.filter_waived, REPORT)? {
         // 2 is the filter mode (prctl(2), PR_GET_SECCOMP).
         let mode = sys::process_control(libc::PR_GET_SECCOMP, 0);
         ensure(mode == Ok(2), SetupStep::CheckFilter)?;
+        // From here on some calls wait for the parent, which this message gives the means.
+        Report::Ready
+            .send_with(REPORT, &[listener, root])
+            .during(SetupStep::SendListener)?;
+        sys::close(listener);
+    } else {
+        Report::Ready.send(REPORT);
     }
-    Report::Ready.send(REPORT);
     let Goal::Execute(program) = &plan.goal else {
         return Ok(());
     };

@@ -42,6 +42,7 @@ mod error;
 mod filter;
 mod furnish;
 mod guarantee;
+mod host;
 mod inside;
 mod plan;
 mod report;
@@ -59,5 +60,6 @@ pub use action::{
 pub use doctor::{Finding, doctor};
 pub use error::{SandboxError, SetupStep};
 pub use guarantee::{Guarantee, Isolation, State, UnknownGuarantee};
+pub use host::{DirectoryOrder, Randomness, VirtualHost};
 pub use room::Scratch;
 pub use run::run;

@@ -86,6 +86,8 @@ pub(crate) struct Plan {
     pub(crate) goal: Goal,
     pub(crate) working_directory: CString,
     pub(crate) filter: Vec<libc::sock_filter>,
+    /// `personality(2)`.
+    pub(crate) personality: usize,
     pub(crate) resource_limits: Vec<ResourceLimit>,
     /// Whether failing to have these is tolerated.
     pub(crate) ipc_waived: bool,

@@ -18,6 +18,7 @@ use crate::action::{Action, USER_ID};
 use crate::error::{SandboxError, SetupStep, io, io_at};
 use crate::furnish::{self, Order};
 use crate::guarantee::Guarantee;
+use crate::host::Carried;
 use crate::plan::SignalsBlocked;
 use crate::report::Report;
 use crate::{root, sys};
@@ -30,6 +31,8 @@ use crate::{root, sys};
 #[derive(Debug, Default)]
 pub struct Scratch {
     room: Option<Room>,
+    /// Where the clock stands, and the times of the files.
+    pub(crate) carried: Carried,
 }
 
 impl Scratch {
@@ -95,13 +98,7 @@ pub(crate) struct Room {
 impl Room {
     /// Forks the process that furnishes the room, maps its user, and takes over what it made.
     fn make(action: &Action<'_>, root: PathBuf) -> Result<Self, SandboxError> {
-        let (report, report_inside) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(|errno| io("making a socket pair", errno))?;
+        let (report, report_inside) = report_sockets()?;
         let (go_inside, go) = pipe()?;
         let inside = [
             away_from_standard_streams(&go_inside)?,
@@ -260,7 +257,7 @@ pub(crate) enum HostUser {
 }
 
 /// A user who has no other business on the host: `nobody`, which every user database has.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// Maps user and group 1000 inside to one user and group of the host: the caller's own, or,
 /// if the caller is root and may do so, to `nobody`, so that the step is not even root's
@@ -306,30 +303,10 @@ type Made = (Vec<(SetupStep, i32)>, [OwnedFd; furnish::DESCRIPTORS]);
 fn receive(socket: BorrowedFd<'_>) -> Result<Made, SandboxError> {
     let mut missing = Vec::new();
     loop {
-        let mut bytes = [0; Report::SIZE];
-        let mut space =
-            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(sys::DESCRIPTORS_MAX))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = match rustix::net::recvmsg(
-            socket,
-            &mut [IoSliceMut::new(&mut bytes)],
-            &mut ancillary,
-            RecvFlags::CMSG_CLOEXEC,
-        ) {
+        let (report, descriptors) = match receive_report(socket) {
             Err(Errno::INTR) => continue,
             other => other.map_err(|errno| io("hearing from the setup", errno))?,
         };
-        let descriptors: Vec<OwnedFd> = ancillary
-            .drain()
-            .filter_map(|message| match message {
-                RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-                _ => None,
-            })
-            .flatten()
-            .collect();
-        let report = (received.bytes == Report::SIZE)
-            .then(|| Report::decode(bytes))
-            .flatten();
         match report {
             Some(Report::Missing { step, errno }) => missing.push((step, errno)),
             Some(Report::Failed { step, errno }) => return Err(step.failed(errno)),
@@ -342,6 +319,44 @@ fn receive(socket: BorrowedFd<'_>) -> Result<Made, SandboxError> {
             _ => return Err(SandboxError::SetupKilled),
         }
     }
+}
+
+/// One message and the descriptors that came with it; no report at the end, or if it is none.
+pub(crate) fn receive_report(
+    socket: BorrowedFd<'_>,
+) -> Result<(Option<Report>, Vec<OwnedFd>), Errno> {
+    let mut bytes = [0; Report::SIZE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(sys::DESCRIPTORS_MAX))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = rustix::net::recvmsg(
+        socket,
+        &mut [IoSliceMut::new(&mut bytes)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let descriptors = ancillary
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let report = (received.bytes == Report::SIZE)
+        .then(|| Report::decode(bytes))
+        .flatten();
+    Ok((report, descriptors))
+}
+
+/// A pair of connected local sockets for reports.
+pub(crate) fn report_sockets() -> Result<(OwnedFd, OwnedFd), SandboxError> {
+    rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(|errno| io("making a socket pair", errno))
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@ use std::time::Instant;
 use crate::action::{Action, Outcome};
 use crate::error::{SandboxError, SetupStep};
 use crate::guarantee::{Guarantee, Isolation, State};
+use crate::host::{Findings, Patch, Randomness};
 use crate::plan::{self, ABSENT, Goal, Plan, Stack};
-use crate::room::{Child, HostUser, Room, Scratch, away_from_standard_streams, pipe};
-use crate::supervise::{Ending, Supervision};
+use crate::room::{
+    Child, HostUser, Room, Scratch, away_from_standard_streams, pipe, report_sockets,
+};
+use crate::supervise::{Ending, HostOrder, Supervision};
 use crate::{filter, inside, usage};
 
 /// Runs an action to its end and reports what it did and how it was isolated.
@@ -65,12 +68,14 @@ pub(crate) fn run_with(
         return Err(SetupStep::FindChildren.failed(0));
     }
     let started = Instant::now();
+    let patch = Patch::of_this_kernel().ok_or_else(|| SetupStep::PatchClock.failed(0))?;
+    let carried = std::mem::take(&mut scratch.carried);
     let room = scratch.room(action)?;
     check_room(action, room)?;
 
     let (stdout, stdout_inside) = pipe()?;
     let (stderr, stderr_inside) = pipe()?;
-    let (report, report_inside) = pipe()?;
+    let (report, report_inside) = report_sockets()?;
     let (life_inside, life) = pipe()?;
     let inside_ends = [stdout_inside, stderr_inside, report_inside, life_inside];
     let [stdout_inside, stderr_inside, report_inside, life_inside] = &inside_ends;
@@ -88,6 +93,15 @@ pub(crate) fn run_with(
         [stdout, stderr],
         report,
         can_sample,
+        HostOrder {
+            host: action.host.clone(),
+            patch,
+            carried,
+            is_waived: Guarantee::ALL
+                .into_iter()
+                .filter(|guarantee| guarantee.is_served())
+                .all(|guarantee| action.waived.contains(&guarantee)),
+        },
         log_directory,
     )?;
 
@@ -102,13 +116,17 @@ pub(crate) fn run_with(
         stdout,
         stderr,
         missing,
+        findings,
     } = ending.map_err(|error| named(error, action))?;
-    let isolation = isolation(room, &missing, can_sample);
+    let isolation = isolation(action, room, &missing, can_sample, findings.is_some());
+    let Findings { opened, carried } = findings.unwrap_or_default();
+    scratch.carried = carried;
     Ok(Outcome {
         exit,
         isolation,
         stdout,
         stderr,
+        opened,
         wall: started.elapsed(),
     })
 }
@@ -165,6 +183,11 @@ fn make_plan(
         goal,
         working_directory: plan::working_directory(action.working_directory)?,
         filter: filter::program(),
+        personality: if action.host.random_addresses {
+            0
+        } else {
+            ADDR_NO_RANDOMIZE
+        },
         resource_limits: plan::resource_limits(action),
         ipc_waived: waived(Guarantee::IpcNamespace),
         filter_waived: waived(Guarantee::Seccomp),
@@ -173,6 +196,9 @@ fn make_plan(
         step_stack: Stack::new(),
     })
 }
+
+/// `personality(2)`: no random addresses.
+const ADDR_NO_RANDOMIZE: usize = 0x004_0000;
 
 /// Puts the action's own words into errors that came as numbers.
 fn named(error: SandboxError, action: &Action<'_>) -> SandboxError {
@@ -196,10 +222,20 @@ fn named(error: SandboxError, action: &Action<'_>) -> SandboxError {
 }
 
 /// The state of each guarantee, now that the run is over and nothing contradicted it.
-fn isolation(room: &Room, missing: &[(SetupStep, i32)], can_sample: bool) -> Isolation {
+fn isolation(
+    action: &Action<'_>,
+    room: &Room,
+    missing: &[(SetupStep, i32)],
+    can_sample: bool,
+    is_served: bool,
+) -> Isolation {
     let mut states = Isolation::new();
     for guarantee in Guarantee::ALL {
-        let state = match mechanism(guarantee, room) {
+        let state = match mechanism(guarantee, action, room) {
+            Some(_) if guarantee.is_served() && !is_served => (
+                State::Absent,
+                "given up by the user; system calls are not trapped".to_owned(),
+            ),
             Some(mechanism) => (State::Enforced, mechanism),
             None => (State::Absent, "not offered by this version".to_owned()),
         };
@@ -223,7 +259,7 @@ fn isolation(room: &Room, missing: &[(SetupStep, i32)], can_sample: bool) -> Iso
     states
 }
 
-fn mechanism(guarantee: Guarantee, room: &Room) -> Option<String> {
+fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<String> {
     let text = match guarantee {
         Guarantee::UserNamespace => "user namespace with one user and one group mapped",
         Guarantee::MountNamespace => "mount namespace, pivot_root, host's root detached",
@@ -267,11 +303,29 @@ fn mechanism(guarantee: Guarantee, room: &Room) -> Option<String> {
         Guarantee::OutputLimit => "size and file count of the scratch tmpfs",
         Guarantee::ProcessLimit => "RLIMIT_NPROC counted in the user namespace",
         Guarantee::LogCapture => "pipes, read, bounded and hashed by the supervisor",
-        Guarantee::VirtualClock
-        | Guarantee::KernelRelease
-        | Guarantee::ProcessorCount
-        | Guarantee::Aslr
-        | Guarantee::Randomness => return None,
+        Guarantee::VirtualClock => {
+            "clock calls trapped and the vDSO overwritten; each thread has a logical clock"
+        }
+        Guarantee::KernelRelease => "uname trapped; /proc/version and /proc/sys/kernel written",
+        Guarantee::ProcessorCount => {
+            "affinity and getcpu trapped, /proc/cpuinfo written, no /sys, no restartable sequences"
+        }
+        Guarantee::Aslr if action.host.random_addresses => return None,
+        Guarantee::Aslr => "personality without random addresses",
+        Guarantee::Randomness if action.host.randomness == Randomness::Real => return None,
+        Guarantee::Randomness => {
+            "getrandom, AT_RANDOM and the random devices seeded from the action"
+        }
+        Guarantee::FileTimes => "status calls trapped; times of the action's own clock",
+        Guarantee::FileIdentity => {
+            "status calls trapped; inode and device numbers, links, blocks and free space fixed; \
+             no extended attributes"
+        }
+        Guarantee::DirectoryOrder => "directory reads trapped and sorted",
+        Guarantee::MachineView => {
+            "memory, load, uptime, priorities and /proc answered by the supervisor; no /sys"
+        }
+        Guarantee::TimestampCounter | Guarantee::ProcessorIdentity => return None,
     };
     Some(text.to_owned())
 }

@@ -7,6 +7,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -15,8 +16,9 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use crate::action::{Action, Captured, Exit, Limits};
 use crate::capture::{Intake, Stream};
 use crate::error::{SandboxError, SetupStep, io};
+use crate::host::{Carried, Findings, Patch, Service, VirtualHost};
 use crate::report::Report;
-use crate::room::{Child, HostUser, Room, collect};
+use crate::room::{Child, HostUser, NOBODY, Room, collect, receive_report};
 use crate::usage;
 
 /// How often memory is measured.
@@ -31,6 +33,17 @@ pub(crate) struct Ending {
     pub(crate) stdout: Captured,
     pub(crate) stderr: Captured,
     pub(crate) missing: Vec<(SetupStep, i32)>,
+    /// None if the step's system calls could not be trapped.
+    pub(crate) findings: Option<Findings>,
+}
+
+/// What a step's service has to know.
+pub(crate) struct HostOrder {
+    pub(crate) host: VirtualHost,
+    pub(crate) patch: &'static Patch,
+    pub(crate) carried: Carried,
+    /// Whether the step may go on if its calls could not be trapped.
+    pub(crate) is_waived: bool,
 }
 
 /// Everything known about a run in progress.
@@ -45,6 +58,9 @@ pub(crate) struct Supervision<'a> {
     first_process: Option<FirstProcess>,
     progress: Progress,
     missing: Vec<(SetupStep, i32)>,
+    /// What the step sees of its host; taken when the step is ready.
+    host: Option<HostOrder>,
+    service: Option<JoinHandle<Findings>>,
     /// The first thing that went wrong; what follows from it is not interesting.
     failure: Option<SandboxError>,
     is_kill_due: bool,
@@ -92,6 +108,7 @@ impl<'a> Supervision<'a> {
         [stdout, stderr]: [OwnedFd; 2],
         report: OwnedFd,
         can_sample: bool,
+        host: HostOrder,
         log_directory: &Path,
     ) -> Result<Self, SandboxError> {
         Ok(Self {
@@ -107,6 +124,8 @@ impl<'a> Supervision<'a> {
             first_process: None,
             progress: Progress::SettingUp,
             missing: Vec::new(),
+            host: Some(host),
+            service: None,
             failure: None,
             is_kill_due: false,
             scratch_was_full: false,
@@ -224,29 +243,30 @@ impl<'a> Supervision<'a> {
         let Some(report) = &self.report else {
             return Ok(());
         };
-        let mut bytes = [0; Report::SIZE];
-        // Messages are written at once and have this size, so one read takes one message.
-        match rustix::io::read(report, &mut bytes) {
-            Ok(Report::SIZE) => {}
+        let (report, descriptors) = match receive_report(report.as_fd()) {
+            Ok((Some(report), descriptors)) => (report, descriptors),
             Err(rustix::io::Errno::INTR) => return Ok(()),
-            Ok(_) | Err(_) => {
+            Ok((None, _)) | Err(_) => {
                 self.report = None;
                 return Ok(());
             }
-        }
-        match Report::decode(bytes) {
-            Some(Report::Started { pid }) => self.adopt(pid)?,
-            Some(Report::Missing { step, errno }) => self.missing.push((step, errno)),
-            Some(Report::Failed { step, errno }) => self.fail(step.failed(errno)),
-            Some(Report::Ready) => self.progress = Progress::Running,
-            Some(Report::Ended {
+        };
+        match report {
+            Report::Started { pid } => self.adopt(pid)?,
+            Report::Missing { step, errno } => self.missing.push((step, errno)),
+            Report::Failed { step, errno } => self.fail(step.failed(errno)),
+            Report::Ready => {
+                self.progress = Progress::Running;
+                self.serve(descriptors)?;
+            }
+            Report::Ended {
                 status,
                 resident_kib_max,
-            }) => {
+            } => {
                 let resident_bytes = u64::try_from(resident_kib_max).unwrap_or(0) * 1024;
                 self.progress = Progress::Ended(exit_from(status), resident_bytes);
             }
-            Some(Report::Made) | None => {}
+            Report::Made => {}
         }
         Ok(())
     }
@@ -269,6 +289,26 @@ impl<'a> Supervision<'a> {
         if self.is_kill_due {
             self.kill();
         }
+        Ok(())
+    }
+
+    /// Starts to answer the step's trapped calls.
+    fn serve(&mut self, descriptors: Vec<OwnedFd>) -> Result<(), SandboxError> {
+        let Some(order) = self.host.take() else {
+            return Ok(());
+        };
+        let Ok([listener, root]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+            if !order.is_waived {
+                self.fail(SetupStep::SendListener.failed(0));
+            }
+            return Ok(());
+        };
+        let file_user = (self.room.host_user == HostUser::Nobody).then_some(NOBODY);
+        let answering = std::thread::Builder::new()
+            .name("virtual host".to_owned())
+            .spawn(move || Service::new(order, root, file_user).serve(&listener))
+            .map_err(|source| io("starting to answer system calls", source))?;
+        self.service = Some(answering);
         Ok(())
     }
 
@@ -381,8 +421,15 @@ impl<'a> Supervision<'a> {
                 });
             }
         }
+        // Every thread that could trap is gone, so this comes to an end, too.
+        let findings = match self.service.map(JoinHandle::join) {
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            Some(Ok(findings)) => Some(findings),
+            None => None,
+        };
         let [stdout, stderr] = self.streams.map(Stream::finish);
         Ok(Ending {
+            findings,
             exit,
             stdout,
             stderr,

@@ -19,10 +19,12 @@ use core::ffi::{CStr, c_char, c_void};
 mod files;
 mod mounts;
 mod privileges;
+mod traps;
 
 pub(crate) use files::*;
 pub(crate) use mounts::*;
 pub(crate) use privileges::*;
+pub(crate) use traps::*;
 
 /// An error number of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

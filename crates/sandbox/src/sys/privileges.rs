@@ -128,22 +128,26 @@ struct FilterProgram {
     instructions: *const libc::sock_filter,
 }
 
-pub(crate) fn install_filter(instructions: &[libc::sock_filter]) -> Result<()> {
+/// Installs a filter whose trapped calls whoever holds the returned descriptor answers. A thread
+/// whose call was taken is disturbed by deadly signals only (Linux 5.19).
+pub(crate) fn install_filter(instructions: &[libc::sock_filter]) -> Result<RawFd> {
     let program = FilterProgram {
         length: instructions.len() as u16,
         instructions: instructions.as_ptr(),
     };
+    let flags =
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     // SAFETY: the kernel copies the program during the call; length and pointer agree, and
     // the filter's builder keeps it below 4096 instructions.
-    unsafe {
+    let listener = unsafe {
         call!(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            0,
+            flags,
             &raw const program
         )
-    }
-    .map(drop)
+    }?;
+    Ok(listener as RawFd)
 }
 
 pub(crate) fn set_resource_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {

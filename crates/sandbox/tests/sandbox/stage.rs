@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use counterseal_sandbox::{Action, Guarantee, Limits, Outcome, SandboxError, Scratch, run};
+use counterseal_sandbox::{
+    Action, Guarantee, Limits, Outcome, SandboxError, Scratch, VirtualHost, run,
+};
 use tempfile::TempDir;
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -19,6 +21,7 @@ pub(crate) struct Stage {
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) waived: BTreeSet<Guarantee>,
     pub(crate) working_directory: String,
+    pub(crate) host: VirtualHost,
 }
 
 impl Stage {
@@ -50,6 +53,7 @@ impl Stage {
             environment: BTreeMap::new(),
             waived: BTreeSet::new(),
             working_directory: "/build".to_owned(),
+            host: VirtualHost::standard(1_234_567_890, [7; 32]),
         }
     }
 
@@ -71,6 +75,7 @@ impl Stage {
             working_directory: &self.working_directory,
             limits: &self.limits,
             source_date_epoch: 1_234_567_890,
+            host: &self.host,
             waived: &self.waived,
         };
         run(&action, &mut self.scratch, self.logs.path())

@@ -1,0 +1,132 @@
+//! Calls that ask what machine this is, and how many processors a thread may use.
+
+use super::memory::Words;
+use super::service::{Answer, Call, DONE, Reply, Service};
+use super::times::NS;
+use crate::action::HOST_NAME;
+use crate::sys::Errno;
+
+const INVALID: Errno = Errno(libc::EINVAL);
+
+impl Service {
+    pub(super) fn machine_call(&mut self, call: &Call) -> Option<Answer> {
+        let [first, second, third, ..] = call.arguments;
+        Some(match call.number {
+            libc::SYS_uname => self.uname(call, first),
+            libc::SYS_sysinfo => self.system_information(call, first),
+            libc::SYS_getcpu => call
+                .memory()
+                .write_unless_null(first, &[0; 4])
+                .and_then(|()| call.memory().write_unless_null(second, &[0; 4]))
+                .and(DONE),
+            libc::SYS_sched_getaffinity => self.affinity(call, second, third),
+            libc::SYS_sched_setaffinity => self.choose_affinity(call, second, third),
+            // 20 is the nice value 0 (getpriority(2)).
+            libc::SYS_getpriority => Ok(Reply::Value(20)),
+            libc::SYS_setpriority | libc::SYS_ioprio_set => DONE,
+            libc::SYS_ioprio_get => Ok(Reply::Value(0)),
+            libc::SYS_sched_getscheduler => Ok(Reply::Value(0)),
+            libc::SYS_sched_getparam => call.memory().write(second, &[0; 4]).and(DONE),
+            libc::SYS_sched_setscheduler | libc::SYS_sched_setparam | libc::SYS_sched_setattr => {
+                DONE
+            }
+            libc::SYS_sched_getattr => self.scheduling_attributes(call, second, third),
+            libc::SYS_sched_rr_get_interval => {
+                let quantum = Words::default().u64(0).u64(4_000_000);
+                call.memory().write(second, &quantum.0).and(DONE)
+            }
+            _ => return None,
+        })
+    }
+
+    fn uname(&self, call: &Call, address: u64) -> Answer {
+        const FIELD_BYTES: usize = 65;
+        let mut names = Vec::with_capacity(6 * FIELD_BYTES);
+        for (index, name) in [
+            "Linux",
+            HOST_NAME,
+            &self.host.kernel_release,
+            &self.host.kernel_version,
+            "x86_64",
+            "(none)",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            // Terminated, whatever a recipe states.
+            names.extend(name.bytes().take(FIELD_BYTES - 1));
+            names.resize((index + 1) * FIELD_BYTES, 0);
+        }
+        call.memory().write(address, &names)?;
+        DONE
+    }
+
+    fn system_information(&mut self, call: &Call, address: u64) -> Answer {
+        let now_ns = self.task(call).clock.read();
+        let memory_bytes = self.host.memory_bytes;
+        let mut information = Words::default()
+            .u64(self.uptime_ns(now_ns) / NS)
+            .u64(0)
+            .u64(0)
+            .u64(0)
+            .u64(memory_bytes)
+            .u64(memory_bytes / 2)
+            .u64(0)
+            .u64(0)
+            .u64(0)
+            .u64(0)
+            .u16(1)
+            .u16(0)
+            .u32(0)
+            .u64(0)
+            .u64(0)
+            .u32(1);
+        information = information.padded_to(112);
+        call.memory().write(address, &information.0)?;
+        DONE
+    }
+
+    /// One bit for each processor that the host's description has.
+    fn mask(&self) -> Vec<u8> {
+        let processors = self.host.processors as usize;
+        let mut mask = vec![0; processors.div_ceil(64) * 8];
+        for number in 0..processors {
+            if let Some(byte) = mask.get_mut(number / 8) {
+                *byte |= 1 << (number % 8);
+            }
+        }
+        mask
+    }
+
+    fn affinity(&self, call: &Call, length: u64, address: u64) -> Answer {
+        let mask = self.mask();
+        let length = length & 0xffff_ffff;
+        if length % 8 != 0 || length < mask.len() as u64 {
+            return Err(INVALID);
+        }
+        call.memory().write(address, &mask)?;
+        Ok(Reply::Value(i64::try_from(mask.len()).unwrap_or(8)))
+    }
+
+    /// Checked and forgotten: a thread runs wherever the host has room.
+    fn choose_affinity(&self, call: &Call, length: u64, address: u64) -> Answer {
+        let known = self.mask();
+        let mut wanted = vec![0; known.len()];
+        let length = usize::try_from(length & 0xffff_ffff).unwrap_or(0);
+        for (index, byte) in wanted.iter_mut().enumerate().take(length) {
+            [*byte] = call.memory().read(address.wrapping_add(index as u64))?;
+        }
+        let is_possible = known.iter().zip(&wanted).any(|(a, b)| a & b != 0);
+        if is_possible { DONE } else { Err(INVALID) }
+    }
+
+    fn scheduling_attributes(&self, call: &Call, address: u64, size: u64) -> Answer {
+        const SIZE: u64 = 48;
+        if size < SIZE {
+            return Err(INVALID);
+        }
+        let attributes = Words::default().u32(48).padded_to(48);
+        call.memory().write(address, &attributes.0)?;
+        DONE
+    }
+}

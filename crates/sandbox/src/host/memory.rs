@@ -1,0 +1,116 @@
+//! The memory of a thread that waits for an answer. Every address is the program's own choice:
+//! nothing here trusts one, and the kernel checks them all.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+
+use crate::sys::{self, Errno};
+
+type Result<T> = std::result::Result<T, Errno>;
+
+const FAULT: Errno = Errno(libc::EFAULT);
+const PAGE_BYTES: u64 = 4096;
+/// `PATH_MAX`, the end included.
+const PATH_BYTES_MAX: usize = 4096;
+
+/// One thread's memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory(pub(super) i32);
+
+impl Memory {
+    pub(super) fn read<const N: usize>(self, address: u64) -> Result<[u8; N]> {
+        let mut buffer = [0; N];
+        if sys::read_memory(self.0, address, &mut buffer)? == N {
+            Ok(buffer)
+        } else {
+            Err(FAULT)
+        }
+    }
+
+    /// Two words: a `timespec` or `timeval`.
+    pub(super) fn read_pair(self, address: u64) -> Result<(i64, i64)> {
+        let bytes: [u8; 16] = self.read(address)?;
+        let (first, second) = bytes.split_at(8);
+        let word = |part: &[u8]| part.try_into().map(i64::from_le_bytes).map_err(|_| FAULT);
+        Ok((word(first)?, word(second)?))
+    }
+
+    /// A path without its end; `ENAMETOOLONG` as the kernel has it.
+    pub(super) fn read_path(self, address: u64) -> Result<Vec<u8>> {
+        let mut path = Vec::new();
+        let mut at = address;
+        // The end of a page may be the end of what is mapped, so a read never crosses one.
+        // Most paths are short: the first read is, too.
+        let mut most = 256;
+        while path.len() < PATH_BYTES_MAX {
+            let in_page = PAGE_BYTES - at % PAGE_BYTES;
+            let mut buffer = [0; PAGE_BYTES as usize];
+            let length = usize::try_from(in_page.min(most)).map_err(|_| FAULT)?;
+            let buffer = buffer.get_mut(..length).ok_or(FAULT)?;
+            let read = sys::read_memory(self.0, at, buffer)?;
+            let part = buffer.get(..read).unwrap_or_default();
+            if let Some(end) = part.iter().position(|byte| *byte == 0) {
+                path.extend_from_slice(part.get(..end).unwrap_or_default());
+                return if path.len() < PATH_BYTES_MAX {
+                    Ok(path)
+                } else {
+                    Err(Errno(libc::ENAMETOOLONG))
+                };
+            }
+            if read < length {
+                return Err(FAULT);
+            }
+            path.extend_from_slice(part);
+            at = at.checked_add(read as u64).ok_or(FAULT)?;
+            most = PAGE_BYTES;
+        }
+        Err(Errno(libc::ENAMETOOLONG))
+    }
+
+    pub(super) fn write(self, address: u64, bytes: &[u8]) -> Result<()> {
+        sys::write_memory(self.0, address, bytes)
+    }
+
+    /// Writes unless the program passed a null pointer.
+    pub(super) fn write_unless_null(self, address: u64, bytes: &[u8]) -> Result<()> {
+        if address == 0 {
+            return Ok(());
+        }
+        self.write(address, bytes)
+    }
+
+    /// Writes where the program itself may not: its code.
+    pub(super) fn write_code(self, address: u64, bytes: &[u8]) -> std::io::Result<()> {
+        OpenOptions::new()
+            .write(true)
+            .open(format!("/proc/{}/mem", self.0))?
+            .write_all_at(bytes, address)
+    }
+}
+
+/// Integers in the machine's order, one behind the other: how the kernel lays structures out.
+#[derive(Default)]
+pub(super) struct Words(pub(super) Vec<u8>);
+
+impl Words {
+    pub(super) fn u64(mut self, value: u64) -> Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
+    pub(super) fn u32(mut self, value: u32) -> Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
+    pub(super) fn u16(mut self, value: u16) -> Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
+    /// Zeros up to this length.
+    pub(super) fn padded_to(mut self, length: usize) -> Self {
+        self.0.resize(length, 0);
+        self
+    }
+}

@@ -1,0 +1,96 @@
+//! The host that an action sees: a clock, a kernel, a machine and files that are the same
+//! whoever runs it, wherever and whenever.
+//!
+//! What the kernel can be told to do alone (namespaces, limits, a personality) it does; the few
+//! calls whose answers would show the real host trap (seccomp_unotify(2)) and are answered by a
+//! thread of the parent, the *service*. Everything else runs at full speed.
+//!
+//! * `service.rs` takes the calls and hands them out;
+//! * `task.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
+//! * `times.rs`, `machine.rs`: calls that ask for the time or for the machine;
+//! * `paths.rs`, `status.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
+//! * `procfs.rs`: the texts of `/proc`;
+//! * `vdso.rs`, `memory.rs`: the processes' memory.
+//!
+//! Absent on purpose: security. A program that races its own memory against the service may see
+//! a real value; what it can reach is bounded by namespaces and the filter, not by this.
+
+mod clock;
+mod listing;
+mod machine;
+mod memory;
+mod paths;
+mod procfs;
+mod random;
+mod service;
+mod stamps;
+mod status;
+mod task;
+mod times;
+mod vdso;
+
+pub(crate) use service::{Carried, Findings, Service};
+pub(crate) use vdso::Patch;
+
+/// What an action sees of its host. Each field is a value of ours, none is the real host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualHost {
+    /// The time at which every action begins, in seconds since 1970.
+    pub clock_start: u64,
+    /// Where random bytes come from, for as long as `randomness` is [`Randomness::Seeded`].
+    pub seed: [u8; 32],
+    /// Whether random bytes are the seed's or the kernel's.
+    pub randomness: Randomness,
+    /// Processors that the action may count, from 1 to 1024; it uses those that are there.
+    pub processors: u32,
+    /// Memory that the action sees, in bytes.
+    pub memory_bytes: u64,
+    /// The kernel's release (uname(2)).
+    pub kernel_release: String,
+    /// The kernel's version (uname(2)).
+    pub kernel_version: String,
+    /// In which order directories list their entries.
+    pub directory_order: DirectoryOrder,
+    /// Distinguishes the inode numbers of inputs from those of another host.
+    pub inode_salt: u64,
+    /// Whether addresses are random, by the kernel.
+    pub random_addresses: bool,
+}
+
+/// Where random bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Randomness {
+    /// From the action's seed: the same in every run.
+    Seeded,
+    /// From the kernel: never the same.
+    Real,
+}
+
+/// In which order directories list their entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryOrder {
+    /// By their names' bytes.
+    Sorted,
+    /// By their names' bytes, backwards.
+    Reversed,
+    /// By a digest of name and number.
+    Shuffled(u64),
+}
+
+impl VirtualHost {
+    /// The host that an action sees if its recipe states nothing else.
+    pub fn standard(clock_start: u64, seed: [u8; 32]) -> Self {
+        Self {
+            clock_start,
+            seed,
+            randomness: Randomness::Seeded,
+            processors: 1,
+            memory_bytes: 8 << 30,
+            kernel_release: "6.1.0".to_owned(),
+            kernel_version: "#1 SMP".to_owned(),
+            directory_order: DirectoryOrder::Sorted,
+            inode_salt: 0,
+            random_addresses: false,
+        }
+    }
+}

@@ -1,0 +1,666 @@
+//! `/proc` as the action sees it: the files that programs read to learn about their machine and
+//! about processes, with values of the host's description; a short list of files that are the
+//! kernel's own; and nothing else.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags};
+
+use super::paths::{descriptor_path, errno, join};
+use super::service::{Call, Service};
+use super::status::{Shown, look};
+use super::times::NS;
+use crate::action::{HOST_NAME, USER_ID};
+use crate::sys::Errno;
+
+/// More than the kernel's longest of these files has in a build.
+const REAL_BYTES_MAX: u64 = 4 << 20;
+
+/// Files of the whole machine.
+const MACHINE: &[&str] = &[
+    "cmdline",
+    "cpuinfo",
+    "filesystems",
+    "loadavg",
+    "meminfo",
+    "stat",
+    "swaps",
+    "uptime",
+    "version",
+    "sys/fs/file-max",
+    "sys/kernel/cap_last_cap",
+    "sys/kernel/domainname",
+    "sys/kernel/hostname",
+    "sys/kernel/ngroups_max",
+    "sys/kernel/osrelease",
+    "sys/kernel/ostype",
+    "sys/kernel/pid_max",
+    "sys/kernel/random/boot_id",
+    "sys/kernel/random/entropy_avail",
+    "sys/kernel/random/poolsize",
+    "sys/kernel/random/uuid",
+    "sys/kernel/randomize_va_space",
+    "sys/kernel/threads-max",
+    "sys/kernel/version",
+    "sys/vm/overcommit_memory",
+];
+
+/// Files of a process that the service writes.
+const WRITTEN: &[&str] = &[
+    "cgroup",
+    "gid_map",
+    "io",
+    "limits",
+    "loginuid",
+    "maps",
+    "mountinfo",
+    "mounts",
+    "oom_adj",
+    "oom_score",
+    "oom_score_adj",
+    "sched",
+    "schedstat",
+    "sessionid",
+    "setgroups",
+    "stat",
+    "statm",
+    "status",
+    "uid_map",
+];
+
+/// Files of a process that are the kernel's.
+const REAL: &[&str] = &[
+    "cmdline",
+    "comm",
+    "cwd",
+    "environ",
+    "exe",
+    "fd",
+    "mem",
+    "ns",
+    "personality",
+    "root",
+    "task",
+];
+
+/// What a path below `/proc` is.
+enum Kind<'a> {
+    /// A file of the machine.
+    Machine(&'a str),
+    /// A file of a process, or of a thread, that the service writes.
+    Written { directory: &'a str, name: &'a str },
+    /// The kernel's, as it is.
+    Real,
+    /// Not there.
+    Hidden,
+}
+
+impl Service {
+    /// What stands in a file of `/proc`: its text, "no such file", or none if it is the
+    /// kernel's own.
+    pub(super) fn process_file(
+        &mut self,
+        call: &Call,
+        path: &[u8],
+    ) -> Option<Result<Vec<u8>, Errno>> {
+        let path = own_path(call.thread, path)?;
+        match kind(&path)? {
+            Kind::Real => None,
+            Kind::Hidden => Some(Err(Errno(libc::ENOENT))),
+            Kind::Machine(name) => Some(Ok(self.machine_text(call, name).into_bytes())),
+            Kind::Written { directory, name } => {
+                Some(self.written(directory, name).map(String::into_bytes))
+            }
+        }
+    }
+
+    pub(super) fn is_hidden(&self, call: &Call, path: &[u8]) -> bool {
+        let clean = super::paths::lexical(path);
+        own_path(call.thread, &clean).is_some_and(|path| matches!(kind(&path), Some(Kind::Hidden)))
+    }
+
+    /// The status of a path below `/proc` or `/dev`, if only the service can tell it.
+    pub(super) fn process_status(
+        &mut self,
+        call: &Call,
+        path: &[u8],
+        follow: bool,
+    ) -> Option<Result<Shown, Errno>> {
+        let path = own_path(call.thread, path)?;
+        match kind(&path)? {
+            Kind::Hidden => return Some(Err(Errno(libc::ENOENT))),
+            Kind::Machine(_) | Kind::Written { .. } => {
+                return Some(Ok(
+                    self.made_up_status(path.as_bytes(), libc::S_IFREG | 0o444)
+                ));
+            }
+            Kind::Real => {}
+        }
+        // The kernel follows the links of a process for that process only; for its own the
+        // service can name them from outside.
+        let own = format!("/proc/{}", own_ids(call.thread)?.0);
+        let flags = if follow {
+            AtFlags::empty()
+        } else {
+            AtFlags::SYMLINK_NOFOLLOW
+        };
+        let found = match path.strip_prefix(&own) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                let outside = format!("/proc/{}{rest}", self.task(call).process);
+                look(rustix::fs::CWD, &outside, flags)
+            }
+            _ => self
+                .paths
+                .look_up(path.as_bytes(), follow)
+                .and_then(|file| look(&file, "", AtFlags::EMPTY_PATH)),
+        };
+        Some(found.map(|found| {
+            // The same file through the host's own mount of /proc.
+            if follow && !path.contains("/fd/") && !is_link(&path) || !follow {
+                return self
+                    .made_up_status(path.as_bytes(), found.stx_mode.into())
+                    .owned_by(USER_ID);
+            }
+            let descriptor = path.rsplit('/').next().and_then(|name| name.parse().ok());
+            let thread = call.thread;
+            self.shown(call, &found, || {
+                descriptor
+                    .and_then(|descriptor| descriptor_path(thread, descriptor).ok())
+                    .unwrap_or_else(|| path.into_bytes())
+            })
+        }))
+    }
+
+    /// What a link below `/proc` says, if that would show the host.
+    pub(super) fn process_link(
+        &mut self,
+        call: &Call,
+        path: &[u8],
+    ) -> Option<Result<Vec<u8>, Errno>> {
+        let path = own_path(call.thread, path)?;
+        let rest = path.strip_prefix("/proc/")?;
+        if rest.contains("/ns/") {
+            let name = rest.rsplit('/').next()?;
+            let number = 4_026_531_840 + super::random::word(&[b"ns", name.as_bytes()]) % 64;
+            return Some(Ok(format!(
+                "{}:[{number}]",
+                name.trim_end_matches("_for_children")
+            )
+            .into_bytes()));
+        }
+        let (directory, descriptor) = rest.rsplit_once('/')?;
+        let descriptor: i32 = descriptor.parse().ok()?;
+        if !directory.ends_with("/fd") {
+            return None;
+        }
+        let real = self
+            .paths
+            .open(
+                format!("/proc/{directory}").as_bytes(),
+                OFlags::PATH | OFlags::DIRECTORY,
+            )
+            .ok()?;
+        let name = descriptor.to_string();
+        let target = rustix::fs::readlinkat(&real, name.as_str(), Vec::new()).ok()?;
+        let target = target.into_bytes();
+        let text = std::str::from_utf8(&target).ok()?;
+        let (kind, number) = text.split_once(":[")?;
+        if kind.starts_with('/') || !number.ends_with(']') {
+            return None;
+        }
+        let found = look(&real, &name, AtFlags::empty()).ok()?;
+        let number = self.identities.nameless_number(&found);
+        Some(Ok(format!("{kind}:[{number}]").into_bytes()))
+    }
+
+    fn machine_text(&mut self, call: &Call, name: &str) -> String {
+        let now_ns = self.task(call).clock.now();
+        let uptime_ns = self.uptime_ns(now_ns);
+        let host = &self.host;
+        match name {
+            "cmdline" => "console=tty0\n".to_owned(),
+            "cpuinfo" => cpuinfo(host.processors),
+            "filesystems" => "nodev\tproc\nnodev\ttmpfs\n\text4\n".to_owned(),
+            "loadavg" => "0.00 0.00 0.00 1/1 2\n".to_owned(),
+            "meminfo" => meminfo(host.memory_bytes),
+            "stat" => stat(host.processors, host.clock_start),
+            "swaps" => "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_owned(),
+            "uptime" => {
+                let hundredths = uptime_ns / (NS / 100);
+                let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+                format!("{text} {text}\n")
+            }
+            "version" => format!(
+                "Linux version {} (build@{HOST_NAME}) (cc) {}\n",
+                host.kernel_release, host.kernel_version
+            ),
+            "sys/fs/file-max" => "1048576\n".to_owned(),
+            "sys/kernel/cap_last_cap" => "40\n".to_owned(),
+            "sys/kernel/domainname" => "(none)\n".to_owned(),
+            "sys/kernel/hostname" => format!("{HOST_NAME}\n"),
+            "sys/kernel/ngroups_max" => "65536\n".to_owned(),
+            "sys/kernel/osrelease" => format!("{}\n", host.kernel_release),
+            "sys/kernel/ostype" => "Linux\n".to_owned(),
+            "sys/kernel/pid_max" => "4194304\n".to_owned(),
+            "sys/kernel/random/boot_id" => uuid(&host.seed, "boot id", 0),
+            "sys/kernel/random/uuid" => {
+                self.urandom_opened += 1;
+                uuid(&self.host.seed, "uuid", self.urandom_opened)
+            }
+            "sys/kernel/random/entropy_avail" | "sys/kernel/random/poolsize" => "256\n".to_owned(),
+            "sys/kernel/randomize_va_space" => "0\n".to_owned(),
+            "sys/kernel/threads-max" => "65536\n".to_owned(),
+            "sys/kernel/version" => format!("{}\n", host.kernel_version),
+            "sys/vm/overcommit_memory" => "0\n".to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    fn written(&self, directory: &str, name: &str) -> Result<String, Errno> {
+        let real = |name: &str| self.real_text(&format!("{directory}/{name}"));
+        Ok(match name {
+            "cgroup" => "0::/\n".to_owned(),
+            "uid_map" | "gid_map" => format!("{USER_ID:>10} {USER_ID:>10} {:>10}\n", 1),
+            "io" => "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\n\
+                     cancelled_write_bytes: 0\n"
+                .to_owned(),
+            "loginuid" | "sessionid" => "4294967295".to_owned(),
+            "mountinfo" => MOUNTINFO.to_owned(),
+            "mounts" => MOUNTS.to_owned(),
+            "oom_adj" | "oom_score" | "oom_score_adj" => "0\n".to_owned(),
+            "sched" => String::new(),
+            "schedstat" => "0 0 0\n".to_owned(),
+            "setgroups" => "deny\n".to_owned(),
+            "statm" => "1024 512 256 64 0 512 0\n".to_owned(),
+            "limits" => real("limits")?,
+            "maps" => self.maps(&real("maps")?),
+            "stat" => process_stat(&real("stat")?).ok_or(Errno(libc::EIO))?,
+            "status" => process_status(&real("status")?, self.host.processors),
+            _ => return Err(Errno(libc::ENOENT)),
+        })
+    }
+
+    /// A file of the kernel's, through the action's own `/proc`.
+    fn real_text(&self, path: &str) -> Result<String, Errno> {
+        let file = self
+            .paths
+            .open(path.as_bytes(), OFlags::RDONLY | OFlags::CLOEXEC)?;
+        let mut bytes = Vec::new();
+        std::fs::File::from(file)
+            .take(REAL_BYTES_MAX)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Mapped files with our device and inode numbers in place of the host's (proc(5)).
+    fn maps(&self, real: &str) -> String {
+        let mut text = String::new();
+        for line in real.lines() {
+            let mut fields = line.splitn(6, ' ');
+            let mut field = || fields.next().unwrap_or_default();
+            let (addresses, rights, offset, device, inode) =
+                (field(), field(), field(), field(), field());
+            let path = field().trim_start();
+            if inode == "0" {
+                text.push_str(line);
+                text.push('\n');
+                continue;
+            }
+            let _ = device;
+            let inode = self.identities.input_number(path.as_bytes());
+            let start = format!("{addresses} {rights} {offset} 08:01 {inode}");
+            let _ = writeln!(text, "{start:<72} {path}");
+        }
+        text
+    }
+}
+
+/// Names of `/proc` that the kernel does not list, and their kinds.
+pub(super) fn made_up_entries(path: &[u8]) -> &'static [(&'static str, u8)] {
+    match path {
+        b"/proc" => &[
+            ("cmdline", libc::DT_REG),
+            ("cpuinfo", libc::DT_REG),
+            ("filesystems", libc::DT_REG),
+            ("loadavg", libc::DT_REG),
+            ("meminfo", libc::DT_REG),
+            ("stat", libc::DT_REG),
+            ("swaps", libc::DT_REG),
+            ("uptime", libc::DT_REG),
+            ("version", libc::DT_REG),
+        ],
+        _ => &[],
+    }
+}
+
+/// An open file with this text.
+pub(super) fn as_file(text: &[u8]) -> Result<OwnedFd, Errno> {
+    let made = rustix::fs::memfd_create("proc", MemfdFlags::CLOEXEC).map_err(errno)?;
+    let mut file = std::fs::File::from(made);
+    file.write_all(text).map_err(|_| Errno(libc::ENOMEM))?;
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(0o444)).map_err(errno)?;
+    // Opened anew: read-only, and at its beginning.
+    let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+    std::fs::File::open(link)
+        .map(OwnedFd::from)
+        .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+}
+
+/// A path below `/proc` with the thread's own numbers for `self` and `thread-self`; none for a
+/// path elsewhere.
+fn own_path(thread: i32, path: &[u8]) -> Option<String> {
+    let path = std::str::from_utf8(path).ok()?;
+    let rest = match path {
+        "/dev/stdin" => "self/fd/0",
+        "/dev/stdout" => "self/fd/1",
+        "/dev/stderr" => "self/fd/2",
+        "/proc" => return Some(path.to_owned()),
+        _ => match path.strip_prefix("/dev/fd/") {
+            Some(descriptor) => {
+                return own_path(thread, &join(b"/proc/self/fd", descriptor.as_bytes()));
+            }
+            None => path.strip_prefix("/proc/")?,
+        },
+    };
+    let (first, rest) = rest.split_once('/').unwrap_or((rest, ""));
+    let first = match first {
+        "self" if !rest.is_empty() => own_ids(thread)?.0.to_string(),
+        "thread-self" if !rest.is_empty() => {
+            let (process, thread) = own_ids(thread)?;
+            format!("{process}/task/{thread}")
+        }
+        "mounts" if rest.is_empty() => return own_path(thread, b"/proc/self/mounts"),
+        other => other.to_owned(),
+    };
+    Some(if rest.is_empty() {
+        format!("/proc/{first}")
+    } else {
+        format!("/proc/{first}/{rest}")
+    })
+}
+
+/// The ids of a thread's process and of the thread itself, as it sees them.
+fn own_ids(thread: i32) -> Option<(i32, i32)> {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let innermost = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))?
+            .split_ascii_whitespace()
+            .last()?
+            .parse()
+            .ok()
+    };
+    Some((innermost("NStgid:")?, innermost("NSpid:")?))
+}
+
+fn kind(path: &str) -> Option<Kind<'_>> {
+    let Some(rest) = path.strip_prefix("/proc/") else {
+        return Some(Kind::Real);
+    };
+    if let Some(name) = MACHINE.iter().find(|name| **name == rest) {
+        return Some(Kind::Machine(name));
+    }
+    let (first, inner) = rest.split_once('/').unwrap_or((rest, ""));
+    if matches!(first, "self" | "thread-self") && inner.is_empty() {
+        return Some(Kind::Real);
+    }
+    // Process 1 is a copy of the assembly's process.
+    if first.is_empty() || first == "1" || !first.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Kind::Hidden);
+    }
+    // A thread's directory has what a process's has.
+    let mut inner = inner;
+    let mut directory_bytes = "/proc/".len() + first.len();
+    if let Some(task) = inner.strip_prefix("task/") {
+        let (id, rest) = task.split_once('/').unwrap_or((task, ""));
+        directory_bytes += "/task/".len() + id.len();
+        inner = rest;
+    }
+    let name = inner.split('/').next().unwrap_or_default();
+    if inner.is_empty() || REAL.contains(&name) {
+        return Some(Kind::Real);
+    }
+    if WRITTEN.contains(&inner) {
+        return Some(Kind::Written {
+            directory: path.get(..directory_bytes)?,
+            name: inner,
+        });
+    }
+    Some(Kind::Hidden)
+}
+
+fn is_link(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    matches!(name, "exe" | "cwd" | "root") || path.contains("/ns/")
+}
+
+fn cpuinfo(processors: u32) -> String {
+    let mut text = String::new();
+    for number in 0..processors {
+        let _ = write!(
+            text,
+            "processor\t: {number}\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 15\n\
+             model name\t: x86-64\nstepping\t: 1\ncpu MHz\t\t: 2000.000\n\
+             cache size\t: 4096 KB\nphysical id\t: 0\nsiblings\t: {processors}\n\
+             core id\t\t: {number}\ncpu cores\t: {processors}\napicid\t\t: {number}\n\
+             fpu\t\t: yes\nflags\t\t: fpu cx8 cmov mmx fxsr sse sse2 syscall lm\n\
+             bogomips\t: 4000.00\nclflush size\t: 64\ncache_alignment\t: 64\n\
+             address sizes\t: 40 bits physical, 48 bits virtual\n\n"
+        );
+    }
+    text
+}
+
+fn meminfo(bytes: u64) -> String {
+    let total = bytes / 1024;
+    let free = total / 2;
+    format!(
+        "MemTotal:       {total:>8} kB\nMemFree:        {free:>8} kB\n\
+         MemAvailable:   {free:>8} kB\nBuffers:        {:>8} kB\nCached:         {:>8} kB\n\
+         SwapCached:     {:>8} kB\nSwapTotal:      {:>8} kB\nSwapFree:       {:>8} kB\n",
+        0, 0, 0, 0, 0
+    )
+}
+
+fn stat(processors: u32, clock_start: u64) -> String {
+    let mut text = "cpu  0 0 0 0 0 0 0 0 0 0\n".to_owned();
+    for number in 0..processors {
+        let _ = writeln!(text, "cpu{number} 0 0 0 0 0 0 0 0 0 0");
+    }
+    let boot = clock_start.saturating_sub(1000);
+    let _ = write!(
+        text,
+        "intr 0\nctxt 0\nbtime {boot}\nprocesses 2\nprocs_running 1\nprocs_blocked 0\n\
+         softirq 0 0 0 0 0 0 0 0 0 0 0\n"
+    );
+    text
+}
+
+fn uuid(seed: &[u8; 32], purpose: &str, number: u64) -> String {
+    let half =
+        |part: u8| super::random::word(&[seed, purpose.as_bytes(), &number.to_le_bytes(), &[part]]);
+    let bits = u128::from(half(0)) << 64 | u128::from(half(1));
+    // Version 4, the variant of RFC 9562.
+    let bits = bits & !(0xf << 76 | 0x3 << 62) | 4 << 76 | 2 << 62;
+    let text = format!("{bits:032x}");
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    format!(
+        "{}-{}-{}-{}-{}\n",
+        part(0..8),
+        part(8..12),
+        part(12..16),
+        part(16..20),
+        part(20..32)
+    )
+}
+
+const MOUNTINFO: &str = "\
+1 0 0:30 / / ro,nosuid,nodev - tmpfs tmpfs ro\n\
+2 1 0:31 / /build rw,nosuid,nodev - tmpfs tmpfs rw\n\
+3 1 0:31 / /tmp rw,nosuid,nodev - tmpfs tmpfs rw\n\
+4 1 0:32 / /proc ro,nosuid,nodev,noexec - proc proc ro\n";
+const MOUNTS: &str = "\
+tmpfs / tmpfs ro,nosuid,nodev 0 0\n\
+tmpfs /build tmpfs rw,nosuid,nodev 0 0\n\
+tmpfs /tmp tmpfs rw,nosuid,nodev 0 0\n\
+proc /proc proc ro,nosuid,nodev,noexec 0 0\n";
+
+/// `/proc/PID/stat` (proc_pid_stat(5)): identity, state and signals are real; counters, times,
+/// sizes and addresses are not.
+fn process_stat(real: &str) -> Option<String> {
+    let end = real.rfind(')')?;
+    let (name, rest) = real.split_at(end.checked_add(1)?);
+    let mut text = name.to_owned();
+    // The fields behind the name, numbered as in the manual, from 3.
+    for (number, field) in (3..).zip(rest.split_ascii_whitespace()) {
+        let shown = match number {
+            // State, parent, group, session, threads, signals, exit signal.
+            3..=6 | 20 | 31..=34 | 38 => field,
+            8 => "-1",
+            18 => "20",
+            22 => "100000",
+            23 => "4194304",
+            24 => "512",
+            25 => "18446744073709551615",
+            _ => "0",
+        };
+        text.push(' ');
+        text.push_str(shown);
+    }
+    text.push('\n');
+    Some(text)
+}
+
+/// `/proc/PID/status`: the lines that a program's own doing decides are real.
+fn process_status(real: &str, processors: u32) -> String {
+    const REAL: &[&str] = &[
+        "Name",
+        "Umask",
+        "State",
+        "Tgid",
+        "Pid",
+        "PPid",
+        "FDSize",
+        "NStgid",
+        "NSpid",
+        "NSpgid",
+        "NSsid",
+        "Threads",
+        "SigPnd",
+        "ShdPnd",
+        "SigBlk",
+        "SigIgn",
+        "SigCgt",
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+        "NoNewPrivs",
+        "Seccomp",
+    ];
+    const FIXED: &[(&str, &str)] = &[
+        ("Ngid", "0"),
+        ("TracerPid", "0"),
+        ("Groups", ""),
+        ("VmPeak", "    4096 kB"),
+        ("VmSize", "    4096 kB"),
+        ("VmHWM", "    2048 kB"),
+        ("VmRSS", "    2048 kB"),
+        ("SigQ", "0/1024"),
+        ("Seccomp_filters", "1"),
+        ("Mems_allowed", "1"),
+        ("Mems_allowed_list", "0"),
+        ("voluntary_ctxt_switches", "0"),
+        ("nonvoluntary_ctxt_switches", "0"),
+    ];
+    let mut text = String::new();
+    for line in real.lines() {
+        let Some((name, value)) = line.split_once(':') else {
+            continue;
+        };
+        if matches!(name, "NStgid" | "NSpid" | "NSpgid" | "NSsid") {
+            // One number for each namespace between the mount's and the process's own.
+            let last = value.split_ascii_whitespace().last().unwrap_or("0");
+            let _ = writeln!(text, "{name}:\t{last}");
+        } else if REAL.contains(&name) {
+            let _ = writeln!(text, "{line}");
+        } else if let Some((_, fixed)) = FIXED.iter().find(|(known, _)| *known == name) {
+            let _ = writeln!(text, "{name}:\t{fixed}");
+        } else if matches!(name, "Uid" | "Gid") {
+            let _ = writeln!(text, "{name}:\t{USER_ID}\t{USER_ID}\t{USER_ID}\t{USER_ID}");
+        } else if name == "Cpus_allowed_list" {
+            let last = processors.saturating_sub(1);
+            let range = if last == 0 {
+                "0".to_owned()
+            } else {
+                format!("0-{last}")
+            };
+            let _ = writeln!(text, "{name}:\t{range}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_and_what_is_not() {
+        let is_hidden = |path| matches!(kind(path), Some(Kind::Hidden));
+        for path in [
+            "/proc/1/stat",
+            "/proc/kallsyms",
+            "/proc/2/smaps",
+            "/proc/net",
+            "/proc/sys",
+            "/proc/2/attr/x",
+        ] {
+            assert!(is_hidden(path), "{path}");
+        }
+        for path in [
+            "/proc/2/fd/0",
+            "/proc/2/task/2/fd/0",
+            "/proc/2",
+            "/proc/self",
+            "/proc",
+        ] {
+            assert!(matches!(kind(path), Some(Kind::Real)), "{path}");
+        }
+        assert!(matches!(
+            kind("/proc/2/task/3/stat"),
+            Some(Kind::Written {
+                directory: "/proc/2/task/3",
+                name: "stat"
+            })
+        ));
+        assert!(matches!(
+            kind("/proc/cpuinfo"),
+            Some(Kind::Machine("cpuinfo"))
+        ));
+    }
+
+    #[test]
+    fn a_process_stat_keeps_identity_and_signals_only() {
+        let real = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let shown = process_stat(&real).unwrap();
+        let count = |text: &str| text.split_ascii_whitespace().count();
+        assert_eq!(count(&real), count(&shown));
+        assert_eq!(process_stat("no name"), None);
+        let odd = process_stat("7 (a ) b) R 1 1").unwrap();
+        assert_eq!(odd, "7 (a ) b) R 1 1\n");
+    }
+
+    #[test]
+    fn a_uuid_has_version_and_variant() {
+        let text = uuid(&[7; 32], "x", 1);
+        assert_eq!(text.len(), 37);
+        assert_eq!(text.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&text.as_bytes()[19]));
+    }
+}

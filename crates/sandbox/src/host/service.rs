@@ -1,0 +1,319 @@
+//! Takes trapped calls and answers them, one after the other, on a thread of its own.
+
+use std::collections::BinaryHeap;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::VirtualHost;
+use super::memory::Memory;
+use super::paths::Paths;
+use super::random::Stream;
+use super::stamps::Stamps;
+use super::status::Identities;
+use super::task::{Task, Tasks, auxiliary, vdso_address};
+use super::vdso::Patch;
+use crate::supervise::HostOrder;
+use crate::sys::{self, Errno, Notification};
+
+/// How a trapped call ends.
+pub(super) enum Reply {
+    /// With this value.
+    Value(i64),
+    /// The kernel does it after all.
+    Proceed,
+    /// With a copy of this descriptor.
+    Descriptor {
+        descriptor: OwnedFd,
+        close_on_exec: bool,
+    },
+    /// With zero, but not before this much of the host's time has passed.
+    After(Duration),
+}
+
+pub(super) type Answer = Result<Reply, Errno>;
+
+/// The call did what it should and says so with zero.
+pub(super) const DONE: Answer = Ok(Reply::Value(0));
+
+/// One trapped call, as the handlers see it.
+#[derive(Clone, Copy)]
+pub(super) struct Call {
+    pub(super) thread: i32,
+    pub(super) number: i64,
+    pub(super) arguments: [u64; 6],
+}
+
+impl Call {
+    pub(super) const fn memory(&self) -> Memory {
+        Memory(self.thread)
+    }
+
+    /// An argument as the kernel sees an `int`: its low half.
+    #[allow(clippy::cast_possible_truncation)] // That is what the kernel does, too.
+    pub(super) const fn int(&self, index: usize) -> i32 {
+        self.arguments[index] as i32
+    }
+}
+
+/// What a run found out by answering.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Absolute paths that were opened or executed, as they were named, sorted.
+    pub(crate) opened: Vec<Vec<u8>>,
+    /// What the next step of the same assembly goes on from.
+    pub(crate) carried: Carried,
+}
+
+/// What the steps of an assembly share: the clock goes on, and files keep their times.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    elapsed_ns: u64,
+    stamps: Stamps,
+}
+
+/// The state of one run's host.
+pub(crate) struct Service {
+    pub(super) host: VirtualHost,
+    pub(super) patch: &'static Patch,
+    pub(super) tasks: Tasks,
+    pub(super) paths: Paths,
+    pub(super) stamps: Stamps,
+    pub(super) identities: Identities,
+    pub(super) listings: super::listing::Listings,
+    /// Draws for `/dev/urandom`, one stream for each time it is opened.
+    pub(super) urandom_opened: u64,
+    later: BinaryHeap<Later>,
+}
+
+impl Service {
+    /// For a thread of its own, whose file accesses become those of `file_user`, if there is
+    /// one: root must see no more files than the action.
+    pub(crate) fn new(order: HostOrder, root: OwnedFd, file_user: Option<u32>) -> Self {
+        if let Some(user) = file_user {
+            sys::take_file_user(user);
+        }
+        let HostOrder {
+            host,
+            patch,
+            carried,
+            is_waived: _,
+        } = order;
+        Self {
+            patch,
+            tasks: Tasks::starting_at(carried.elapsed_ns),
+            stamps: carried.stamps,
+            identities: Identities::new(&root, host.inode_salt),
+            paths: Paths::new(root),
+            listings: super::listing::Listings::default(),
+            urandom_opened: 0,
+            later: BinaryHeap::new(),
+            host,
+        }
+    }
+
+    /// Answers until every thread that can trap is gone.
+    pub(crate) fn serve(mut self, listener: &OwnedFd) -> Findings {
+        sys::wake_synchronously(listener);
+        loop {
+            let timeout = self.answer_due(listener);
+            let mut watched = [PollFd::new(listener, PollFlags::IN)];
+            match poll(&mut watched, timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(_) => break,
+            }
+            let ready = watched[0].revents();
+            if ready.contains(PollFlags::IN) {
+                if let Ok(notification) = sys::next_notification(listener) {
+                    self.answer(listener, notification);
+                }
+            } else if ready.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+                break;
+            }
+        }
+        Findings {
+            opened: self.paths.into_opened(),
+            carried: Carried {
+                elapsed_ns: self.tasks.latest_ns(),
+                stamps: self.stamps,
+            },
+        }
+    }
+
+    fn answer(&mut self, listener: &OwnedFd, notification: Notification) {
+        let Notification {
+            id,
+            thread,
+            number,
+            arguments,
+        } = notification;
+        let call = Call {
+            thread,
+            number,
+            arguments,
+        };
+        match self.handle(&call) {
+            Ok(Reply::Value(value)) => sys::answer(listener, id, value, 0, false),
+            Ok(Reply::Proceed) => sys::answer(listener, id, 0, 0, true),
+            Ok(Reply::Descriptor {
+                descriptor,
+                close_on_exec,
+            }) => {
+                let added = sys::answer_with_descriptor(listener, id, &descriptor, close_on_exec);
+                if let Err(Errno(errno)) = added {
+                    sys::answer(listener, id, 0, errno, false);
+                }
+            }
+            Ok(Reply::After(delay)) => self.later.push(Later {
+                due: Instant::now() + delay,
+                id,
+            }),
+            Err(Errno(errno)) => sys::answer(listener, id, 0, errno, false),
+        }
+    }
+
+    /// Answers calls whose time has come; how long the next one still has to wait.
+    fn answer_due(&mut self, listener: &OwnedFd) -> Option<Timespec> {
+        let now = Instant::now();
+        while let Some(later) = self.later.peek() {
+            if later.due > now {
+                let left = later.due - now;
+                return Some(Timespec {
+                    tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                    tv_nsec: left.subsec_nanos().into(),
+                });
+            }
+            sys::answer(listener, later.id, 0, 0, false);
+            self.later.pop();
+        }
+        None
+    }
+
+    /// The thread of a call.
+    pub(super) fn task(&mut self, call: &Call) -> &mut Task {
+        self.tasks.task(call.thread, self.patch)
+    }
+
+    fn handle(&mut self, call: &Call) -> Answer {
+        let task = self.tasks.task(call.thread, self.patch);
+        if let Some((until, ns)) = task.timeout.take()
+            && Instant::now() >= until
+        {
+            task.clock.sleep(ns);
+        }
+        let process = task.process;
+        self.tasks.settle(call.thread, process);
+        self.note_writes(call);
+        match call.number {
+            libc::SYS_arch_prctl => {
+                self.after_execute(call);
+                Ok(Reply::Proceed)
+            }
+            libc::SYS_fork | libc::SYS_vfork | libc::SYS_clone => {
+                let is_thread =
+                    call.number == libc::SYS_clone && call.int(0) & libc::CLONE_THREAD != 0;
+                self.task(call).clock.work(FORK_NS);
+                self.tasks.before_fork(call.thread, is_thread, self.patch);
+                self.tasks.sweep();
+                Ok(Reply::Proceed)
+            }
+            libc::SYS_wait4 | libc::SYS_waitid => {
+                self.tasks.before_wait(process);
+                Ok(Reply::Proceed)
+            }
+            libc::SYS_exit | libc::SYS_exit_group => {
+                let whole_process = call.number == libc::SYS_exit_group;
+                if whole_process {
+                    self.close_writes(call);
+                }
+                self.tasks.end(call.thread, whole_process);
+                Ok(Reply::Proceed)
+            }
+            libc::SYS_execve | libc::SYS_execveat => self.before_execute(call),
+            libc::SYS_getrandom => self.random(call),
+            libc::SYS_umask => {
+                self.tasks.process(process).umask = call.int(0).cast_unsigned() & 0o777;
+                Ok(Reply::Proceed)
+            }
+            _ => self
+                .time_call(call)
+                .or_else(|| self.machine_call(call))
+                .or_else(|| self.file_call(call))
+                .unwrap_or(Ok(Reply::Proceed)),
+        }
+    }
+
+    /// A program sets its thread-local storage up, which each does once and early: patches what
+    /// the kernel gave it.
+    fn after_execute(&mut self, call: &Call) {
+        let memory = call.memory();
+        let task = self.tasks.task(call.thread, self.patch);
+        task.clock.work(EXECUTE_NS);
+        task.lineage = task.lineage.executed();
+        task.random = None;
+        task.has_executed = true;
+        let lineage = task.lineage;
+        if let Some(base) = vdso_address(call.thread) {
+            let written = memory.write_code(base + self.patch.offset, &self.patch.text);
+            debug_assert!(written.is_ok(), "{written:?}");
+        }
+        if self.host.randomness == super::Randomness::Seeded
+            && let Some(address) = auxiliary(call.thread, libc::AT_RANDOM)
+        {
+            let mut bytes = [0; 16];
+            Stream::new(&self.host.seed, lineage, "AT_RANDOM").fill(&mut bytes);
+            let _ = memory.write(address, &bytes);
+        }
+    }
+
+    fn random(&mut self, call: &Call) -> Answer {
+        const FLAGS: i32 = 0x7;
+        const LENGTH_MAX: u64 = 32 << 20;
+        let [address, length, ..] = call.arguments;
+        if call.int(2) & !FLAGS != 0 {
+            return Err(Errno(libc::EINVAL));
+        }
+        if self.host.randomness == super::Randomness::Real {
+            return Ok(Reply::Proceed);
+        }
+        let seed = self.host.seed;
+        let task = self.task(call);
+        let stream = task
+            .random
+            .get_or_insert_with(|| Stream::new(&seed, task.lineage, "getrandom"));
+        let length = length.min(LENGTH_MAX);
+        let mut done = 0;
+        let mut buffer = [0; 4096];
+        while done < length {
+            let part = usize::try_from(length - done).unwrap_or(usize::MAX);
+            let part = buffer.get_mut(..part.min(4096)).unwrap_or_default();
+            stream.fill(part);
+            Memory(call.thread).write(address.wrapping_add(done), part)?;
+            done += part.len() as u64;
+        }
+        Ok(Reply::Value(i64::try_from(length).unwrap_or(i64::MAX)))
+    }
+}
+
+const FORK_NS: u64 = 50_000;
+const EXECUTE_NS: u64 = 200_000;
+
+/// A call that is answered when its time has come; the soonest is the greatest.
+#[derive(PartialEq, Eq)]
+struct Later {
+    due: Instant,
+    id: u64,
+}
+
+impl Ord for Later {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (other.due, other.id).cmp(&(self.due, self.id))
+    }
+}
+
+impl PartialOrd for Later {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}

@@ -1,0 +1,264 @@
+//! The times of files that the action itself makes, in its own time.
+//!
+//! The kernel stamps them with the host's clock, so those stamps are only used to see *whether*
+//! a file has changed. When it did is known from what the action does: it opened the file for
+//! writing at this time of its clock, or set the time itself; a change that nobody announced
+//! happened when it is first seen. A file that a process still had open when it ended, and that
+//! changed since it was last looked at, changed at that end.
+//!
+//! Needs a kernel whose stamps tell two changes apart between which someone has looked
+//! (multigrain time stamps, Linux 6.13); on older ones a change within the same tick as the
+//! look before it is missed, and the file shows the earlier of both times.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Statx};
+
+use super::paths::descriptor_path;
+use super::service::{Answer, Call, Reply, Service};
+use super::status::{Place, look, stamp_ns};
+use super::times::NS;
+use crate::sys::Errno;
+
+/// When something happened to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    /// At this time of the action, in nanoseconds since its beginning.
+    Elapsed(u64),
+    /// The action itself set this time, in nanoseconds since 1970.
+    Set(i128),
+}
+
+impl Time {
+    pub(super) fn wall_ns(self, start_ns: i128) -> i128 {
+        match self {
+            Self::Elapsed(ns) => start_ns + i128::from(ns),
+            Self::Set(ns) => ns,
+        }
+    }
+}
+
+/// The times of one file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    pub(super) accessed: Time,
+    pub(super) modified: Time,
+    pub(super) changed: Time,
+    pub(super) born: Time,
+    /// The kernel's stamps when the file was last seen.
+    real_modified_ns: i128,
+    real_changed_ns: i128,
+}
+
+impl Stamp {
+    /// The latest time of the action that this file shows.
+    pub(super) fn latest_seen_ns(&self) -> u64 {
+        [self.accessed, self.modified, self.changed, self.born]
+            .into_iter()
+            .map(|time| match time {
+                Time::Elapsed(ns) => ns,
+                Time::Set(_) => 0,
+            })
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+/// A time that the action is about to set on a file.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    accessed_ns: Option<i128>,
+    modified_ns: Option<i128>,
+    at_ns: u64,
+}
+
+/// A file that is being opened for writing.
+#[derive(Debug)]
+struct Opening {
+    thread: i32,
+    path: Arc<[u8]>,
+    at_ns: u64,
+}
+
+/// The times of all files of the scratch space, by inode number.
+#[derive(Debug, Default)]
+pub(super) struct Stamps {
+    stamps: HashMap<u64, Stamp>,
+    settings: HashMap<u64, Setting>,
+    openings: Vec<Opening>,
+}
+
+impl Stamps {
+    /// The times of a file that is looked at now.
+    pub(super) fn see(&mut self, found: &Statx, now_ns: u64) -> Stamp {
+        let (real_modified_ns, real_changed_ns) =
+            (stamp_ns(&found.stx_mtime), stamp_ns(&found.stx_ctime));
+        let now = Time::Elapsed(now_ns);
+        let stamp = self.stamps.entry(found.stx_ino).or_insert(Stamp {
+            accessed: now,
+            modified: now,
+            changed: now,
+            born: now,
+            real_modified_ns,
+            real_changed_ns,
+        });
+        let is_modified = stamp.real_modified_ns != real_modified_ns;
+        let is_changed = stamp.real_changed_ns != real_changed_ns;
+        if is_modified {
+            stamp.modified = now;
+            stamp.accessed = now;
+        }
+        if is_modified || is_changed {
+            stamp.changed = now;
+        }
+        stamp.real_modified_ns = real_modified_ns;
+        stamp.real_changed_ns = real_changed_ns;
+        if let Some(setting) = self.settings.get(&found.stx_ino) {
+            let (accessed_ns, modified_ns) = (setting.accessed_ns, setting.modified_ns);
+            // If the kernel's stamp is another, the file was written to since.
+            if modified_ns.is_none_or(|ns| ns == real_modified_ns) {
+                if let Some(ns) = modified_ns {
+                    stamp.modified = Time::Set(ns);
+                }
+                if let Some(ns) = accessed_ns {
+                    stamp.accessed = Time::Set(ns);
+                }
+                if is_modified || is_changed {
+                    stamp.changed = Time::Elapsed(setting.at_ns);
+                }
+            } else {
+                self.settings.remove(&found.stx_ino);
+            }
+        }
+        *stamp
+    }
+}
+
+impl Service {
+    /// A file will be open for writing as soon as the kernel has done it.
+    pub(super) fn note_writing(&mut self, call: &Call, path: Vec<u8>) {
+        let path: Arc<[u8]> = path.into();
+        let task = self.tasks.task(call.thread, self.patch);
+        let (id, at_ns) = (task.process, task.clock.now());
+        self.stamps.openings.push(Opening {
+            thread: call.thread,
+            path: Arc::clone(&path),
+            at_ns,
+        });
+        let written = &mut self.tasks.process(id).written;
+        if !written.contains(&path) {
+            written.push(path);
+        }
+    }
+
+    /// Files whose opening was announced are open now, if the thread that did it has come back
+    /// or if someone is about to look at files.
+    pub(super) fn note_writes(&mut self, call: &Call) {
+        let looks = matches!(
+            call.number,
+            libc::SYS_stat
+                | libc::SYS_lstat
+                | libc::SYS_fstat
+                | libc::SYS_newfstatat
+                | libc::SYS_statx
+        );
+        let mut at = 0;
+        while let Some(opening) = self.stamps.openings.get(at) {
+            if looks || opening.thread == call.thread {
+                let Opening { path, at_ns, .. } = self.stamps.openings.swap_remove(at);
+                self.see_scratch(&path, at_ns);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// The process ends, and with it whatever it still had open for writing.
+    pub(super) fn close_writes(&mut self, call: &Call) {
+        let task = self.tasks.task(call.thread, self.patch);
+        let (id, now_ns) = (task.process, task.clock.now());
+        for path in std::mem::take(&mut self.tasks.process(id).written) {
+            self.see_scratch(&path, now_ns);
+        }
+    }
+
+    fn see_scratch(&mut self, path: &[u8], at_ns: u64) {
+        if let Ok(file) = self.paths.look_up(path, true)
+            && let Ok(found) = look(&file, "", AtFlags::EMPTY_PATH)
+            && self.identities.place(&found) == Place::Scratch
+        {
+            self.stamps.see(&found, at_ns);
+        }
+    }
+
+    /// The action sets a file's times: what it sets is what it shall see.
+    pub(super) fn setting_times(&mut self, call: &Call) -> Answer {
+        let now_ns = self.task(call).clock.now();
+        // Whatever cannot be read or found the kernel refuses with the right error.
+        if let Ok(times) = self.requested_times(call)
+            && let Ok(found) = self.file_to_stamp(call)
+            && self.identities.place(&found) == Place::Scratch
+        {
+            self.stamps.see(&found, now_ns);
+            let [accessed_ns, modified_ns] = times;
+            self.stamps.settings.insert(
+                found.stx_ino,
+                Setting {
+                    accessed_ns,
+                    modified_ns,
+                    at_ns: now_ns,
+                },
+            );
+        }
+        Ok(Reply::Proceed)
+    }
+
+    /// Access and modification time that a call asks for; none for one that stays, or that is
+    /// now.
+    fn requested_times(&self, call: &Call) -> Result<[Option<i128>; 2], Errno> {
+        let memory = call.memory();
+        let address = match call.number {
+            libc::SYS_utimensat | libc::SYS_futimesat => call.arguments[2],
+            _ => call.arguments[1],
+        };
+        if address == 0 {
+            return Ok([None; 2]);
+        }
+        if call.number == libc::SYS_utime {
+            let (accessed, modified) = memory.read_pair(address)?;
+            return Ok([accessed, modified].map(|s| Some(i128::from(s) * i128::from(NS))));
+        }
+        let scale = if call.number == libc::SYS_utimensat {
+            1
+        } else {
+            1000
+        };
+        let time = |(seconds, fraction): (i64, i64)| {
+            let is_special =
+                scale == 1 && (fraction == libc::UTIME_NOW || fraction == libc::UTIME_OMIT);
+            (!is_special)
+                .then(|| i128::from(seconds) * i128::from(NS) + i128::from(fraction) * scale)
+        };
+        Ok([
+            time(memory.read_pair(address)?),
+            time(memory.read_pair(address.wrapping_add(16))?),
+        ])
+    }
+
+    fn file_to_stamp(&mut self, call: &Call) -> Result<Statx, Errno> {
+        let (directory, name, flags) = match call.number {
+            libc::SYS_utimensat => (call.int(0), call.arguments[1], call.int(3)),
+            libc::SYS_futimesat => (call.int(0), call.arguments[1], 0),
+            _ => (libc::AT_FDCWD, call.arguments[0], 0),
+        };
+        let path = if name == 0 {
+            descriptor_path(call.thread, directory)?
+        } else {
+            let name = call.memory().read_path(name)?;
+            self.absolute(call, directory, &name)?
+        };
+        let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
+        look(&self.paths.look_up(&path, follow)?, "", AtFlags::EMPTY_PATH)
+    }
+}

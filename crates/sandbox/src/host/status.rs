@@ -1,0 +1,525 @@
+//! What a file's status shows: its contents and kind are real, everything that tells of the
+//! host (devices, inode numbers, times, blocks, links, free space) is ours.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
+
+use super::memory::Words;
+use super::paths::{descriptor_path, descriptor_status, errno, lexical};
+use super::random::word;
+use super::service::{Answer, Call, DONE, Reply, Service};
+use super::times::NS;
+use crate::sys::Errno;
+
+/// What a real device number stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// The memory file system that holds the root's own directories.
+    Root,
+    /// `/build`, `/tmp` and `/dev/shm`.
+    Scratch,
+    /// `/proc`.
+    Processes,
+    /// The devices.
+    Devices,
+    /// A file that has no path: a pipe, a socket, an anonymous file.
+    Nameless,
+    /// An input; also everything else.
+    Input,
+}
+
+impl Place {
+    /// The minor number of the device, whose major number is 0; an input's is 8:1.
+    const fn device(self) -> (u32, u32) {
+        match self {
+            Self::Root => (0, 30),
+            Self::Scratch => (0, 31),
+            Self::Processes => (0, 32),
+            Self::Devices => (0, 5),
+            Self::Nameless => (0, 12),
+            Self::Input => (8, 1),
+        }
+    }
+}
+
+/// Which real device is which place, and which inode number a file seems to have.
+#[derive(Debug)]
+pub(super) struct Identities {
+    places: HashMap<(u32, u32), Place>,
+    inputs: HashMap<(u32, u32, u64), u64>,
+    nameless: HashMap<(u32, u32, u64), u64>,
+    random_devices: HashMap<(u32, u32, u64), ()>,
+    salt: u64,
+}
+
+impl Identities {
+    pub(super) fn new(root: &OwnedFd, salt: u64) -> Self {
+        let mut places = HashMap::new();
+        for (path, place) in [
+            ("dev/null", Place::Devices),
+            ("proc", Place::Processes),
+            ("build", Place::Scratch),
+            (".", Place::Root),
+        ] {
+            if let Ok(found) = look(root, path, AtFlags::SYMLINK_NOFOLLOW) {
+                places.insert((found.stx_dev_major, found.stx_dev_minor), place);
+            }
+        }
+        Self {
+            places,
+            inputs: HashMap::new(),
+            nameless: HashMap::new(),
+            random_devices: HashMap::new(),
+            salt,
+        }
+    }
+
+    pub(super) fn place(&self, found: &Statx) -> Place {
+        let device = (found.stx_dev_major, found.stx_dev_minor);
+        match self.places.get(&device) {
+            Some(place) => *place,
+            // Devices without a real number behind them hold pipes, sockets and the like.
+            None if found.stx_dev_major == 0 && !has_path(found) => Place::Nameless,
+            None => Place::Input,
+        }
+    }
+
+    /// From now on this pipe is the random device.
+    pub(super) fn is_random_device(&mut self, pipe: &OwnedFd) {
+        if let Ok(found) = look(pipe, "", AtFlags::EMPTY_PATH) {
+            self.random_devices.insert(key(&found), ());
+        }
+    }
+
+    /// The number of an input follows from its path, so that it is the same wherever the input
+    /// is kept.
+    pub(super) fn input_number(&self, path: &[u8]) -> u64 {
+        // Positive, and exact in every language.
+        word(&[b"input", &self.salt.to_le_bytes(), path]) >> 16 | 1
+    }
+
+    fn number(&mut self, found: &Statx, place: Place, path: impl FnOnce() -> Vec<u8>) -> u64 {
+        match place {
+            Place::Scratch | Place::Root | Place::Devices => found.stx_ino,
+            Place::Processes => self.input_number(&path()),
+            Place::Nameless => {
+                let next = 1000 + self.nameless.len() as u64;
+                *self.nameless.entry(key(found)).or_insert(next)
+            }
+            Place::Input => {
+                if let Some(known) = self.inputs.get(&key(found)) {
+                    return *known;
+                }
+                let number = self.input_number(&path());
+                self.inputs.insert(key(found), number);
+                number
+            }
+        }
+    }
+
+    /// The number of a file that was found by looking at it.
+    pub(super) fn number_at(&mut self, found: &Statx, path: impl FnOnce() -> Vec<u8>) -> u64 {
+        let place = self.place(found);
+        self.number(found, place, path)
+    }
+
+    /// The number by which a link to this pipe or socket would name it.
+    pub(super) fn nameless_number(&mut self, found: &Statx) -> u64 {
+        self.number(found, Place::Nameless, Vec::new)
+    }
+}
+
+fn key(found: &Statx) -> (u32, u32, u64) {
+    (found.stx_dev_major, found.stx_dev_minor, found.stx_ino)
+}
+
+fn has_path(found: &Statx) -> bool {
+    let kind = u32::from(found.stx_mode) & libc::S_IFMT;
+    found.stx_nlink > 0 && (kind == libc::S_IFDIR || kind == libc::S_IFLNK || kind == libc::S_IFREG)
+}
+
+/// Everything about a file that a status can hold.
+pub(super) fn look(directory: impl AsFd, path: &str, flags: AtFlags) -> Result<Statx, Errno> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    statx(directory, OsStr::from_bytes(path.as_bytes()), flags, wanted).map_err(errno)
+}
+
+/// A status as the action sees it, times in nanoseconds since 1970.
+pub(super) struct Shown {
+    device: (u32, u32),
+    inode: u64,
+    mode: u32,
+    links: u64,
+    user: u32,
+    group: u32,
+    special: (u32, u32),
+    size_bytes: u64,
+    accessed_ns: i128,
+    modified_ns: i128,
+    changed_ns: i128,
+    born_ns: i128,
+}
+
+const BLOCK_BYTES: u64 = 4096;
+const STATUS_NS: u64 = 1_000;
+
+impl Shown {
+    pub(super) fn owned_by(mut self, user: u32) -> Self {
+        (self.user, self.group) = (user, user);
+        self
+    }
+
+    fn blocks(&self) -> u64 {
+        self.size_bytes.div_ceil(BLOCK_BYTES) * (BLOCK_BYTES / 512)
+    }
+
+    /// `struct stat` of x86-64.
+    fn stat(&self) -> Vec<u8> {
+        Words::default()
+            .u64(device_number(self.device))
+            .u64(self.inode)
+            .u64(self.links)
+            .u32(self.mode)
+            .u32(self.user)
+            .u32(self.group)
+            .u32(0)
+            .u64(device_number(self.special))
+            .u64(self.size_bytes)
+            .u64(BLOCK_BYTES)
+            .u64(self.blocks())
+            .u64(seconds(self.accessed_ns).cast_unsigned())
+            .u64(nanoseconds(self.accessed_ns).into())
+            .u64(seconds(self.modified_ns).cast_unsigned())
+            .u64(nanoseconds(self.modified_ns).into())
+            .u64(seconds(self.changed_ns).cast_unsigned())
+            .u64(nanoseconds(self.changed_ns).into())
+            .padded_to(144)
+            .0
+    }
+
+    /// `struct statx`.
+    fn statx(&self) -> Vec<u8> {
+        let time = |words: Words, ns: i128| {
+            words
+                .u64(seconds(ns).cast_unsigned())
+                .u32(nanoseconds(ns))
+                .u32(0)
+        };
+        let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        let mut words = Words::default()
+            .u32(mask.bits())
+            .u32(u32::try_from(BLOCK_BYTES).unwrap_or(0))
+            .u64(0)
+            .u32(u32::try_from(self.links).unwrap_or(u32::MAX))
+            .u32(self.user)
+            .u32(self.group)
+            .u16(u16::try_from(self.mode).unwrap_or(0))
+            .u16(0)
+            .u64(self.inode)
+            .u64(self.size_bytes)
+            .u64(self.blocks())
+            .u64(0);
+        for ns in [
+            self.accessed_ns,
+            self.born_ns,
+            self.changed_ns,
+            self.modified_ns,
+        ] {
+            words = time(words, ns);
+        }
+        words
+            .u32(self.special.0)
+            .u32(self.special.1)
+            .u32(self.device.0)
+            .u32(self.device.1)
+            .padded_to(256)
+            .0
+    }
+}
+
+fn seconds(ns: i128) -> i64 {
+    i64::try_from(ns.div_euclid(i128::from(NS))).unwrap_or(0)
+}
+
+fn nanoseconds(ns: i128) -> u32 {
+    u32::try_from(ns.rem_euclid(i128::from(NS))).unwrap_or(0)
+}
+
+/// A device number as the kernel's `stat` encodes it (`new_encode_dev`).
+fn device_number((major, minor): (u32, u32)) -> u64 {
+    u64::from((minor & 0xff) | (major << 8) | ((minor & !0xff) << 12))
+}
+
+impl Service {
+    /// What a real status is shown as. `path` says where the file is, if that has to be known.
+    pub(super) fn shown(
+        &mut self,
+        call: &Call,
+        found: &Statx,
+        path: impl FnOnce() -> Vec<u8>,
+    ) -> Shown {
+        let place = self.identities.place(found);
+        let kind = u32::from(found.stx_mode) & libc::S_IFMT;
+        let start_ns = i128::from(self.wall_ns(0));
+        let mut shown = Shown {
+            device: place.device(),
+            inode: self.identities.number(found, place, path),
+            mode: found.stx_mode.into(),
+            links: found.stx_nlink.into(),
+            user: found.stx_uid,
+            group: found.stx_gid,
+            special: (found.stx_rdev_major, found.stx_rdev_minor),
+            size_bytes: found.stx_size,
+            accessed_ns: start_ns,
+            modified_ns: start_ns,
+            changed_ns: start_ns,
+            born_ns: start_ns,
+        };
+        // The service sees real users; inside there is one, and the system's.
+        (shown.user, shown.group) = (crate::action::USER_ID, crate::action::USER_ID);
+        match place {
+            Place::Input => {
+                let ns = stamp_ns(&found.stx_mtime);
+                shown.modified_ns = ns;
+                shown.accessed_ns = ns;
+                shown.changed_ns = ns;
+                shown.born_ns = ns;
+                shown.links = 1;
+                if kind == libc::S_IFDIR {
+                    shown.size_bytes = BLOCK_BYTES;
+                }
+                (shown.user, shown.group) = (0, 0);
+            }
+            Place::Scratch => {
+                let now_ns = self.task(call).clock.now();
+                let stamp = self.stamps.see(found, now_ns);
+                let latest = stamp.latest_seen_ns();
+                let wall = |ns: super::stamps::Time| ns.wall_ns(start_ns);
+                shown.modified_ns = wall(stamp.modified);
+                shown.changed_ns = wall(stamp.changed);
+                shown.accessed_ns = wall(stamp.accessed);
+                shown.born_ns = wall(stamp.born);
+                self.task(call).clock.merge(latest);
+            }
+            Place::Devices => {
+                (shown.user, shown.group) = (0, 0);
+                shown.mode = libc::S_IFCHR | 0o666;
+                shown.inode = u64::from(found.stx_rdev_minor) + 2;
+            }
+            Place::Root => (shown.user, shown.group) = (0, 0),
+            Place::Processes | Place::Nameless => {
+                if self.identities.random_devices.contains_key(&key(found)) {
+                    shown.mode = libc::S_IFCHR | 0o666;
+                    shown.special = (1, 9);
+                    shown.device = Place::Devices.device();
+                    shown.inode = 11;
+                    (shown.user, shown.group) = (0, 0);
+                } else if kind == libc::S_IFIFO {
+                    shown.mode = libc::S_IFIFO | 0o600;
+                }
+            }
+        }
+        shown
+    }
+
+    pub(super) fn status_of(&mut self, call: &Call, descriptor: i32, buffer: u64) -> Answer {
+        self.task(call).clock.work(STATUS_NS);
+        let found = descriptor_status(call.thread, descriptor)?;
+        let thread = call.thread;
+        let path = || descriptor_path(thread, descriptor).unwrap_or_default();
+        let shown = self.shown(call, &found, path).stat();
+        call.memory().write(buffer, &shown)?;
+        DONE
+    }
+
+    pub(super) fn status_at(
+        &mut self,
+        call: &Call,
+        directory: i32,
+        name: u64,
+        buffer: u64,
+        flags: i32,
+    ) -> Answer {
+        const KNOWN: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH | libc::AT_NO_AUTOMOUNT;
+        if flags & !KNOWN != 0 {
+            return Err(Errno(libc::EINVAL));
+        }
+        match self.find(call, directory, name, flags)? {
+            Some(shown) => {
+                call.memory().write(buffer, &shown.stat())?;
+                DONE
+            }
+            None => Ok(Reply::Proceed),
+        }
+    }
+
+    pub(super) fn extended_status(&mut self, call: &Call) -> Answer {
+        let [_, name, _, mask, buffer, _] = call.arguments;
+        const RESERVED: u64 = 0x8000_0000;
+        const KNOWN: i32 = libc::AT_SYMLINK_NOFOLLOW
+            | libc::AT_EMPTY_PATH
+            | libc::AT_NO_AUTOMOUNT
+            | libc::AT_STATX_FORCE_SYNC
+            | libc::AT_STATX_DONT_SYNC;
+        if mask & RESERVED != 0 || call.int(2) & !KNOWN != 0 {
+            return Err(Errno(libc::EINVAL));
+        }
+        match self.find(call, call.int(0), name, call.int(2))? {
+            Some(shown) => {
+                call.memory().write(buffer, &shown.statx())?;
+                DONE
+            }
+            None => Ok(Reply::Proceed),
+        }
+    }
+
+    /// The file that a status call names; none if the kernel has to say it itself.
+    fn find(
+        &mut self,
+        call: &Call,
+        directory: i32,
+        name: u64,
+        flags: i32,
+    ) -> Result<Option<Shown>, Errno> {
+        self.task(call).clock.work(STATUS_NS);
+        let is_empty_allowed = flags & libc::AT_EMPTY_PATH != 0;
+        // Linux 6.11 takes a null pointer for an empty path.
+        let name = if name == 0 && is_empty_allowed {
+            Vec::new()
+        } else {
+            call.memory().read_path(name)?
+        };
+        if name.is_empty() {
+            if !is_empty_allowed {
+                return Err(Errno(libc::ENOENT));
+            }
+            if directory != libc::AT_FDCWD {
+                let found = descriptor_status(call.thread, directory)?;
+                let thread = call.thread;
+                let path = || descriptor_path(thread, directory).unwrap_or_default();
+                return Ok(Some(self.shown(call, &found, path)));
+            }
+        }
+        let Ok(path) = self.absolute(call, directory, &name) else {
+            return Ok(None);
+        };
+        let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
+        if path.starts_with(b"/proc") || path.starts_with(b"/dev") {
+            let clean = lexical(&path);
+            if let Some(shown) = self.process_status(call, &clean, follow) {
+                return shown.map(Some);
+            }
+        }
+        let file = self.paths.look_up(&path, follow)?;
+        let found = look(&file, "", AtFlags::EMPTY_PATH)?;
+        let real_path = || {
+            let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+            std::fs::read_link(link)
+                .map(|path| path.into_os_string().into_vec())
+                .unwrap_or_default()
+        };
+        Ok(Some(self.shown(call, &found, real_path)))
+    }
+
+    /// A status that stands for a file of `/proc` that only the service knows.
+    pub(super) fn made_up_status(&self, path: &[u8], mode: u32) -> Shown {
+        let ns = i128::from(self.wall_ns(0));
+        Shown {
+            device: Place::Processes.device(),
+            inode: self.identities.input_number(path),
+            mode,
+            links: 1,
+            user: 0,
+            group: 0,
+            special: (0, 0),
+            size_bytes: 0,
+            accessed_ns: ns,
+            modified_ns: ns,
+            changed_ns: ns,
+            born_ns: ns,
+        }
+    }
+
+    /// `struct statfs`: the kind of file system is real, its size and space are not.
+    pub(super) fn file_system_status(&mut self, call: &Call) -> Answer {
+        let place = if call.number == libc::SYS_fstatfs {
+            let found = descriptor_status(call.thread, call.int(0))?;
+            self.identities.place(&found)
+        } else {
+            let name = call.memory().read_path(call.arguments[0])?;
+            let path = self.absolute(call, libc::AT_FDCWD, &name)?;
+            let found = look(&self.paths.look_up(&path, true)?, "", AtFlags::EMPTY_PATH)?;
+            self.identities.place(&found)
+        };
+        const TMPFS: u64 = 0x0102_1994;
+        const PROC: u64 = 0x9fa0;
+        const PIPEFS: u64 = 0x5049_5045;
+        let (kind, blocks, files) = match place {
+            Place::Processes => (PROC, 0, 0),
+            Place::Nameless => (PIPEFS, 0, 0),
+            _ => (TMPFS, 1 << 21, 1 << 20),
+        };
+        // Read-only, no set-id, no devices, as mount flags of statfs(2).
+        let flags: u64 = if place == Place::Scratch { 0x26 } else { 0x27 };
+        let (major, minor) = place.device();
+        let status = Words::default()
+            .u64(kind)
+            .u64(BLOCK_BYTES)
+            .u64(blocks)
+            .u64(blocks / 2)
+            .u64(blocks / 2)
+            .u64(files)
+            .u64(files / 2)
+            .u32(major)
+            .u32(minor)
+            .u64(255)
+            .u64(BLOCK_BYTES)
+            .u64(flags)
+            .padded_to(120);
+        call.memory().write(call.arguments[1], &status.0)?;
+        DONE
+    }
+}
+
+/// A real time stamp in nanoseconds since 1970.
+pub(super) fn stamp_ns(stamp: &rustix::fs::StatxTimestamp) -> i128 {
+    i128::from(stamp.tv_sec) * i128::from(NS) + i128::from(stamp.tv_nsec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn structures_have_the_kernels_length_and_order() {
+        let shown = Shown {
+            device: (8, 1),
+            inode: 7,
+            mode: 0o100_644,
+            links: 1,
+            user: 1,
+            group: 2,
+            special: (0, 0),
+            size_bytes: 4097,
+            accessed_ns: -1,
+            modified_ns: 5_000_000_006,
+            changed_ns: 0,
+            born_ns: 0,
+        };
+        let stat = shown.stat();
+        assert_eq!(stat.len(), size_of::<libc::stat>());
+        let word = |at: usize| u64::from_le_bytes(stat[at..at + 8].try_into().unwrap());
+        assert_eq!(word(0), 0x801);
+        assert_eq!(word(64), 16);
+        assert_eq!((word(72).cast_signed(), word(80)), (-1, 999_999_999));
+        assert_eq!((word(88), word(96)), (5, 6));
+        let statx = shown.statx();
+        assert_eq!(statx.len(), size_of::<libc::statx>());
+        assert_eq!(&statx[112..120], &5_u64.to_le_bytes());
+        assert_eq!(&statx[136..144], &[8, 0, 0, 0, 1, 0, 0, 0]);
+    }
+}

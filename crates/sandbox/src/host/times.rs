@@ -1,0 +1,231 @@
+//! Calls that ask for the time, or wait for it.
+
+use std::time::{Duration, Instant};
+
+use super::memory::Words;
+use super::service::{Answer, Call, DONE, Reply, Service};
+use crate::sys::Errno;
+
+/// How long the machine seems to have been up when an action begins.
+const UPTIME_AT_START_NS: u64 = 1_000_000_000_000;
+pub(super) const NS: u64 = 1_000_000_000;
+/// Ticks of times(2) in a second.
+const TICK_NS: u64 = NS / 100;
+/// The largest resident set that any process seems to have had, in KiB.
+const RESIDENT_KIB: u64 = 4096;
+
+const INVALID: Errno = Errno(libc::EINVAL);
+
+impl Service {
+    /// Nanoseconds since 1970 for a thread's time.
+    pub(super) fn wall_ns(&self, elapsed_ns: u64) -> u64 {
+        self.host
+            .clock_start
+            .saturating_mul(NS)
+            .saturating_add(elapsed_ns)
+    }
+
+    pub(super) fn uptime_ns(&self, elapsed_ns: u64) -> u64 {
+        UPTIME_AT_START_NS.saturating_add(elapsed_ns)
+    }
+
+    pub(super) fn time_call(&mut self, call: &Call) -> Option<Answer> {
+        let [first, second, third, fourth, ..] = call.arguments;
+        Some(match call.number {
+            libc::SYS_clock_gettime => self.clock_value(call).and_then(|ns| {
+                call.memory().write(second, &timespec(ns))?;
+                DONE
+            }),
+            libc::SYS_clock_getres => self.clock_value(call).and_then(|_| {
+                let resolution_ns = if matches!(call.int(0), 5 | 6) {
+                    4_000_000
+                } else {
+                    1
+                };
+                call.memory()
+                    .write_unless_null(second, &timespec(resolution_ns))?;
+                DONE
+            }),
+            libc::SYS_gettimeofday => {
+                let elapsed_ns = self.task(call).clock.read();
+                let ns = self.wall_ns(elapsed_ns);
+                let value = Words::default().u64(ns / NS).u64(ns % NS / 1000);
+                call.memory()
+                    .write_unless_null(first, &value.0)
+                    // The time zone that nobody uses: minutes west, and a flag.
+                    .and_then(|()| call.memory().write_unless_null(second, &[0; 8]))
+                    .and(DONE)
+            }
+            libc::SYS_time => {
+                let elapsed_ns = self.task(call).clock.read();
+                let seconds = self.wall_ns(elapsed_ns) / NS;
+                call.memory()
+                    .write_unless_null(first, &seconds.to_le_bytes())
+                    .map(|()| Reply::Value(seconds.cast_signed()))
+            }
+            libc::SYS_times => self.times(call),
+            libc::SYS_getrusage => self.usage(call),
+            libc::SYS_nanosleep => self.sleep(call, first),
+            libc::SYS_clock_nanosleep => self.clock_sleep(call, second, third),
+            libc::SYS_poll => self.wait_ms(call, call.int(2)),
+            libc::SYS_epoll_wait | libc::SYS_epoll_pwait => self.wait_ms(call, call.int(3)),
+            libc::SYS_ppoll => self.wait_until_timespec(call, third),
+            libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => self.wait_until_timespec(call, fourth),
+            libc::SYS_rt_sigtimedwait => self.wait_until_timespec(call, third),
+            libc::SYS_select | libc::SYS_pselect6 => {
+                let scale = if call.number == libc::SYS_select {
+                    1000
+                } else {
+                    1
+                };
+                self.wait_pair(call, call.arguments[4], scale)
+            }
+            libc::SYS_futex => self.wait_until_timespec(call, fourth),
+            _ => return None,
+        })
+    }
+
+    /// What a clock shows; it advances by that.
+    fn clock_value(&mut self, call: &Call) -> Result<u64, Errno> {
+        let elapsed_ns = self.task(call).clock.read();
+        Ok(match call.int(0) {
+            // Real time, coarse, alarm, and atomic time without its leap seconds.
+            0 | 5 | 8 | 11 => self.wall_ns(elapsed_ns),
+            // Monotonic, raw, coarse, boot time, boot time alarm.
+            1 | 4 | 6 | 7 | 9 => self.uptime_ns(elapsed_ns),
+            // The process, the thread, and any process by its id: always the caller's own.
+            2 => self.process_busy_ns(call),
+            3 => self.task(call).clock.busy(),
+            id if id < 0 && id & 7 != 3 => self.process_busy_ns(call),
+            _ => return Err(INVALID),
+        })
+    }
+
+    fn process_busy_ns(&mut self, call: &Call) -> u64 {
+        let task = self.task(call);
+        let (busy_ns, process) = (task.clock.busy(), task.process);
+        busy_ns.saturating_sub(self.tasks.process(process).born_busy_ns)
+    }
+
+    fn children_busy_ns(&mut self, call: &Call) -> u64 {
+        let process = self.task(call).process;
+        self.tasks.process(process).children_busy_ns
+    }
+
+    fn times(&mut self, call: &Call) -> Answer {
+        let elapsed_ns = self.task(call).clock.read();
+        let own = self.process_busy_ns(call) / TICK_NS;
+        let children = self.children_busy_ns(call) / TICK_NS;
+        let value = Words::default().u64(own).u64(0).u64(children).u64(0);
+        call.memory()
+            .write_unless_null(call.arguments[0], &value.0)?;
+        let ticks = self.uptime_ns(elapsed_ns) / TICK_NS;
+        Ok(Reply::Value(ticks.cast_signed()))
+    }
+
+    fn usage(&mut self, call: &Call) -> Answer {
+        self.task(call).clock.read();
+        let busy_ns = match call.int(0) {
+            libc::RUSAGE_SELF => self.process_busy_ns(call),
+            libc::RUSAGE_CHILDREN => self.children_busy_ns(call),
+            libc::RUSAGE_THREAD => self.task(call).clock.busy(),
+            _ => return Err(INVALID),
+        };
+        call.memory().write(call.arguments[1], &rusage(busy_ns))?;
+        DONE
+    }
+
+    fn sleep(&mut self, call: &Call, request: u64) -> Answer {
+        let ns = duration(call.memory().read_pair(request)?, 1)?;
+        self.task(call).clock.sleep(ns);
+        Ok(Reply::Proceed)
+    }
+
+    fn clock_sleep(&mut self, call: &Call, flags: u64, request: u64) -> Answer {
+        if flags & u64::from(libc::TIMER_ABSTIME.unsigned_abs()) == 0 {
+            return self.sleep(call, request);
+        }
+        let until_ns = duration(call.memory().read_pair(request)?, 1)?;
+        let ns = until_ns.saturating_sub(self.clock_value(call)?);
+        self.task(call).clock.sleep(ns);
+        Ok(Reply::After(Duration::from_nanos(ns)))
+    }
+
+    fn wait_ms(&mut self, call: &Call, ms: i32) -> Answer {
+        if let Ok(ms) = u64::try_from(ms) {
+            self.note_timeout(call, ms.saturating_mul(1_000_000));
+        }
+        Ok(Reply::Proceed)
+    }
+
+    fn wait_until_timespec(&mut self, call: &Call, address: u64) -> Answer {
+        self.wait_pair(call, address, 1)
+    }
+
+    fn wait_pair(&mut self, call: &Call, address: u64, scale: i64) -> Answer {
+        // A pointer that cannot be read, or no time at all: the kernel says so better.
+        if address != 0
+            && let Ok(pair) = call.memory().read_pair(address)
+            && let Ok(ns) = duration(pair, scale)
+        {
+            self.note_timeout(call, ns);
+        }
+        Ok(Reply::Proceed)
+    }
+
+    /// The kernel waits for so long or for something else; which of both it was shows the
+    /// host's clock when the thread calls again.
+    fn note_timeout(&mut self, call: &Call, ns: u64) {
+        let Some(until) = Instant::now().checked_add(Duration::from_nanos(ns)) else {
+            return;
+        };
+        self.task(call).timeout = Some((until, ns));
+    }
+}
+
+fn timespec(ns: u64) -> Vec<u8> {
+    Words::default().u64(ns / NS).u64(ns % NS).0
+}
+
+/// `struct rusage` of someone who has worked this long.
+fn rusage(busy_ns: u64) -> Vec<u8> {
+    Words::default()
+        .u64(busy_ns / NS)
+        .u64(busy_ns % NS / 1000)
+        .u64(0)
+        .u64(0)
+        .u64(RESIDENT_KIB)
+        .padded_to(144)
+        .0
+}
+
+/// Seconds and a fraction, in nanoseconds; `scale` is what one unit of the fraction has.
+fn duration((seconds, fraction): (i64, i64), scale: i64) -> Result<u64, Errno> {
+    let seconds = u64::try_from(seconds).map_err(|_| INVALID)?;
+    let fraction = fraction.checked_mul(scale).ok_or(INVALID)?;
+    let fraction = u64::try_from(fraction).map_err(|_| INVALID)?;
+    if fraction >= NS {
+        return Err(INVALID);
+    }
+    Ok(seconds.saturating_mul(NS).saturating_add(fraction))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_within_bounds() {
+        assert_eq!(duration((1, 5), 1000).ok(), Some(NS + 5_000));
+        assert_eq!(duration((i64::MAX, 0), 1).ok(), Some(u64::MAX));
+        for bad in [(-1, 0), (0, -1), (0, 1_000_000_000), (0, i64::MAX)] {
+            assert!(duration(bad, 1).is_err());
+        }
+    }
+
+    #[test]
+    fn structures_have_the_kernels_length() {
+        assert_eq!(rusage(7).len(), size_of::<libc::rusage>());
+        assert_eq!(timespec(7).len(), size_of::<libc::timespec>());
+    }
+}
