@@ -13,7 +13,7 @@ use std::time::Duration;
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
 use counterseal_sandbox::{
-    Action, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
+    Action, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State, VirtualHost,
 };
 use counterseal_store::{Digest, Store};
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,7 @@ fn run_steps(
     };
     for (index, planned) in prepared.actions.iter().enumerate() {
         on_step(&planned.step.name);
+        let host = VirtualHost::standard(epoch, *planned.action.hash.as_bytes());
         let action = Action {
             root: checkout.path(),
             argv: &planned.step.argv,
@@ -172,6 +173,7 @@ fn run_steps(
             working_directory: &planned.step.directory,
             limits: &limits,
             source_date_epoch: epoch,
+            host: &host,
             waived: &options.waived,
         };
         // One directory a step: the sandbox names the captured streams itself.
@@ -302,16 +304,22 @@ mod tests {
             state,
             mechanism: "a mechanism".to_owned(),
         };
+        let unoffered = Guarantee::ALL
+            .into_iter()
+            .filter(|guarantee| !guarantee.is_offered())
+            .map(|guarantee| (guarantee, IsolationState::Absent));
         let isolation = [
             (Guarantee::Seccomp, IsolationState::Enforced),
             (Guarantee::Network, state),
-            (Guarantee::Aslr, IsolationState::Absent),
         ]
-        .map(|(guarantee, state)| (guarantee.to_string(), found(state)));
+        .into_iter()
+        .chain(unoffered)
+        .map(|(guarantee, state)| (guarantee.to_string(), found(state)))
+        .collect();
         let assembled = Assembled {
             outputs: Vec::new(),
             logs: Vec::new(),
-            isolation: isolation.into(),
+            isolation,
             cached: false,
         };
         json::canonical(&assembled).unwrap()

@@ -119,11 +119,6 @@ fn add_input<'a>(
                 own.add_file(&input.at, item.digest(), input.executable)?;
             }
         }
-        _ => {
-            return Err(AssemblyError::LockStale {
-                input: input.name.clone(),
-            });
-        }
     }
     Ok(())
 }

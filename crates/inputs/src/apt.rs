@@ -60,27 +60,16 @@ pub fn read_configuration(directory: &Path) -> Result<Vec<AptEntry>, InputsError
     }
     files.sort();
     for file in files {
-        let Some(kind) = file
-            .extension()
-            .and_then(|e| e.to_str())
-            .filter(|e| is_source_file(e))
-        else {
-            continue;
+        let read = match file.extension().and_then(|extension| extension.to_str()) {
+            Some("list") => one_line_entries,
+            Some("sources") => deb822_entries,
+            _ => continue,
         };
-        let Some(text) = read_optional(&file)? else {
-            continue;
-        };
-        if kind == "list" {
-            one_line_entries(&text, &mut entries);
-        } else {
-            deb822_entries(&text, &mut entries);
+        if let Some(text) = read_optional(&file)? {
+            read(&text, &mut entries);
         }
     }
     Ok(entries)
-}
-
-fn is_source_file(extension: &str) -> bool {
-    matches!(extension, "list" | "sources")
 }
 
 fn read_optional(path: &Path) -> Result<Option<String>, InputsError> {

@@ -48,7 +48,6 @@ pub struct LockedInput {
 
 /// The kind of a locked input, with what was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum LockedKind {
     /// A package closure.
     DebianPackages {
