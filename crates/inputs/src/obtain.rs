@@ -1,7 +1,8 @@
 //! One locked item into the store, from the first place that has it.
 //!
-//! Places in order: the input archives, then the URLs. Bytes stream straight into the store's verifying writer, so that nothing is written twice and
-//! nothing that does not match is ever kept.
+//! Places in order: the input archives, then the URLs; what stands beside the recipe was taken
+//! before. Bytes stream straight into the store's verifying writer, so that nothing is written
+//! twice and nothing that does not match is ever kept.
 
 use std::fs::File;
 use std::io;
