@@ -1,8 +1,10 @@
-//! Both providers against the vectors of project Wycheproof, and against each other. The vectors
-//! are not part of this repository; where they are missing the test says that it was skipped.
+//! Both providers against the vectors of project Wycheproof, against each other, and against what
+//! stands here. The vectors are not part of this repository; where they are missing the test says
+//! that it was skipped.
 
 use std::path::{Path, PathBuf};
 
+use counterseal_signing::AttestationKey;
 use counterseal_verify::CryptoProvider;
 use counterseal_verify::pure_rust::PureRust;
 use counterseal_verify_cli::native_provider::Native;
@@ -94,6 +96,34 @@ fn wycheproof_ed25519() {
         };
         provider.verify_ed25519(&key, message, &signature).is_ok()
     });
+}
+
+/// What needs no vectors: a signature of ours holds, and none that is a bit or a byte away does.
+#[test]
+fn p256_signature_and_its_neighbours() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    AttestationKey::create(&path, None).unwrap();
+    let key = AttestationKey::load(&path, None).unwrap();
+    let envelope = key.sign_envelope("text/plain", b"a message");
+    let good = &envelope.signature;
+    let flipped = (0..8 * good.len()).map(|at| {
+        let mut other = good.clone();
+        other[at / 8] ^= 1 << (at % 8);
+        other
+    });
+    let others: Vec<Vec<u8>> = flipped
+        .chain([good[..good.len() - 1].to_vec(), [good, &[0][..]].concat()])
+        .collect();
+    for (name, provider) in PROVIDERS {
+        let verify = |signature: &[u8]| {
+            provider.verify_p256_sha256(key.spki_der(), &envelope.pae(), signature)
+        };
+        assert_eq!(verify(good), Ok(()), "{name}");
+        for other in &others {
+            assert!(verify(other).is_err(), "{name} accepted {other:02x?}");
+        }
+    }
 }
 
 /// Keys and nonce points of small order verify anything in lenient libraries.
