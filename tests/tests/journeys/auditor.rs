@@ -262,12 +262,34 @@ fn provenance_that_does_not_verify_is_not_run() {
 }
 
 #[test]
+fn evidence_may_have_any_name() {
+    let (bench, file) = published();
+    let statements = bench.statements(&file);
+    for name in ["evidence.json", "evidence"] {
+        let evidence = bench.path(&format!("{file}.sigstore.jsonl"));
+        fs::copy(evidence, bench.path(name)).unwrap();
+        assert_eq!(bench.statements(name), statements);
+        bench
+            .replay(name, "auditor-store", &["--input-archive", "inputs"])
+            .exits(0);
+        assert_eq!(bench.statements(name).len(), 2, "the verdict is added");
+    }
+    // What stands beside a file says what it is about, whatever the file looks like.
+    fs::write(bench.path("data"), "{}\n").unwrap();
+    fs::copy(bench.path("evidence"), bench.path("data.sigstore.jsonl")).unwrap();
+    assert_eq!(bench.statements("data").len(), 2);
+}
+
+#[test]
 fn there_must_be_something_to_replay() {
     let (bench, file) = published();
-    bench
-        .replay("nothing", "auditor-store", &[])
-        .exits(3)
-        .says("there is no evidence at");
+    fs::copy(bench.path(&file), bench.path("bare")).unwrap();
+    for nothing in ["nothing", "bare"] {
+        bench
+            .replay(nothing, "auditor-store", &[])
+            .exits(3)
+            .says(&format!("there is no evidence at {nothing}.sigstore.jsonl"));
+    }
     fs::write(bench.path("x.sigstore.jsonl"), "").unwrap();
     bench
         .replay("x", "auditor-store", &[])

@@ -313,3 +313,14 @@ fn a_passphrase_opens_the_key_and_never_reaches_the_build() {
         "{seen}"
     );
 }
+
+#[test]
+fn the_demonstration_ends_as_the_command_that_failed() {
+    let bench = Bench::bare();
+    fs::write(bench.path("broken.toml"), "surprise = 1\n").unwrap();
+    let ran = bench.run("demo --offline --config broken.toml").exits(2);
+    ran.says("== Pin the inputs")
+        .says("ended with exit status: 2");
+    let quiet = bench.run("demo --offline --config broken.toml --directory other --quiet");
+    quiet.exits(2).never_says("== ");
+}

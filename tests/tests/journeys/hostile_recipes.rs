@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use crate::harness::{Bench, Probe, Ran, defects, with};
+use crate::harness::{Bench, Probe, defects, refused, with};
 
 /// One change each of a sound recipe.
 const CHANGES: &str = r#"
@@ -39,20 +39,6 @@ reversed text          | name = "try"            | name = "a\<b"                
 no limit               | [limits]                | [limits]\nwall-seconds = 0              | wall-seconds
 limit beyond counting  | [limits]                | [limits]\nmemory-bytes = 9223372036854775807 | memory-bytes
 "#;
-
-#[track_caller]
-fn refused(ran: Ran, defect: &str, named: &[&str]) {
-    assert_eq!(ran.code(), Some(2), "{defect}\n{}", ran.spoken());
-    let ran = ran.speaks_plainly().says("error: ");
-    let is_run = ran.stderr().lines().any(|line| line == "step try");
-    assert!(!is_run, "{defect}: nothing runs\n{}", ran.spoken());
-    assert!(
-        ran.stderr().len() < 4096,
-        "{defect}: a message, not a flood\n{}",
-        ran.spoken()
-    );
-    named.iter().fold(ran, |ran, name| ran.says(name));
-}
 
 /// A bench with a sound recipe, its text, and its lock.
 fn locked() -> (Bench, String) {

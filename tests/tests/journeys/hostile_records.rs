@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::harness::{Bench, Probe, Ran};
 
-/// A record with two entries, and the words that would add a third.
+/// A record with two entries, and a product whose assembly would add a third.
 fn recorded() -> Bench {
     let bench = Bench::new();
     for version in ["1", "2"] {
@@ -28,17 +28,17 @@ fn recorded() -> Bench {
     bench
 }
 
-/// The record must be found wanting, and nothing may be added.
+/// The record must be found wanting.
 #[track_caller]
-fn refused(bench: &Bench, defect: &str) -> Ran {
-    let before = bench.run("record check record --public-key keys/record.key.pub");
-    assert_eq!(before.code(), Some(1), "{defect}\n{}", before.spoken());
-    let before = before.speaks_plainly();
+fn found_wanting(bench: &Bench, defect: &str) -> Ran {
+    let ran = bench.run("record check record --public-key keys/record.key.pub");
+    assert_eq!(ran.code(), Some(1), "{defect}\n{}", ran.spoken());
+    let ran = ran.speaks_plainly();
     assert!(
-        before.stderr().len() < 4096,
+        ran.stderr().len() < 4096,
         "{defect}: a message, not a flood"
     );
-    before
+    ran
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn checkpoints() {
         ("twice", format!("{sound}{sound}").into()),
     ] {
         fs::write(&path, &bytes).unwrap();
-        refused(&bench, defect);
+        found_wanting(&bench, defect);
         // Appending does not check the signature (the signing key alone cannot), everything else.
         let ran = bench.assemble("probe", &[]).speaks_plainly();
         assert!(
@@ -123,7 +123,7 @@ fn tiles_and_entries() {
         let sound = fs::read(path).unwrap();
         assert_ne!(sound, bytes, "{defect}");
         fs::write(path, &bytes).unwrap();
-        refused(&bench, defect).says("000.p/2");
+        found_wanting(&bench, defect).says("000.p/2");
         let ran = bench.assemble("probe", &[]).speaks_plainly();
         assert!(
             matches!(ran.code(), Some(1 | 2)),

@@ -250,7 +250,7 @@ fn only_plain_outputs_leave() {
         tried(&bench, &packed).says("output probe.out: ")
     };
     tree("write-text /build/out x").says("is not of the declared kind");
-    tree("mkdir /build/out then socket /build/out/s").says("out/s".trim_start_matches("out/"));
+    tree("mkdir /build/out then socket /build/out/s").says("s is a device, socket or pipe");
     for target in ["/etc/passwd", "../../etc/passwd", "..", "x/../../y"] {
         let words = format!("mkdir /build/out then symlink {target} /build/out/link");
         tree(&words).says("link is a symbolic link that leads out of the output directory");

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::harness::{Bench, Probe, Program, Ran, defects, with};
+use crate::harness::{Bench, Probe, Program, defects, refused, with};
 
 /// One change each of a sound lock; `DIGEST` and `SIZE` stand for the pinned ones.
 const LOCK_CHANGES: &str = r#"
@@ -26,18 +26,6 @@ host for a package     | pkg:generic/probe | https://mirror.example/probe | prob
 raw escape             | format = 1       | format = 1\nx = "\e[2J"   | line
 "#;
 
-#[track_caller]
-fn refused(ran: Ran, defect: &str, named: &[&str]) {
-    assert_eq!(ran.code(), Some(2), "{defect}\n{}", ran.spoken());
-    let ran = ran.speaks_plainly().says("error: ");
-    assert!(
-        ran.stderr().len() < 4096,
-        "{defect}: a message, not a flood\n{}",
-        ran.spoken()
-    );
-    named.iter().fold(ran, |ran, name| ran.says(name));
-}
-
 /// A bench with a sound recipe and the text of its lock.
 fn locked() -> (Bench, String) {
     let bench = Bench::new();
@@ -58,7 +46,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
 fn lock_refused(bench: &Bench, text: &str, defect: &str, named: &[&str]) {
     fs::write(bench.path("probe/assembly.lock"), text).unwrap();
     let cold = Bench::assemble_line("probe").replace("--store store", "--store cold");
-    refused(bench.run(&cold).never_says("step try"), defect, named);
+    refused(bench.run(&cold), defect, named);
     refused(
         bench.run("fetch probe/assembly.toml --store cold --offline"),
         defect,

@@ -1,5 +1,8 @@
 //! Tables of defects as text: one defect a line, columns between bars. A table is read by a
 //! person more often than it is changed, and rustfmt would take five lines for one of these.
+//! Each defect is applied to a sound text and must be refused.
+
+use super::programs::Ran;
 
 /// One line of a table.
 pub(crate) struct Defect<'a> {
@@ -56,4 +59,20 @@ pub(crate) fn with(text: &str, old: &str, new: &str) -> String {
         "`{old}` occurs once in\n{text}"
     );
     text.replace(old, new)
+}
+
+/// Insists that an input was refused with exit code 2 before any step ran, in a message that is no
+/// flood and names these texts.
+#[track_caller]
+pub(crate) fn refused(ran: Ran, defect: &str, named: &[&str]) {
+    assert_eq!(ran.code(), Some(2), "{defect}\n{}", ran.spoken());
+    let ran = ran.speaks_plainly().says("error: ");
+    let is_run = ran.stderr().lines().any(|line| line.starts_with("step "));
+    assert!(!is_run, "{defect}: nothing runs\n{}", ran.spoken());
+    assert!(
+        ran.stderr().len() < 4096,
+        "{defect}: a message, not a flood\n{}",
+        ran.spoken()
+    );
+    named.iter().fold(ran, |ran, name| ran.says(name));
 }

@@ -11,7 +11,7 @@ mod products;
 mod programs;
 
 pub(crate) use bench::{Bench, files_below, remove_directory};
-pub(crate) use defects::{defects, with};
+pub(crate) use defects::{defects, refused, with};
 pub(crate) use forge::{append, publish, replace_recipe, sign};
 pub(crate) use products::{PACK, Probe, rules};
 pub(crate) use programs::{Program, Ran};
