@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::{DEPTH_MAX, Directory, ENTRIES_MAX, TreeError};
+use super::{DEPTH_MAX, Directory, ENTRIES_MAX, PATHS_BYTES_MAX, TreeError};
 use crate::{Digest, Store, StoreError};
 
 /// One entry of a tree.
@@ -41,8 +41,8 @@ pub enum WalkKind {
 /// on the tree alone. Does not look whether the files' contents are present.
 ///
 /// # Errors
-/// A missing, damaged or hostile directory object; a tree beyond [`DEPTH_MAX`] or
-/// [`ENTRIES_MAX`].
+/// A missing, damaged or hostile directory object; a tree beyond [`DEPTH_MAX`], [`ENTRIES_MAX`]
+/// or [`PATHS_BYTES_MAX`].
 pub fn walk(store: &Store, tree: &Digest) -> Result<Vec<WalkEntry>, StoreError> {
     store.healing(walk_untouched(store, tree))
 }
@@ -52,6 +52,7 @@ pub(crate) fn walk_untouched(store: &Store, tree: &Digest) -> Result<Vec<WalkEnt
     let mut walking = Walking {
         objects: ReadObjects::new(store),
         entries: Vec::new(),
+        paths_bytes: 0,
     };
     walking.descend(tree, "", 0)?;
     Ok(walking.entries)
@@ -99,6 +100,7 @@ impl Store {
 struct Walking<'a> {
     objects: ReadObjects<'a>,
     entries: Vec<WalkEntry>,
+    paths_bytes: usize,
 }
 
 impl Walking<'_> {
@@ -127,31 +129,31 @@ impl Walking<'_> {
                 digest: node.digest,
                 executable: node.is_executable,
             };
-            self.entries.push(WalkEntry {
-                path: below(&node.name),
-                kind,
-            });
+            self.add(below(&node.name), kind)?;
         }
         for node in symlinks {
             let kind = WalkKind::Symlink {
                 target: node.target.clone(),
             };
-            self.entries.push(WalkEntry {
-                path: below(&node.name),
-                kind,
-            });
+            self.add(below(&node.name), kind)?;
         }
         for node in directories {
             let path = below(&node.name);
             let kind = WalkKind::Directory {
                 digest: node.digest,
             };
-            self.entries.push(WalkEntry {
-                path: path.clone(),
-                kind,
-            });
+            self.add(path.clone(), kind)?;
             self.descend(&node.digest, &path, depth + 1)?;
         }
+        Ok(())
+    }
+
+    fn add(&mut self, path: String, kind: WalkKind) -> Result<(), TreeError> {
+        self.paths_bytes += path.len();
+        if self.paths_bytes > PATHS_BYTES_MAX {
+            return Err(TreeError::PathsTooLong);
+        }
+        self.entries.push(WalkEntry { path, kind });
         Ok(())
     }
 }
