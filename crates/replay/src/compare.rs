@@ -54,4 +54,20 @@ mod tests {
         assert_eq!(offset(b"", b"a"), Some(0));
         assert_eq!(offset(b"same", b"same"), None);
     }
+
+    #[test]
+    fn another_file_than_the_original_tells_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let original = directory.path().join("original");
+        let first = || {
+            let rebuilt = File::open(directory.path().join("rebuilt")).unwrap();
+            first_difference(&original, &Sha256Digest::of(b"abc"), rebuilt)
+        };
+        std::fs::write(directory.path().join("rebuilt"), b"abd").unwrap();
+        assert_eq!(first(), None);
+        std::fs::write(&original, b"xbc").unwrap();
+        assert_eq!(first(), None);
+        std::fs::write(&original, b"abc").unwrap();
+        assert_eq!(first(), Some(2));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Kernel, processor model and operating system of this machine, as far as they can be read.
-pub fn environment() -> BTreeMap<String, String> {
+pub(crate) fn environment() -> BTreeMap<String, String> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let value = |text: Option<String>, key: &str, separator: char| {
         text?.lines().find_map(|line| {

@@ -15,7 +15,7 @@ pub enum ReplayError {
         detail: String,
     },
     /// A subject without SHA-256 cannot be compared.
-    #[error("subject {name} has no sha256 digest")]
+    #[error("subject \"{}\" has no sha256 digest", name.escape_debug())]
     SubjectDigest {
         /// Name of the subject.
         name: String,

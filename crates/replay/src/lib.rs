@@ -18,7 +18,6 @@ mod replayable;
 mod run;
 
 pub use counterseal_attestation::replay_verdict::Verdict;
-pub use environment::environment;
 pub use error::ReplayError;
 pub use replayable::Replayable;
 pub use run::{ReplayOptions, Replayed, replay};
@@ -54,7 +53,7 @@ pub fn statement(
             id: auditor.id.clone(),
             version: [("counterseal".to_owned(), auditor.program_version.clone())].into(),
         },
-        environment: environment(),
+        environment: environment::environment(),
         rebuilt: replayed.rebuilt.clone(),
         differences: replayed.differences.clone(),
         started_on: auditor.started_on,

@@ -15,13 +15,11 @@ pub struct Replayable {
     /// SHA-256 of the envelope's payload: names this provenance in the verdict.
     pub payload_digest: Sha256Digest,
     /// What was assembled, with digests.
-    pub subjects: Vec<Subject>,
+    pub(crate) subjects: Vec<Subject>,
     /// Expected digests, in the order of the subjects.
     pub expected: Vec<(String, Sha256Digest)>,
     /// The statement's build definition.
-    pub definition: BuildDefinition,
-    /// Who assembled, as the provenance states it.
-    pub builder_id: String,
+    pub(crate) definition: BuildDefinition,
 }
 
 impl Replayable {
@@ -56,7 +54,6 @@ impl Replayable {
             subjects: statement.subject,
             expected,
             definition: statement.predicate.build_definition,
-            builder_id: statement.predicate.run_details.builder.id,
         })
     }
 
