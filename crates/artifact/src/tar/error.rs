@@ -75,7 +75,7 @@ pub enum TarError {
         /// What it points to.
         target: String,
     },
-    /// A bound of [`Limits`] is exceeded.
+    /// A bound of [`Limits`](super::Limits) is exceeded.
     #[error("archive has more {what} than the {allowed} allowed")]
     Limit {
         /// Of what there is too much.
