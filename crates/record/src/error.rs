@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use counterseal_tlog::NodeHash;
 use counterseal_tlog::checkpoint::CheckpointError;
 use counterseal_tlog::note::NoteError;
-use counterseal_tlog::tile::TileError;
+use counterseal_tlog::tile::{ENTRY_BYTES_MAX, TileError};
 
 /// Why a record could not be made, read or extended.
 #[derive(Debug, thiserror::Error)]
@@ -138,9 +138,9 @@ pub enum RecordError {
         /// Root now.
         found: NodeHash,
     },
-    /// Entries are at most 65,535 bytes.
+    /// Entries are at most [`ENTRY_BYTES_MAX`] bytes.
     #[error(
-        "entry {position} of the batch is too long: {found_bytes} bytes, at most 65535 are possible"
+        "entry {position} of the batch is too long: {found_bytes} bytes, at most {ENTRY_BYTES_MAX} are possible"
     )]
     EntryTooLong {
         /// Position in the batch, from 0.

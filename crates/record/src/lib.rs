@@ -181,7 +181,7 @@ impl Record {
             .lock(layout::LOCK, LockKind::Exclusive)
             .map_err(|e| storage_error(storage, "lock", layout::LOCK, e))?;
         append::empty_staging(storage)?;
-        let current = self.durable_checkpoint()?;
+        let current = self.checkpoint()?;
         let is_signers =
             |line: &NoteSignature| line.name == signer.name() && line.key_id == signer.key_id();
         if !current.signatures.iter().any(is_signers) {
@@ -212,7 +212,7 @@ impl Record {
     /// # Errors
     /// [`RecordError::NoSuchEntry`], or what is damaged.
     pub fn receipt(&self, index: u64) -> Result<Receipt, RecordError> {
-        let signed = self.durable_checkpoint()?;
+        let signed = self.checkpoint()?;
         let reader = Reader::new(self.storage(), &signed);
         reader.receipt(index, &reader.entry(index)?)
     }
@@ -226,17 +226,27 @@ impl Record {
     /// What is missing or damaged.
     pub fn find(&self, entry: &[u8]) -> Result<Option<u64>, RecordError> {
         let mut index = self.index();
-        let signed = self.durable_checkpoint()?;
+        let signed = self.checkpoint()?;
         index.catch_up(self.storage(), &signed.checkpoint)?;
         append::find_confirmed(entry, &index, &Reader::new(self.storage(), &signed))
     }
 
-    /// The current checkpoint.
+    /// The current checkpoint, durable.
     ///
     /// # Errors
     /// When it is missing or damaged, or names another origin than before.
     pub fn checkpoint(&self) -> Result<SignedCheckpoint, RecordError> {
-        self.durable_checkpoint()
+        let signed = read_checkpoint(self.storage())?;
+        // A power cut must not take it back: its writer may have died between rename and sync.
+        let synced = self.storage.sync_directory("");
+        synced.map_err(|e| storage_error(self.storage(), "sync", "", e))?;
+        if signed.checkpoint.origin != self.origin {
+            return Err(RecordError::Origin {
+                expected: self.origin.clone(),
+                found: signed.checkpoint.origin,
+            });
+        }
+        Ok(signed)
     }
 
     /// The entry at `index`.
@@ -244,7 +254,7 @@ impl Record {
     /// # Errors
     /// [`RecordError::NoSuchEntry`], or what is damaged.
     pub fn entry(&self, index: u64) -> Result<Vec<u8>, RecordError> {
-        let signed = self.durable_checkpoint()?;
+        let signed = self.checkpoint()?;
         Reader::new(self.storage(), &signed).entry(index)
     }
 
@@ -318,21 +328,6 @@ impl Record {
         // The index is changed only after all that can fail: a panic elsewhere
         // leaves it as good as it was.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The current checkpoint, after making sure that a power cut can not take
-    /// it back: its writer may have died between rename and sync.
-    fn durable_checkpoint(&self) -> Result<SignedCheckpoint, RecordError> {
-        let signed = read_checkpoint(self.storage())?;
-        let synced = self.storage.sync_directory("");
-        synced.map_err(|e| storage_error(self.storage(), "sync", "", e))?;
-        if signed.checkpoint.origin != self.origin {
-            return Err(RecordError::Origin {
-                expected: self.origin.clone(),
-                found: signed.checkpoint.origin,
-            });
-        }
-        Ok(signed)
     }
 }
 

@@ -10,49 +10,17 @@ use std::process::{Child, Command, Stdio};
 use counterseal_record::{CheckReport, Receipt, Record, RecordError};
 use counterseal_tlog::checkpoint::Checkpoint;
 use counterseal_tlog::leaf_hash;
-use counterseal_tlog::note::{self, BoxedError, NoteSigner, NoteVerifier, VerifierKey};
+use counterseal_tlog::note;
 use counterseal_tlog::proof::check_inclusion;
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use test_key::TestKey;
+
+#[path = "../src/test_key.rs"]
+mod test_key;
 
 const ORIGIN: &str = "disk.record.example";
 
-struct Key(SigningKey);
-
-impl Key {
-    fn new() -> Self {
-        Self(SigningKey::from_bytes(&[5; 32]))
-    }
-
-    fn public(&self) -> VerifierKey {
-        VerifierKey::new(ORIGIN, self.0.verifying_key().to_bytes()).unwrap()
-    }
-
-    fn verifier(&self) -> impl NoteVerifier {
-        self.public().verifier(|key, message, signature| {
-            VerifyingKey::from_bytes(key).is_ok_and(|key| {
-                key.verify_strict(message, &Signature::from_bytes(signature))
-                    .is_ok()
-            })
-        })
-    }
-}
-
-impl NoteSigner for Key {
-    fn name(&self) -> &str {
-        ORIGIN
-    }
-
-    fn key_id(&self) -> u32 {
-        self.public().key_id()
-    }
-
-    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, BoxedError> {
-        Ok(self.0.sign(text).to_bytes().to_vec())
-    }
-}
-
 /// Checks a receipt like somebody who has only the entry and the key.
-fn proves(receipt: &Receipt, entry: &[u8], key: &Key) {
+fn proves(receipt: &Receipt, entry: &[u8], key: &TestKey) {
     let opened = note::open(&receipt.checkpoint, &[&key.verifier()]).unwrap();
     let checkpoint = Checkpoint::parse(&opened.text).unwrap();
     assert_eq!(checkpoint.origin, ORIGIN);
@@ -70,7 +38,7 @@ fn proves(receipt: &Receipt, entry: &[u8], key: &Key) {
     check_inclusion(&leaf_hash(entry), *index, *tree_size, proof, root).unwrap();
 }
 
-fn check(directory: &Path, key: &Key) -> CheckReport {
+fn check(directory: &Path, key: &TestKey) -> CheckReport {
     Record::check(directory, &key.verifier()).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
@@ -82,7 +50,7 @@ fn numbered(writer: usize, number: usize) -> Vec<u8> {
 fn entries_get_receipts_and_keep_their_index() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("record");
-    let key = Key::new();
+    let key = TestKey::new(ORIGIN);
     let record = Record::create(&directory, &key).unwrap();
     assert_eq!(record.origin(), ORIGIN);
     assert_eq!(record.append::<Vec<u8>>(&[], &key).unwrap(), []);
@@ -131,7 +99,7 @@ fn entries_get_receipts_and_keep_their_index() {
 fn a_large_batch_fills_tiles_on_two_levels() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("record");
-    let key = Key::new();
+    let key = TestKey::new(ORIGIN);
     let record = Record::create(&directory, &key).unwrap();
     let batch: Vec<Vec<u8>> = (0..1000).map(|number| numbered(0, number)).collect();
     record.append(&batch[..300], &key).unwrap();
@@ -159,7 +127,7 @@ fn a_large_batch_fills_tiles_on_two_levels() {
 #[test]
 fn the_longest_entry_fits_and_a_longer_one_does_not() {
     let parent = tempfile::tempdir().unwrap();
-    let key = Key::new();
+    let key = TestKey::new(ORIGIN);
     let record = Record::create(&parent.path().join("record"), &key).unwrap();
     let receipts = record.append(&[vec![1; 65_535]], &key).unwrap();
     proves(&receipts[0], &vec![1; 65_535], &key);
@@ -179,7 +147,7 @@ fn the_longest_entry_fits_and_a_longer_one_does_not() {
 #[test]
 fn nothing_is_created_over_or_opened_from_nothing() {
     let parent = tempfile::tempdir().unwrap();
-    let key = Key::new();
+    let key = TestKey::new(ORIGIN);
     let directory = parent.path().join("record");
     assert!(matches!(
         Record::open(&directory),
@@ -206,7 +174,7 @@ fn nothing_is_created_over_or_opened_from_nothing() {
 #[test]
 fn damage_of_other_kinds_than_bytes_is_found() {
     let parent = tempfile::tempdir().unwrap();
-    let key = Key::new();
+    let key = TestKey::new(ORIGIN);
     let directory = parent.path().join("record");
     let record = Record::create(&directory, &key).unwrap();
     record.append(&[b"entry"], &key).unwrap();
@@ -231,7 +199,7 @@ fn damage_of_other_kinds_than_bytes_is_found() {
 #[test]
 fn threads_that_append_at_once_neither_lose_nor_double() {
     let parent = tempfile::tempdir().unwrap();
-    let key = Key::new();
+    let key = TestKey::new(ORIGIN);
     let directory = parent.path().join("record");
     // Two threads share one open record, two have their own.
     let shared = Record::create(&directory, &key).unwrap();
@@ -280,7 +248,7 @@ fn writer_process() {
         return;
     };
     let writer: usize = std::env::var(WRITER_NUMBER).unwrap().parse().unwrap();
-    let key = Key::new();
+    let key = TestKey::new(ORIGIN);
     let record = Record::open(Path::new(&directory)).unwrap();
     for number in 0..WRITER_ENTRIES {
         record.append(&[numbered(writer, number)], &key).unwrap();
@@ -308,7 +276,7 @@ fn start_writer(directory: &Path, writer: usize) -> Child {
 #[test]
 fn processes_that_append_at_once_neither_lose_nor_double() {
     let parent = tempfile::tempdir().unwrap();
-    let key = Key::new();
+    let key = TestKey::new(ORIGIN);
     let directory = parent.path().join("record");
     Record::create(&directory, &key).unwrap();
     // The first two bring the same entries.
@@ -326,7 +294,7 @@ fn processes_that_append_at_once_neither_lose_nor_double() {
 #[test]
 fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let parent = tempfile::tempdir().unwrap();
-    let key = Key::new();
+    let key = TestKey::new(ORIGIN);
     let directory = parent.path().join("record");
     Record::create(&directory, &key).unwrap();
     for (writer, acknowledged) in [1, 7, 2, 23, 13].into_iter().enumerate() {

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{Mode, OFlags};
 
 use super::{Item, ItemKind, Lock, LockKind, Storage};
 
@@ -25,11 +25,20 @@ impl Posix {
         }
     }
 
-    /// Makes the directory of a new record, and its name durable.
+    /// Makes the directory of a new record, and its name durable, together with the names of
+    /// directories above it that had to be made, too.
     pub(crate) fn create(directory: &Path) -> io::Result<Self> {
+        let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
+        let missing: Vec<&Path> = directory
+            .ancestors()
+            .skip(1)
+            .take_while(is_missing)
+            .collect();
         fs::create_dir_all(directory)?;
-        if let Some(parent) = directory.canonicalize()?.parent() {
-            File::open(parent)?.sync_all()?;
+        for made in std::iter::once(directory).chain(missing) {
+            if let Some(parent) = made.canonicalize()?.parent() {
+                File::open(parent)?.sync_all()?;
+            }
         }
         Ok(Self::new(directory))
     }
@@ -44,11 +53,7 @@ impl Posix {
 }
 
 /// Closing the file releases the lock.
-struct Flock {
-    _file: File,
-}
-
-impl Lock for Flock {}
+impl Lock for File {}
 
 impl Storage for Posix {
     fn display(&self, name: &str) -> PathBuf {
@@ -59,17 +64,11 @@ impl Storage for Posix {
         // Every call opens the file anew: two threads of one process hold two
         // different locks, so they exclude each other like two processes do.
         let file = File::open(self.path(name))?;
-        let operation = match kind {
-            LockKind::Exclusive => FlockOperation::LockExclusive,
-            LockKind::Shared => FlockOperation::LockShared,
-        };
-        loop {
-            match flock(&file, operation) {
-                Ok(()) => return Ok(Box::new(Flock { _file: file })),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        match kind {
+            LockKind::Exclusive => file.lock()?,
+            LockKind::Shared => file.lock_shared()?,
         }
+        Ok(Box::new(file))
     }
 
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>> {
