@@ -30,8 +30,8 @@ pub const DEPTH_MAX: usize = 256;
 pub(crate) const DIRECTORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Entries in one whole tree, every occurrence of a shared subtree counted.
 pub const ENTRIES_MAX: usize = 1_000_000;
-/// Length of all paths in one whole tree together: a few small objects can spell out names by the
-/// gigabyte.
+/// Length of all paths and link targets in one whole tree together: a few small objects can spell
+/// them out by the gigabyte.
 pub const PATHS_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Length of one name (Linux `NAME_MAX`).
 const NAME_BYTES_MAX: usize = 255;
@@ -93,8 +93,8 @@ pub enum TreeError {
     /// More than [`ENTRIES_MAX`] entries.
     #[error("tree holds more than {ENTRIES_MAX} entries")]
     TooManyEntries,
-    /// More than [`PATHS_BYTES_MAX`] bytes of paths.
-    #[error("the paths in the tree are longer than {PATHS_BYTES_MAX} bytes together")]
+    /// More than [`PATHS_BYTES_MAX`] bytes of paths and link targets.
+    #[error("paths and link targets in the tree are longer than {PATHS_BYTES_MAX} bytes together")]
     PathsTooLong,
     /// Two parts put different things at one place.
     #[error("two different entries at \"{}\"", path.escape_debug())]

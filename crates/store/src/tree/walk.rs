@@ -149,7 +149,11 @@ impl Walking<'_> {
     }
 
     fn add(&mut self, path: String, kind: WalkKind) -> Result<(), TreeError> {
-        self.paths_bytes += path.len();
+        let target_bytes = match &kind {
+            WalkKind::Symlink { target } => target.len(),
+            WalkKind::Directory { .. } | WalkKind::File { .. } => 0,
+        };
+        self.paths_bytes += path.len() + target_bytes;
         if self.paths_bytes > PATHS_BYTES_MAX {
             return Err(TreeError::PathsTooLong);
         }

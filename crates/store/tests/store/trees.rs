@@ -385,11 +385,17 @@ fn trees_that_explode_or_nest_for_ever_are_refused() {
     }
     let many = builder.finish(&fixture.store).unwrap();
     let long = wrapped(&fixture, 255, &[&"n".repeat(255)], many);
-    let error = walk(&fixture.store, &long).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Tree(TreeError::PathsTooLong)),
-        "{error}"
-    );
+    let mut builder = TreeBuilder::new();
+    builder.add_symlink("l", &"t".repeat(4095)).unwrap();
+    let links = builder.finish(&fixture.store).unwrap();
+    let links = wrapped(&fixture, 20, &["a", "b"], links);
+    for tree in [long, links] {
+        let error = walk(&fixture.store, &tree).unwrap_err();
+        assert!(
+            matches!(error, StoreError::Tree(TreeError::PathsTooLong)),
+            "{error}"
+        );
+    }
 }
 
 #[test]
