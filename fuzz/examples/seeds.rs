@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use counterseal_artifact::tar_zst::Packer;
 use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry};
@@ -189,7 +189,7 @@ fn record() -> Done {
 fn rules() -> Done {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../products/rules");
     let mut all = Vec::new();
-    for path in rule_files(&folder) {
+    for path in rule_files(&folder)? {
         let text = fs::read(&path)?;
         let name = path
             .file_stem()
@@ -202,9 +202,6 @@ fn rules() -> Done {
     let example = "rule EX-1\nrevision 1\nseverity low\ntitle \"An example\"\n\
                    domain bad.example\nend\n";
     seed("rules_source", "example", example)?;
-    if all.is_empty() {
-        all = source::parse("example", example.as_bytes()).map_err(|error| error.to_string())?;
-    }
     let rules = check(all).map_err(|_| "the product's rules do not pass the checks")?;
     seed(
         "rules_pack",
@@ -213,19 +210,19 @@ fn rules() -> Done {
     )
 }
 
-/// The `*.rule` files below a folder; none where there is no such folder.
-fn rule_files(folder: &Path) -> Vec<std::path::PathBuf> {
+/// The `*.rule` files below a folder.
+fn rule_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
         if path.is_dir() {
-            found.extend(rule_files(&path));
+            found.extend(rule_files(&path)?);
         } else if path.extension().is_some_and(|end| end == "rule") {
             found.push(path);
         }
     }
     found.sort();
-    found
+    Ok(found)
 }
 
 fn trees() -> Done {
@@ -356,9 +353,11 @@ fn configuration() -> Done {
     }
     // Recipes and locks that are really used.
     let products = Path::new(env!("CARGO_MANIFEST_DIR")).join("../products");
-    for product in fs::read_dir(products).into_iter().flatten().flatten() {
+    for product in fs::read_dir(products)? {
+        let product = product?;
         let name = product.file_name().to_string_lossy().into_owned();
-        let recipe = fs::read_to_string(product.path().join("assembly.toml")).unwrap_or_default();
+        let recipe = fs::read_to_string(product.path().join("assembly.toml"))?;
+        // The rule database is locked by whoever assembles it.
         let lock = fs::read_to_string(product.path().join("assembly.lock")).unwrap_or_default();
         seed("recipe", &name, &recipe)?;
         seed(

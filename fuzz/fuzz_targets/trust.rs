@@ -1,4 +1,4 @@
-//! A trust file: whatever is accepted has keys that parse and ids that are not empty.
+//! A trust file: whatever is accepted keeps its bounds and asks for no more than it can get.
 #![no_main]
 
 use counterseal_verify::{PARTIES_MAX, Trust};
