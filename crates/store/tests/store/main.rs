@@ -15,12 +15,39 @@ use counterseal_store::{Digest, Store};
 struct Fixture {
     // Field order matters: the store closes before its directory goes.
     store: Store,
-    home: tempfile::TempDir,
+    home: Home,
+}
+
+/// A directory that goes when the value does.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Checkouts are closed to their owner, too, unless that is root.
+        open_up(self.path());
+    }
+}
+
+fn open_up(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+        // What cannot be opened stays: a test that fails says why it failed, not this.
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            open_up(&entry.path());
+        }
+    }
 }
 
 impl Fixture {
     fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = Home(tempfile::tempdir().unwrap());
         let store = Store::create(&home.path().join("store")).unwrap();
         Self { store, home }
     }
