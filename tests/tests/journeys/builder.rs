@@ -53,7 +53,7 @@ fn from_nothing_to_evidence() {
         assert_eq!(isolation[guarantee]["state"], "enforced", "{guarantee}");
     }
     assert_eq!(
-        isolation["virtual-clock"]["state"], "absent",
+        isolation["processor-identity"]["state"], "absent",
         "what is not kept is said"
     );
 
