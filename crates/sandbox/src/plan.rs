@@ -7,7 +7,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::os::fd::RawFd;
 
-use crate::action::{Action, HOME_DIRECTORY, SEARCH_PATH, TEMPORARY_DIRECTORY, USER_ID};
+use crate::action::{Action, TEMPORARY_DIRECTORY, USER_ID};
 use crate::error::SandboxError;
 use crate::guarantee::Guarantee;
 use crate::sys;
@@ -138,12 +138,13 @@ pub(crate) fn program(action: &Action<'_>) -> Result<Program, SandboxError> {
     let terminated =
         |s: &str| CString::new(s).map_err(|_| invalid("an argument or variable holds a zero byte"));
 
+    let host = action.host;
     let mut environment = std::collections::BTreeMap::from([
-        ("HOME", HOME_DIRECTORY.to_owned()),
-        ("PATH", SEARCH_PATH.to_owned()),
+        ("HOME", host.home.clone()),
+        ("PATH", host.search_path.clone()),
         ("TMPDIR", TEMPORARY_DIRECTORY.to_owned()),
     ]);
-    for (key, value) in action.environment {
+    for (key, value) in host.extra_environment.iter().chain(action.environment) {
         if key.is_empty() || key.contains('=') {
             return Err(invalid(
                 "a variable's name is empty or holds an equals sign",
@@ -151,9 +152,9 @@ pub(crate) fn program(action: &Action<'_>) -> Result<Program, SandboxError> {
         }
         environment.insert(key, value.clone());
     }
-    environment.insert("LANG", "C.UTF-8".to_owned());
-    environment.insert("LC_ALL", "C.UTF-8".to_owned());
-    environment.insert("TZ", "UTC".to_owned());
+    environment.insert("LANG", host.locale.clone());
+    environment.insert("LC_ALL", host.locale.clone());
+    environment.insert("TZ", host.time_zone.clone());
     environment.insert("SOURCE_DATE_EPOCH", action.source_date_epoch.to_string());
 
     let candidates = if name.contains('/') {

@@ -29,6 +29,10 @@ mod task;
 mod times;
 mod vdso;
 
+use std::collections::BTreeMap;
+
+use crate::action::{HOME_DIRECTORY, HOST_NAME, SEARCH_PATH, USER_ID};
+
 pub(crate) use service::{Carried, Findings, Service};
 pub(crate) use vdso::Patch;
 
@@ -55,6 +59,26 @@ pub struct VirtualHost {
     pub inode_salt: u64,
     /// Whether addresses are random, by the kernel.
     pub random_addresses: bool,
+    /// Whether the processor's time stamp counter shows the action's own time.
+    pub virtual_timestamp_counter: bool,
+    /// The host name, at most 64 bytes.
+    pub host_name: String,
+    /// User and group of the action.
+    pub user_id: u32,
+    /// The file creation mask that the action begins with.
+    pub umask: u32,
+    /// The number of the action's first process, from 2 to 30,000.
+    pub first_process: i32,
+    /// `LANG` and `LC_ALL`.
+    pub locale: String,
+    /// `TZ`.
+    pub time_zone: String,
+    /// `HOME`, unless the recipe sets another; it must exist.
+    pub home: String,
+    /// `PATH`, unless the recipe sets another.
+    pub search_path: String,
+    /// More variables, unless the recipe sets them itself.
+    pub extra_environment: BTreeMap<String, String>,
 }
 
 /// Where random bytes come from.
@@ -91,6 +115,16 @@ impl VirtualHost {
             directory_order: DirectoryOrder::Sorted,
             inode_salt: 0,
             random_addresses: false,
+            virtual_timestamp_counter: false,
+            host_name: HOST_NAME.to_owned(),
+            user_id: USER_ID,
+            umask: 0o022,
+            first_process: 2,
+            locale: "C.UTF-8".to_owned(),
+            time_zone: "UTC".to_owned(),
+            home: HOME_DIRECTORY.to_owned(),
+            search_path: SEARCH_PATH.to_owned(),
+            extra_environment: BTreeMap::new(),
         }
     }
 }
