@@ -3,8 +3,8 @@
 //! The kernel stamps them with the host's clock, so those stamps are only used to see *whether*
 //! a file has changed. When it did is known from what the action does: it opened the file for
 //! writing at this time of its clock, or set the time itself; a change that nobody announced
-//! happened when it is first seen. A file that a process still had open when it ended, and that
-//! changed since it was last looked at, changed at that end.
+//! happened when it is first seen. A file that a process opened for writing is looked at again
+//! after its next calls and at its end, because most are written then.
 //!
 //! Needs a kernel whose stamps tell two changes apart between which someone has looked
 //! (multigrain time stamps, Linux 6.13); on older ones a change within the same tick as the
@@ -81,6 +81,10 @@ struct Opening {
     at_ns: u64,
 }
 
+/// How many calls of a process a file that it opened for writing is looked at again after: a
+/// shell that redirects a command's output has written it within a few.
+const LOOKS: u8 = 3;
+
 /// The times of all files of the scratch space, by inode number.
 #[derive(Debug, Default)]
 pub(super) struct Stamps {
@@ -147,9 +151,8 @@ impl Service {
             at_ns,
         });
         let written = &mut self.tasks.process(id).written;
-        if !written.contains(&path) {
-            written.push(path);
-        }
+        written.retain(|(known, _)| *known != path);
+        written.push((path, LOOKS));
     }
 
     /// Files whose opening was announced are open now, if the thread that did it has come back
@@ -163,6 +166,7 @@ impl Service {
                 | libc::SYS_newfstatat
                 | libc::SYS_statx
         );
+        self.look_again(call);
         let mut at = 0;
         while let Some(opening) = self.stamps.openings.get(at) {
             if looks || opening.thread == call.thread {
@@ -174,11 +178,31 @@ impl Service {
         }
     }
 
+    /// What the process has just opened for writing it has probably written by now.
+    fn look_again(&mut self, call: &Call) {
+        let task = self.tasks.task(call.thread, self.patch);
+        let (id, now_ns) = (task.process, task.clock.now());
+        let due: Vec<_> = self
+            .tasks
+            .process(id)
+            .written
+            .iter_mut()
+            .filter(|(_, left)| *left > 0)
+            .map(|(path, left)| {
+                *left -= 1;
+                Arc::clone(path)
+            })
+            .collect();
+        for path in due {
+            self.see_scratch(&path, now_ns);
+        }
+    }
+
     /// The process ends, and with it whatever it still had open for writing.
     pub(super) fn close_writes(&mut self, call: &Call) {
         let task = self.tasks.task(call.thread, self.patch);
         let (id, now_ns) = (task.process, task.clock.now());
-        for path in std::mem::take(&mut self.tasks.process(id).written) {
+        for (path, _) in std::mem::take(&mut self.tasks.process(id).written) {
             self.see_scratch(&path, now_ns);
         }
     }

@@ -51,8 +51,9 @@ pub(super) struct Process {
     is_waiting: bool,
     /// The working directory, until it may have changed.
     pub(super) directory: Option<std::sync::Arc<[u8]>>,
-    /// Files that it opened for writing and that may still be open.
-    pub(super) written: Vec<std::sync::Arc<[u8]>>,
+    /// Files that it opened for writing and that may still be open, and how many more of its
+    /// calls each is looked at again after.
+    pub(super) written: Vec<(std::sync::Arc<[u8]>, u8)>,
     pub(super) umask: u32,
 }
 
