@@ -51,6 +51,16 @@ pub enum RecipeError {
     Duplicate { what: &'static str, name: String },
     #[error("limit {name} is {found}; it must be between 1 and {LIMIT_MAX}")]
     Limit { name: &'static str, found: u64 },
+    #[error("host processors is {found}; it must be between 1 and {max}")]
+    HostProcessors { found: u32, max: u32 },
+    #[error(
+        "host memory-bytes is {found}; it must be a multiple of 4096 between 1048576 and {LIMIT_MAX}"
+    )]
+    HostMemory { found: u64 },
+    #[error(
+        "host {name} `{found}` is not usable: 1 to 64 printable ASCII characters, in a release neither space nor /"
+    )]
+    HostText { name: &'static str, found: String },
     #[error("input {input}: {source}")]
     Input {
         input: String,

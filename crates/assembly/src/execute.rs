@@ -13,7 +13,7 @@ use std::time::Duration;
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
 use counterseal_sandbox::{
-    Action, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State, VirtualHost,
+    Action, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
 };
 use counterseal_store::{Digest, Store};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ use crate::assembly::Assembly;
 use crate::error::AssemblyError;
 use crate::outputs::{Finished, collect};
 use crate::prepare::{PlannedAction, Prepared};
+use crate::recipe::Host;
 
 /// How much of a failed step's standard error, or of its standard output if it wrote no error,
 /// its message repeats, in bytes.
@@ -91,7 +92,7 @@ pub fn execute(
 ) -> Result<Assembled, AssemblyError> {
     let key = prepared.action();
     if options.cache == CachePolicy::Use
-        && let Some(cached) = cached(&key, store, &options.waived)?
+        && let Some(cached) = cached(&key, &assembly.recipe.host, store, &options.waived)?
     {
         return Ok(cached);
     }
@@ -115,6 +116,7 @@ pub fn execute(
 /// that lacks a guarantee which is not waived, is made again.
 fn cached(
     action: &Digest,
+    host: &Host,
     store: &Store,
     waived: &BTreeSet<Guarantee>,
 ) -> Result<Option<Assembled>, AssemblyError> {
@@ -127,7 +129,9 @@ fn cached(
     let is_kept = |(name, found): (&String, &GuaranteeState)| {
         found.state == IsolationState::Enforced
             || name.parse().is_ok_and(|guarantee: Guarantee| {
-                !guarantee.is_offered() || waived.contains(&guarantee)
+                !guarantee.is_offered()
+                    || host.is_given_up(guarantee)
+                    || waived.contains(&guarantee)
             })
     };
     let will_do = assembled.isolation.iter().all(is_kept);
@@ -165,7 +169,7 @@ fn run_steps(
     };
     for (index, planned) in prepared.actions.iter().enumerate() {
         on_step(&planned.step.name);
-        let host = VirtualHost::standard(epoch, *planned.action.hash.as_bytes());
+        let host = recipe.host.seen(epoch, *planned.action.hash.as_bytes());
         let action = Action {
             root: checkout.path(),
             argv: &planned.step.argv,
@@ -286,15 +290,22 @@ fn io(action: &'static str, path: &str, source: std::io::Error) -> AssemblyError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::RecipeRandomness;
 
-    /// Answers what the cache makes of a result, with these guarantees given up.
+    /// Answers what the cache makes of a result, with these guarantees given up by the user; the
+    /// recipe gives up randomness.
     fn with_cache(test: impl Fn(&dyn Fn(&[u8], &[Guarantee]) -> Option<Assembled>)) {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::create(&directory.path().join("store")).unwrap();
         let action = Digest::of(b"action");
         test(&|result, waived| {
             store.put_action_result(&action, result, &[]).unwrap();
-            cached(&action, &store, &waived.iter().copied().collect()).unwrap()
+            let waived = waived.iter().copied().collect();
+            let host = Host {
+                randomness: RecipeRandomness::Real,
+                ..Host::default()
+            };
+            cached(&action, &host, &store, &waived).unwrap()
         });
     }
 
@@ -311,6 +322,7 @@ mod tests {
         let isolation = [
             (Guarantee::Seccomp, IsolationState::Enforced),
             (Guarantee::Network, state),
+            (Guarantee::Randomness, IsolationState::Absent),
         ]
         .into_iter()
         .chain(unoffered)

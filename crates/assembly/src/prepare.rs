@@ -23,7 +23,7 @@ const MOUNT_POINTS: [&str; 4] = ["build", "dev", "proc", "tmp"];
 
 /// Version of everything in this crate and the sandbox that shapes outputs but stands in no
 /// message: raised when the same action could give other bytes than before.
-const ACTION_EPOCH: &str = "1";
+const ACTION_EPOCH: &str = "2";
 
 /// A root and the actions over it, ready to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,8 +145,10 @@ fn plan(assembly: &Assembly, root: Digest) -> Vec<PlannedAction> {
             recipe.product.source_date_epoch.to_string(),
         ),
     ]
+    .into_iter()
+    .chain(recipe.host.properties())
     .map(|(name, value)| (name.to_owned(), value))
-    .into();
+    .collect();
     let mut salt = Vec::new();
     let last = recipe.steps.len().saturating_sub(1);
     let mut actions = Vec::with_capacity(recipe.steps.len());

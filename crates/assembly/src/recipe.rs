@@ -5,6 +5,7 @@
 //! silent default. What is deliberately absent: variables, includes, conditions. A recipe is
 //! data, and everything that can change its meaning is in it.
 
+mod host;
 mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ use counterseal_inputs::lock::INPUTS_MAX;
 use serde::Deserialize;
 
 use crate::error::RecipeError;
+
+pub use host::{Host, RecipeRandomness, TimestampCounter};
 
 /// Longest recipe that is read, in bytes.
 pub const RECIPE_BYTES_MAX: usize = 1024 * 1024;
@@ -50,6 +53,8 @@ pub struct Recipe {
     pub outputs: Vec<Output>,
     /// Bounds on every step.
     pub limits: StepLimits,
+    /// The machine that every step sees.
+    pub host: Host,
 }
 
 /// `[product]`: the identity that provenance and verifiers show.
@@ -191,6 +196,7 @@ impl Recipe {
                 .collect::<Result<_, _>>()?,
             outputs: raw.output,
             limits: raw.limits,
+            host: raw.host,
         };
         recipe.check()?;
         Ok(recipe)
@@ -258,7 +264,7 @@ impl Recipe {
                 return Err(RecipeError::Limit { name, found: value });
             }
         }
-        Ok(())
+        self.host.check()
     }
 }
 
@@ -371,6 +377,11 @@ media-type = "application/octet-stream"
         let message = refused(|text| text.replace("version = \"1\"", "version = \"1\"\nepock = 3"));
         assert!(
             message.contains("line 6") && message.contains("epock"),
+            "{message}"
+        );
+        let message = refused(|text| format!("{text}\n[host]\nprocessors = 2\nclock = 3\n"));
+        assert!(
+            message.contains("line 23") && message.contains("clock"),
             "{message}"
         );
     }

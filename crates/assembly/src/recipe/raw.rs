@@ -8,7 +8,8 @@ use counterseal_inputs::spec::FlatSpec;
 use serde::Deserialize;
 
 use super::{
-    ARGUMENT_BYTES_MAX, Output, Product, RecipeError, RootFile, StepLimits, check_name, check_path,
+    ARGUMENT_BYTES_MAX, Host, Output, Product, RecipeError, RootFile, StepLimits, check_name,
+    check_path,
 };
 
 #[derive(Deserialize)]
@@ -26,6 +27,8 @@ pub(super) struct Recipe {
     pub(super) output: Vec<Output>,
     #[serde(default)]
     pub(super) limits: StepLimits,
+    #[serde(default)]
+    pub(super) host: Host,
 }
 
 #[derive(Default, Deserialize)]
