@@ -175,6 +175,8 @@ const TRAPPED_CALLS: &[i64] = &[
     libc::SYS_getrusage,
     libc::SYS_nanosleep,
     libc::SYS_clock_nanosleep,
+    libc::SYS_timerfd_settime,
+    libc::SYS_timer_settime,
     // The machine.
     libc::SYS_uname,
     libc::SYS_sysinfo,
@@ -219,7 +221,6 @@ const TRAPPED_CALLS: &[i64] = &[
     libc::SYS_linkat,
     libc::SYS_chdir,
     libc::SYS_fchdir,
-    libc::SYS_umask,
     // Processes.
     libc::SYS_fork,
     libc::SYS_vfork,

@@ -18,9 +18,8 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 
-use crate::action::HOST_NAME;
 use crate::error::SetupStep;
-use crate::plan::{ABSENT, USER};
+use crate::plan::ABSENT;
 use crate::report::{During, Failure, Report, tolerate};
 use crate::root::{RootEntry, RootEntryKind};
 use crate::sys::{self, Reach};
@@ -59,6 +58,10 @@ pub(crate) struct Order {
     pub(crate) entries: Vec<RootEntry>,
     pub(crate) scratch_bytes: CString,
     pub(crate) scratch_inodes: CString,
+    pub(crate) host_name: CString,
+    /// User and group inside, as a number and as a mount option.
+    pub(crate) user: u32,
+    pub(crate) user_option: CString,
     pub(crate) epoch: i64,
     pub(crate) network_waived: bool,
     pub(crate) host_name_waived: bool,
@@ -124,7 +127,11 @@ fn try_make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
         user
     };
 
-    let host_name = tolerate(make_host_name(), order.host_name_waived, REPORT)?;
+    let host_name = tolerate(
+        make_host_name(&order.host_name),
+        order.host_name_waived,
+        REPORT,
+    )?;
     let host_name = if host_name {
         open_namespace(c"/proc/self/ns/uts")?
     } else {
@@ -152,9 +159,9 @@ fn make_network() -> Result<(), Failure> {
     sys::raise_loopback().during(SetupStep::RaiseLoopback)
 }
 
-fn make_host_name() -> Result<(), Failure> {
+fn make_host_name(name: &CStr) -> Result<(), Failure> {
     sys::unshare(libc::CLONE_NEWUTS).during(SetupStep::CreateHostNameNamespace)?;
-    sys::set_host_name(HOST_NAME.as_bytes()).during(SetupStep::SetHostName)?;
+    sys::set_host_name(name.to_bytes()).during(SetupStep::SetHostName)?;
     sys::set_domain_name(b"(none)").during(SetupStep::SetHostName)
 }
 
@@ -185,13 +192,13 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
     }
     // Refused where groups cannot be dropped (every user but root); the filter hides them.
     let _ = sys::drop_supplementary_groups();
-    sys::set_user_and_group(USER).during(SetupStep::TakeUser)?;
+    sys::set_user_and_group(order.user).during(SetupStep::TakeUser)?;
 
     let small = [
         (c"size", c"2m"),
         (c"mode", c"0755"),
-        (c"uid", c"1000"),
-        (c"gid", c"1000"),
+        (c"uid", order.user_option.as_c_str()),
+        (c"gid", order.user_option.as_c_str()),
     ];
     let base = sys::new_file_system(c"tmpfs", &small, SCRATCH).during(SetupStep::CreateTmpfs)?;
     let root = sys::new_file_system(c"tmpfs", &small, SCRATCH).during(SetupStep::CreateTmpfs)?;
@@ -199,8 +206,8 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
         (c"size", order.scratch_bytes.as_c_str()),
         (c"nr_inodes", order.scratch_inodes.as_c_str()),
         (c"mode", c"0755"),
-        (c"uid", c"1000"),
-        (c"gid", c"1000"),
+        (c"uid", order.user_option.as_c_str()),
+        (c"gid", order.user_option.as_c_str()),
     ];
     let scratch =
         sys::new_file_system(c"tmpfs", &bounded, SCRATCH).during(SetupStep::CreateScratch)?;

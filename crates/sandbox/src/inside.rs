@@ -12,9 +12,8 @@
 use std::ffi::c_void;
 use std::os::fd::RawFd;
 
-use crate::action::HOST_NAME;
 use crate::error::SetupStep;
-use crate::plan::{ABSENT, Goal, Plan, USER};
+use crate::plan::{ABSENT, Goal, Plan};
 use crate::report::{During, Failure, Report, tolerate};
 use crate::sys;
 
@@ -25,7 +24,6 @@ const STDERR: RawFd = 2;
 const REPORT: RawFd = 3;
 const LIFE: RawFd = 4;
 
-const UMASK: u32 = 0o022;
 const PROC: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NOSUID
     | libc::MOUNT_ATTR_NODEV
@@ -114,6 +112,7 @@ extern "C" fn first_process(plan: *const c_void) -> ! {
         Report::Failed { step, errno }.send(REPORT);
         sys::exit(1);
     }
+    skip_process_ids(plan.first_process);
     // SAFETY: the stack is the plan's, used by the step alone; this process is suspended
     // (CLONE_VFORK) until the step has executed or exited.
     let started = unsafe {
@@ -133,10 +132,24 @@ extern "C" fn first_process(plan: *const c_void) -> ! {
     }
 }
 
+/// Process ids are given out in order: uses those up that the step shall not have.
+fn skip_process_ids(first: i32) {
+    for _ in 2..first {
+        // SAFETY: no flags; the child exits at once.
+        match unsafe { sys::fork(0) } {
+            Ok(0) => sys::exit(0),
+            Ok(_) => {
+                let _ = sys::wait_any();
+            }
+            Err(_) => return, // The step finds that it has the wrong number.
+        }
+    }
+}
+
 /// Everything up to and including the loss of all privileges.
 fn take_place(plan: &Plan) -> Result<(), Failure> {
     sys::reset_signal_handlers();
-    sys::set_user_and_group(USER).during(SetupStep::TakeUser)?;
+    sys::set_user_and_group(plan.user).during(SetupStep::TakeUser)?;
     sys::new_session().during(SetupStep::Session)?;
 
     // Processes only, and only those that the reader may inspect: process 1, which is a copy
@@ -156,7 +169,7 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
             errno: libc::EBADF,
         });
     }
-    sys::set_umask(UMASK);
+    sys::set_umask(plan.umask);
     sys::set_personality(plan.personality).during(SetupStep::Personality)?;
     for limit in &plan.resource_limits {
         let set = sys::set_resource_limit(limit.resource, limit.value, limit.value);
@@ -220,11 +233,17 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
     sys::set_signal_mask(0);
     sys::change_directory(&plan.working_directory).during(SetupStep::ChangeDirectory)?;
 
-    ensure(sys::process_id() == 2, SetupStep::CheckProcessId)?;
-    ensure(sys::is_user_and_group(USER), SetupStep::CheckUser)?;
-    ensure(sys::set_umask(UMASK) == UMASK, SetupStep::CheckUmask)?;
     ensure(
-        plan.host_name_waived || sys::host_name_is(HOST_NAME.as_bytes()),
+        sys::process_id() == plan.first_process,
+        SetupStep::CheckProcessId,
+    )?;
+    ensure(sys::is_user_and_group(plan.user), SetupStep::CheckUser)?;
+    ensure(
+        sys::set_umask(plan.umask) == plan.umask,
+        SetupStep::CheckUmask,
+    )?;
+    ensure(
+        plan.host_name_waived || sys::host_name_is(plan.host_name.to_bytes()),
         SetupStep::CheckHostName,
     )?;
     ensure(sys::is_read_only(c"/"), SetupStep::CheckReadOnlyRoot)?;

@@ -7,9 +7,10 @@
 use std::ffi::{CString, c_char, c_void};
 use std::os::fd::RawFd;
 
-use crate::action::{Action, TEMPORARY_DIRECTORY, USER_ID};
+use crate::action::{Action, TEMPORARY_DIRECTORY};
 use crate::error::SandboxError;
 use crate::guarantee::Guarantee;
+use crate::host::VirtualHost;
 use crate::sys;
 
 /// What to do once everything is in place.
@@ -88,6 +89,12 @@ pub(crate) struct Plan {
     pub(crate) filter: Vec<libc::sock_filter>,
     /// `personality(2)`.
     pub(crate) personality: usize,
+    /// User and group inside.
+    pub(crate) user: u32,
+    pub(crate) umask: u32,
+    pub(crate) host_name: CString,
+    /// The process id of the step.
+    pub(crate) first_process: i32,
     pub(crate) resource_limits: Vec<ResourceLimit>,
     /// Whether failing to have these is tolerated.
     pub(crate) ipc_waived: bool,
@@ -187,6 +194,16 @@ pub(crate) fn program(action: &Action<'_>) -> Result<Program, SandboxError> {
     })
 }
 
+/// The host name, terminated and within the kernel's bound.
+pub(crate) fn host_name(host: &VirtualHost) -> Result<CString, SandboxError> {
+    const BYTES_MAX: usize = 64;
+    let invalid = |problem| SandboxError::InvalidAction { problem };
+    if host.host_name.is_empty() || host.host_name.len() > BYTES_MAX {
+        return Err(invalid("the host name has no byte or more than 64"));
+    }
+    CString::new(host.host_name.as_str()).map_err(|_| invalid("the host name holds a zero byte"))
+}
+
 /// The working directory, absolute and terminated.
 pub(crate) fn working_directory(path: &str) -> Result<CString, SandboxError> {
     let invalid = |problem| SandboxError::InvalidAction { problem };
@@ -246,6 +263,3 @@ impl Drop for SignalsBlocked {
         sys::set_signal_mask(self.0);
     }
 }
-
-/// The user inside, for those who have only the plan at hand.
-pub(crate) const USER: u32 = USER_ID;

@@ -14,12 +14,12 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
 };
 
-use crate::action::{Action, USER_ID};
+use crate::action::Action;
 use crate::error::{SandboxError, SetupStep, io, io_at};
 use crate::furnish::{self, Order};
 use crate::guarantee::Guarantee;
 use crate::host::Carried;
-use crate::plan::SignalsBlocked;
+use crate::plan::{self, SignalsBlocked};
 use crate::report::Report;
 use crate::{root, sys};
 
@@ -118,6 +118,9 @@ impl Room {
             })?,
             scratch_bytes: decimal(action.limits.scratch_bytes.max(PAGE_BYTES)),
             scratch_inodes: decimal(inodes_for(action.limits.scratch_bytes)),
+            host_name: plan::host_name(action.host)?,
+            user: action.host.user_id,
+            user_option: decimal(action.host.user_id.into()),
             epoch: i64::try_from(action.source_date_epoch).map_err(|_| {
                 SandboxError::InvalidAction {
                     problem: "the source date epoch is out of range",
@@ -131,7 +134,7 @@ impl Room {
         let child = Child::fork(libc::CLONE_NEWUSER, || furnish::make(&order))
             .map_err(|errno| SetupStep::CreateUserNamespace.failed(errno))?;
         drop(inside);
-        let mapped = map_user(child.pid).and_then(|host_user| {
+        let mapped = map_user(child.pid, action.host.user_id).and_then(|host_user| {
             rustix::io::write(&go, &[1]).map_err(|errno| io("starting the setup", errno))?;
             Ok(host_user)
         });
@@ -259,10 +262,10 @@ pub(crate) enum HostUser {
 /// A user who has no other business on the host: `nobody`, which every user database has.
 pub(crate) const NOBODY: u32 = 65_534;
 
-/// Maps user and group 1000 inside to one user and group of the host: the caller's own, or,
+/// Maps user and group inside to one user and group of the host: the caller's own, or,
 /// if the caller is root and may do so, to `nobody`, so that the step is not even root's
 /// unprivileged shadow (the kernel lets user 0 do some things without any capability).
-fn map_user(pid: i32) -> Result<HostUser, SandboxError> {
+fn map_user(pid: i32, inside: u32) -> Result<HostUser, SandboxError> {
     let user = rustix::process::geteuid();
     let group = rustix::process::getegid();
     let write = |file: &str, text: String| {
@@ -270,15 +273,15 @@ fn map_user(pid: i32) -> Result<HostUser, SandboxError> {
             .map_err(|error| SetupStep::MapUser.failed(error.raw_os_error().unwrap_or(libc::EIO)))
     };
     if user.is_root() {
-        let nobody = format!("{USER_ID} {NOBODY} 1");
+        let nobody = format!("{inside} {NOBODY} 1");
         if write("gid_map", nobody.clone()).is_ok() {
             write("uid_map", nobody)?;
             return Ok(HostUser::Nobody);
         }
     }
     write("setgroups", "deny".to_owned())?;
-    write("gid_map", format!("{USER_ID} {} 1", group.as_raw()))?;
-    write("uid_map", format!("{USER_ID} {} 1", user.as_raw()))?;
+    write("gid_map", format!("{inside} {} 1", group.as_raw()))?;
+    write("uid_map", format!("{inside} {} 1", user.as_raw()))?;
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let is_root = user.is_root() && outer_root(&map);
     Ok(if is_root {

@@ -131,6 +131,9 @@ pub(crate) fn run_with(
     })
 }
 
+const FIRST_PROCESS_MAX: i32 = 30_000;
+const PROCESSORS_MAX: u32 = 1024;
+
 fn check_waivers(action: &Action<'_>) -> Result<(), SandboxError> {
     let invalid = |problem| Err(SandboxError::InvalidAction { problem });
     if action
@@ -142,6 +145,12 @@ fn check_waivers(action: &Action<'_>) -> Result<(), SandboxError> {
     }
     if action.limits.processes_max == 0 {
         return invalid("the process limit is zero");
+    }
+    if !(2..=FIRST_PROCESS_MAX).contains(&action.host.first_process) {
+        return invalid("the number of the first process is not between 2 and 30000");
+    }
+    if !(1..=PROCESSORS_MAX).contains(&action.host.processors) {
+        return invalid("the number of processors is not between 1 and 1024");
     }
     Ok(())
 }
@@ -183,6 +192,10 @@ fn make_plan(
         goal,
         working_directory: plan::working_directory(action.working_directory)?,
         filter: filter::program(),
+        user: action.host.user_id,
+        umask: action.host.umask & 0o777,
+        host_name: plan::host_name(action.host)?,
+        first_process: action.host.first_process,
         personality: if action.host.random_addresses {
             0
         } else {
@@ -237,6 +250,9 @@ fn isolation(
                 "given up by the user; system calls are not trapped".to_owned(),
             ),
             Some(mechanism) => (State::Enforced, mechanism),
+            None if guarantee.is_offered() => {
+                (State::Absent, "real by the recipe's wish".to_owned())
+            }
             None => (State::Absent, "not offered by this version".to_owned()),
         };
         states.insert(guarantee, state);

@@ -306,7 +306,7 @@ impl<'a> Supervision<'a> {
         let file_user = (self.room.host_user == HostUser::Nobody).then_some(NOBODY);
         let answering = std::thread::Builder::new()
             .name("virtual host".to_owned())
-            .spawn(move || Service::new(order, root, file_user).serve(&listener))
+            .spawn(move || Service::new(order, listener, root, file_user).serve())
             .map_err(|source| io("starting to answer system calls", source))?;
         self.service = Some(answering);
         Ok(())

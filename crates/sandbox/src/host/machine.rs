@@ -3,7 +3,6 @@
 use super::memory::Words;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use super::times::NS;
-use crate::action::HOST_NAME;
 use crate::sys::Errno;
 
 const INVALID: Errno = Errno(libc::EINVAL);
@@ -44,7 +43,7 @@ impl Service {
         let mut names = Vec::with_capacity(6 * FIELD_BYTES);
         for (index, name) in [
             "Linux",
-            HOST_NAME,
+            &self.host.host_name,
             &self.host.kernel_release,
             &self.host.kernel_version,
             "x86_64",

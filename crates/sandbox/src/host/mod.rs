@@ -7,7 +7,8 @@
 //!
 //! * `service.rs` takes the calls and hands them out;
 //! * `task.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
-//! * `times.rs`, `machine.rs`: calls that ask for the time or for the machine;
+//! * `times.rs`, `deadlines.rs`, `machine.rs`: calls that ask for the time, wait for one, or ask
+//!   for the machine;
 //! * `paths.rs`, `status.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
 //! * `procfs.rs`: the texts of `/proc`;
 //! * `vdso.rs`, `memory.rs`: the processes' memory.
@@ -16,6 +17,7 @@
 //! a real value; what it can reach is bounded by namespaces and the filter, not by this.
 
 mod clock;
+mod deadlines;
 mod listing;
 mod machine;
 mod memory;
@@ -31,7 +33,7 @@ mod vdso;
 
 use std::collections::BTreeMap;
 
-use crate::action::{HOME_DIRECTORY, HOST_NAME, SEARCH_PATH, USER_ID};
+use crate::action::{BUILD_DIRECTORY, HOME_DIRECTORY, HOST_NAME, SEARCH_PATH, USER_ID};
 
 pub(crate) use service::{Carried, Findings, Service};
 pub(crate) use vdso::Patch;
@@ -69,6 +71,9 @@ pub struct VirtualHost {
     pub umask: u32,
     /// The number of the action's first process, from 2 to 30,000.
     pub first_process: i32,
+    /// Where the build directory appears a second time, if it is not `/build`: an absolute path
+    /// of one component that the root does not have.
+    pub build_path: String,
     /// `LANG` and `LC_ALL`.
     pub locale: String,
     /// `TZ`.
@@ -120,6 +125,7 @@ impl VirtualHost {
             user_id: USER_ID,
             umask: 0o022,
             first_process: 2,
+            build_path: BUILD_DIRECTORY.to_owned(),
             locale: "C.UTF-8".to_owned(),
             time_zone: "UTC".to_owned(),
             home: HOME_DIRECTORY.to_owned(),

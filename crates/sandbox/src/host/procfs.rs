@@ -8,11 +8,11 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags};
 
+use super::VirtualHost;
 use super::paths::{descriptor_path, errno, join};
 use super::service::{Call, Service};
 use super::status::{Shown, look};
 use super::times::NS;
-use crate::action::{HOST_NAME, USER_ID};
 use crate::sys::Errno;
 
 /// More than the kernel's longest of these files has in a build.
@@ -161,7 +161,7 @@ impl Service {
             if follow && !path.contains("/fd/") && !is_link(&path) || !follow {
                 return self
                     .made_up_status(path.as_bytes(), found.stx_mode.into())
-                    .owned_by(USER_ID);
+                    .owned_by(self.host.user_id);
             }
             let descriptor = path.rsplit('/').next().and_then(|name| name.parse().ok());
             let thread = call.thread;
@@ -233,13 +233,13 @@ impl Service {
                 format!("{text} {text}\n")
             }
             "version" => format!(
-                "Linux version {} (build@{HOST_NAME}) (cc) {}\n",
-                host.kernel_release, host.kernel_version
+                "Linux version {} (build@{}) (cc) {}\n",
+                host.kernel_release, host.host_name, host.kernel_version
             ),
             "sys/fs/file-max" => "1048576\n".to_owned(),
             "sys/kernel/cap_last_cap" => "40\n".to_owned(),
             "sys/kernel/domainname" => "(none)\n".to_owned(),
-            "sys/kernel/hostname" => format!("{HOST_NAME}\n"),
+            "sys/kernel/hostname" => format!("{}\n", host.host_name),
             "sys/kernel/ngroups_max" => "65536\n".to_owned(),
             "sys/kernel/osrelease" => format!("{}\n", host.kernel_release),
             "sys/kernel/ostype" => "Linux\n".to_owned(),
@@ -262,7 +262,10 @@ impl Service {
         let real = |name: &str| self.real_text(&format!("{directory}/{name}"));
         Ok(match name {
             "cgroup" => "0::/\n".to_owned(),
-            "uid_map" | "gid_map" => format!("{USER_ID:>10} {USER_ID:>10} {:>10}\n", 1),
+            "uid_map" | "gid_map" => {
+                let user = self.host.user_id;
+                format!("{user:>10} {user:>10} {:>10}\n", 1)
+            }
             "io" => "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\n\
                      cancelled_write_bytes: 0\n"
                 .to_owned(),
@@ -277,7 +280,7 @@ impl Service {
             "limits" => real("limits")?,
             "maps" => self.maps(&real("maps")?),
             "stat" => process_stat(&real("stat")?).ok_or(Errno(libc::EIO))?,
-            "status" => process_status(&real("status")?, self.host.processors),
+            "status" => process_status(&real("status")?, &self.host),
             _ => return Err(Errno(libc::ENOENT)),
         })
     }
@@ -536,7 +539,7 @@ fn process_stat(real: &str) -> Option<String> {
 }
 
 /// `/proc/PID/status`: the lines that a program's own doing decides are real.
-fn process_status(real: &str, processors: u32) -> String {
+fn process_status(real: &str, host: &VirtualHost) -> String {
     const REAL: &[&str] = &[
         "Name",
         "Umask",
@@ -592,9 +595,10 @@ fn process_status(real: &str, processors: u32) -> String {
         } else if let Some((_, fixed)) = FIXED.iter().find(|(known, _)| *known == name) {
             let _ = writeln!(text, "{name}:\t{fixed}");
         } else if matches!(name, "Uid" | "Gid") {
-            let _ = writeln!(text, "{name}:\t{USER_ID}\t{USER_ID}\t{USER_ID}\t{USER_ID}");
+            let user = host.user_id;
+            let _ = writeln!(text, "{name}:\t{user}\t{user}\t{user}\t{user}");
         } else if name == "Cpus_allowed_list" {
-            let last = processors.saturating_sub(1);
+            let last = host.processors.saturating_sub(1);
             let range = if last == 0 {
                 "0".to_owned()
             } else {

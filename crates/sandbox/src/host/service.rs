@@ -23,6 +23,8 @@ pub(super) enum Reply {
     Value(i64),
     /// The kernel does it after all.
     Proceed,
+    /// It has been answered already.
+    Answered,
     /// With a copy of this descriptor.
     Descriptor {
         descriptor: OwnedFd,
@@ -40,6 +42,7 @@ pub(super) const DONE: Answer = Ok(Reply::Value(0));
 /// One trapped call, as the handlers see it.
 #[derive(Clone, Copy)]
 pub(super) struct Call {
+    pub(super) id: u64,
     pub(super) thread: i32,
     pub(super) number: i64,
     pub(super) arguments: [u64; 6],
@@ -75,6 +78,7 @@ pub(crate) struct Carried {
 
 /// The state of one run's host.
 pub(crate) struct Service {
+    pub(super) listener: OwnedFd,
     pub(super) host: VirtualHost,
     pub(super) patch: &'static Patch,
     pub(super) tasks: Tasks,
@@ -90,7 +94,12 @@ pub(crate) struct Service {
 impl Service {
     /// For a thread of its own, whose file accesses become those of `file_user`, if there is
     /// one: root must see no more files than the action.
-    pub(crate) fn new(order: HostOrder, root: OwnedFd, file_user: Option<u32>) -> Self {
+    pub(crate) fn new(
+        order: HostOrder,
+        listener: OwnedFd,
+        root: OwnedFd,
+        file_user: Option<u32>,
+    ) -> Self {
         if let Some(user) = file_user {
             sys::take_file_user(user);
         }
@@ -101,6 +110,7 @@ impl Service {
             is_waived: _,
         } = order;
         Self {
+            listener,
             patch,
             tasks: Tasks::starting_at(carried.elapsed_ns),
             stamps: carried.stamps,
@@ -114,19 +124,19 @@ impl Service {
     }
 
     /// Answers until every thread that can trap is gone.
-    pub(crate) fn serve(mut self, listener: &OwnedFd) -> Findings {
-        sys::wake_synchronously(listener);
+    pub(crate) fn serve(mut self) -> Findings {
+        sys::wake_synchronously(&self.listener);
         loop {
-            let timeout = self.answer_due(listener);
-            let mut watched = [PollFd::new(listener, PollFlags::IN)];
+            let timeout = self.answer_due();
+            let mut watched = [PollFd::new(&self.listener, PollFlags::IN)];
             match poll(&mut watched, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(_) => break,
             }
             let ready = watched[0].revents();
             if ready.contains(PollFlags::IN) {
-                if let Ok(notification) = sys::next_notification(listener) {
-                    self.answer(listener, notification);
+                if let Ok(notification) = sys::next_notification(&self.listener) {
+                    self.answer(notification);
                 }
             } else if ready.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
                 break;
@@ -141,7 +151,7 @@ impl Service {
         }
     }
 
-    fn answer(&mut self, listener: &OwnedFd, notification: Notification) {
+    fn answer(&mut self, notification: Notification) {
         let Notification {
             id,
             thread,
@@ -149,13 +159,17 @@ impl Service {
             arguments,
         } = notification;
         let call = Call {
+            id,
             thread,
             number,
             arguments,
         };
-        match self.handle(&call) {
+        let reply = self.handle(&call);
+        let listener = &self.listener;
+        match reply {
             Ok(Reply::Value(value)) => sys::answer(listener, id, value, 0, false),
             Ok(Reply::Proceed) => sys::answer(listener, id, 0, 0, true),
+            Ok(Reply::Answered) => {}
             Ok(Reply::Descriptor {
                 descriptor,
                 close_on_exec,
@@ -174,7 +188,7 @@ impl Service {
     }
 
     /// Answers calls whose time has come; how long the next one still has to wait.
-    fn answer_due(&mut self, listener: &OwnedFd) -> Option<Timespec> {
+    fn answer_due(&mut self) -> Option<Timespec> {
         let now = Instant::now();
         while let Some(later) = self.later.peek() {
             if later.due > now {
@@ -184,7 +198,7 @@ impl Service {
                     tv_nsec: left.subsec_nanos().into(),
                 });
             }
-            sys::answer(listener, later.id, 0, 0, false);
+            sys::answer(&self.listener, later.id, 0, 0, false);
             self.later.pop();
         }
         None
@@ -232,10 +246,6 @@ impl Service {
             }
             libc::SYS_execve | libc::SYS_execveat => self.before_execute(call),
             libc::SYS_getrandom => self.random(call),
-            libc::SYS_umask => {
-                self.tasks.process(process).umask = call.int(0).cast_unsigned() & 0o777;
-                Ok(Reply::Proceed)
-            }
             _ => self
                 .time_call(call)
                 .or_else(|| self.machine_call(call))

@@ -280,7 +280,7 @@ impl Service {
             born_ns: start_ns,
         };
         // The service sees real users; inside there is one, and the system's.
-        (shown.user, shown.group) = (crate::action::USER_ID, crate::action::USER_ID);
+        (shown.user, shown.group) = (self.host.user_id, self.host.user_id);
         match place {
             Place::Input => {
                 let ns = stamp_ns(&found.stx_mtime);

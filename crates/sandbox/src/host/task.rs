@@ -54,7 +54,6 @@ pub(super) struct Process {
     /// Files that it opened for writing and that may still be open, and how many more of its
     /// calls each is looked at again after.
     pub(super) written: Vec<(std::sync::Arc<[u8]>, u8)>,
-    pub(super) umask: u32,
 }
 
 /// All of them.
@@ -123,7 +122,6 @@ impl Tasks {
                 process.born_busy_ns = task.clock.busy();
                 if let Some(parent) = self.processes.get(&parent) {
                     process.directory.clone_from(&parent.directory);
-                    process.umask = parent.umask;
                 }
                 self.processes.insert(thread, process);
             }
@@ -236,7 +234,6 @@ impl Process {
             is_waiting: false,
             directory: None,
             written: Vec::new(),
-            umask: 0o022,
         }
     }
 }

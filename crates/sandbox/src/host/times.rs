@@ -80,7 +80,8 @@ impl Service {
                 };
                 self.wait_pair(call, call.arguments[4], scale)
             }
-            libc::SYS_futex => self.wait_until_timespec(call, fourth),
+            libc::SYS_futex => self.futex_wait(call),
+            libc::SYS_timerfd_settime | libc::SYS_timer_settime => self.set_timer(call),
             _ => return None,
         })
     }
@@ -158,7 +159,7 @@ impl Service {
         Ok(Reply::Proceed)
     }
 
-    fn wait_until_timespec(&mut self, call: &Call, address: u64) -> Answer {
+    pub(super) fn wait_until_timespec(&mut self, call: &Call, address: u64) -> Answer {
         self.wait_pair(call, address, 1)
     }
 
@@ -200,7 +201,7 @@ fn rusage(busy_ns: u64) -> Vec<u8> {
 }
 
 /// Seconds and a fraction, in nanoseconds; `scale` is what one unit of the fraction has.
-fn duration((seconds, fraction): (i64, i64), scale: i64) -> Result<u64, Errno> {
+pub(super) fn duration((seconds, fraction): (i64, i64), scale: i64) -> Result<u64, Errno> {
     let seconds = u64::try_from(seconds).map_err(|_| INVALID)?;
     let fraction = fraction.checked_mul(scale).ok_or(INVALID)?;
     let fraction = u64::try_from(fraction).map_err(|_| INVALID)?;

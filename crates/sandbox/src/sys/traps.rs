@@ -193,3 +193,62 @@ pub(crate) fn own_vdso(length: usize) -> Vec<u8> {
     image.truncate(read);
     image
 }
+
+/// `ptrace(2)` of one thread, with the two words that a request takes.
+///
+/// # Safety
+/// The words must be valid for what the request does with them.
+unsafe fn trace(request: u32, thread: i32, address: usize, data: usize) -> Result<()> {
+    // SAFETY: the caller vouches for the words.
+    unsafe { call!(libc::SYS_ptrace, request, thread, address, data) }.map(drop)
+}
+
+/// A thread that is about to stop on its way out of the kernel. It goes on when this is dropped.
+pub(crate) struct Held {
+    thread: i32,
+}
+
+impl Held {
+    /// Makes a thread stop as soon as the system call that it is in has ended or is about to be
+    /// restarted. The thread must be waiting for an answer, and the same thread of ours must
+    /// hold it until the end.
+    pub(crate) fn seize(thread: i32) -> Result<Self> {
+        // SAFETY: neither request takes a pointer.
+        unsafe {
+            trace(libc::PTRACE_SEIZE, thread, 0, 0)?;
+            let held = Self { thread };
+            trace(libc::PTRACE_INTERRUPT, thread, 0, 0)?;
+            Ok(held)
+        }
+    }
+
+    /// Waits until it has stopped; false if it is gone.
+    pub(crate) fn has_stopped(&self) -> bool {
+        let mut status = 0_i32;
+        loop {
+            // SAFETY: the status is a writable word; no resource usage is asked for.
+            let waited = unsafe {
+                call!(
+                    libc::SYS_wait4,
+                    self.thread,
+                    &raw mut status,
+                    libc::__WALL,
+                    0
+                )
+            };
+            match waited {
+                Err(Errno(libc::EINTR)) => {}
+                Err(_) => return false,
+                Ok(_) => return libc::WIFSTOPPED(status),
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: takes no pointer; the last word is the signal to deliver: none. It fails if
+        // the thread has not stopped, which `has_stopped` has waited for, or is gone.
+        let _ = unsafe { trace(libc::PTRACE_DETACH, self.thread, 0, 0) };
+    }
+}
