@@ -13,7 +13,7 @@ use std::time::Duration;
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
 use counterseal_sandbox::{
-    Action, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
+    Action, BUILD_DIRECTORY, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
 };
 use counterseal_store::{Digest, Store};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ use crate::error::AssemblyError;
 use crate::outputs::{Finished, collect};
 use crate::prepare::{PlannedAction, Prepared};
 use crate::recipe::Host;
+use crate::vary::Switch;
 
 /// How much of a failed step's standard error, or of its standard output if it wrote no error,
 /// its message repeats, in bytes.
@@ -96,7 +97,15 @@ pub fn execute(
     {
         return Ok(cached);
     }
-    let assembled = run_steps(assembly, prepared, store, options, on_step)?;
+    let unvaried = BTreeSet::new();
+    let assembled = run_steps(
+        assembly,
+        prepared,
+        store,
+        &options.waived,
+        &unvaried,
+        on_step,
+    )?;
     if options.cache == CachePolicy::Use {
         let result = json::canonical(&assembled).map_err(|error| AssemblyError::Provenance {
             detail: error.to_string(),
@@ -141,11 +150,13 @@ fn cached(
     }))
 }
 
-fn run_steps(
+/// Runs every step with these switches turned, and takes the outputs. The cache has no part in it.
+pub(crate) fn run_steps(
     assembly: &Assembly,
     prepared: &Prepared,
     store: &Store,
-    options: &ExecuteOptions,
+    waived: &BTreeSet<Guarantee>,
+    varied: &BTreeSet<Switch>,
     on_step: &mut dyn FnMut(&str),
 ) -> Result<Assembled, AssemblyError> {
     let recipe = &assembly.recipe;
@@ -169,16 +180,20 @@ fn run_steps(
     };
     for (index, planned) in prepared.actions.iter().enumerate() {
         on_step(&planned.step.name);
-        let host = recipe.host.seen(epoch, *planned.action.hash.as_bytes());
+        let mut host = recipe.host.seen(epoch, *planned.action.hash.as_bytes());
+        for switch in varied {
+            switch.turn(&mut host);
+        }
+        let directory = at_build_path(&planned.step.directory, &host.build_path);
         let action = Action {
             root: checkout.path(),
             argv: &planned.step.argv,
             environment: &planned.step.environment,
-            working_directory: &planned.step.directory,
+            working_directory: &directory,
             limits: &limits,
             source_date_epoch: epoch,
             host: &host,
-            waived: &options.waived,
+            waived,
         };
         // One directory a step: the sandbox names the captured streams itself.
         let step_logs = log_directory.path().join(index.to_string());
@@ -203,6 +218,14 @@ fn run_steps(
             .push(collect(output, scratch_top.as_fd(), epoch, store)?);
     }
     Ok(assembled)
+}
+
+/// A step's directory, where the build directory has another path than the recipe knows.
+fn at_build_path(directory: &str, build_path: &str) -> String {
+    match directory.strip_prefix(BUILD_DIRECTORY) {
+        Some(below) if below.is_empty() || below.starts_with('/') => format!("{build_path}{below}"),
+        _ => directory.to_owned(),
+    }
 }
 
 fn take_outcome(
@@ -349,6 +372,19 @@ mod tests {
                 assert!(answer(&result, &[Guarantee::Network]).is_some());
             }
         });
+    }
+
+    #[test]
+    fn only_the_build_directory_moves() {
+        for (directory, moved) in [
+            ("/build", "/elsewhere"),
+            ("/build/a/b", "/elsewhere/a/b"),
+            ("/builds", "/builds"),
+            ("/tmp", "/tmp"),
+        ] {
+            assert_eq!(at_build_path(directory, "/elsewhere"), moved);
+            assert_eq!(at_build_path(directory, BUILD_DIRECTORY), directory);
+        }
     }
 
     #[test]

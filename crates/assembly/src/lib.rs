@@ -11,6 +11,8 @@
 //! - [`prepare`] composes the root out of the pinned inputs and derives the actions, keyed by
 //!   their Remote Execution API digests.
 //! - [`execute`] runs the actions in fresh sandboxes and takes the declared outputs.
+//! - [`vary`] builds again with everything varied that the recipe does not state, and names what
+//!   the outputs depend on.
 //! - [`statement`] says all of it as SLSA provenance.
 //!
 //! Deliberately absent: signing keys and anything that could load one, the record, downloads
@@ -24,6 +26,7 @@ mod package;
 mod prepare;
 pub mod recipe;
 mod statement;
+mod vary;
 
 pub use assembly::{Assembly, LOCK_NAME, declared};
 pub use counterseal_sandbox::Guarantee;
@@ -33,3 +36,4 @@ pub use outputs::Finished;
 pub use prepare::{PlannedAction, Prepared, prepare};
 pub use recipe::Recipe;
 pub use statement::{Invocation, dependencies, statement};
+pub use vary::{Cause, Switch, UnknownSwitch, Variation, VariedOutput, vary};

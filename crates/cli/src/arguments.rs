@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use counterseal_assembly::Switch;
 use counterseal_sandbox::Guarantee;
 use counterseal_verify_cli::VerifyArgs;
 
@@ -170,6 +171,16 @@ pub(crate) struct AssembleArgs {
     /// Run all steps even if nothing has changed
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Then build again with these varied, or with everything that can be varied, and say what the
+    /// outputs depend on; exit code 1 if they differ
+    #[arg(
+        long,
+        value_name = "SWITCH,…",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ','
+    )]
+    pub(crate) vary: Option<Vec<Switch>>,
     #[command(flatten)]
     pub(crate) record: RecordOptions,
     #[command(flatten)]

@@ -1,10 +1,11 @@
 //! `counterseal assemble`: build hermetically, sign, record, write artifact and evidence.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use counterseal_assembly::{
-    Assembled, Assembly, AssemblyError, CachePolicy, ExecuteOptions, Invocation, Prepared, execute,
-    prepare, statement,
+    Assembled, Assembly, AssemblyError, CachePolicy, ExecuteOptions, Guarantee, Invocation,
+    Prepared, Variation, execute, prepare, statement,
 };
 use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::bundle::Bundle;
@@ -15,6 +16,7 @@ use counterseal_store::{Digest, Store};
 use crate::arguments::AssembleArgs;
 use crate::blob_files::replace_with_blob;
 use crate::commands::fetch::fetch;
+use crate::commands::vary;
 use crate::error::{CommandError, Exit, OrExit, chain};
 use crate::evidence::{self, RecordPlace};
 use crate::session::{RecipeFile, Session, checked_identity, now};
@@ -101,8 +103,26 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
             &assembly,
         )?;
     }
-    report(arguments, &assembled, &artifacts)?;
-    Ok(Exit::Success)
+    let variation = match &arguments.vary {
+        Some(switches) => Some(vary::run(
+            session,
+            switches,
+            &assembly,
+            (&prepared, &assembled),
+            &store,
+            &waived(arguments),
+        )?),
+        None => None,
+    };
+    report(arguments, &assembled, &artifacts, variation.as_ref())?;
+    match variation {
+        Some(variation) if !variation.is_identical() => Ok(Exit::Failed),
+        _ => Ok(Exit::Success),
+    }
+}
+
+fn waived(arguments: &AssembleArgs) -> BTreeSet<Guarantee> {
+    arguments.waive.waived.iter().copied().collect()
 }
 
 fn build(
@@ -118,7 +138,7 @@ fn build(
         } else {
             CachePolicy::Use
         },
-        waived: arguments.waive.waived.iter().copied().collect(),
+        waived: waived(arguments),
     };
     let assembled = execute(assembly, &prepared, store, &options, &mut |step| {
         session.say(format!("step {step}"));
@@ -131,7 +151,7 @@ fn build(
 }
 
 /// A failed build is "tried, and false" (1); what keeps it from being tried is usage (2).
-fn failure(error: &AssemblyError) -> CommandError {
+pub(crate) fn failure(error: &AssemblyError) -> CommandError {
     let exit = match error {
         AssemblyError::StepFailed { .. }
         | AssemblyError::Sandbox { .. }
@@ -243,6 +263,7 @@ fn report(
     arguments: &AssembleArgs,
     assembled: &Assembled,
     artifacts: &[PathBuf],
+    variation: Option<&Variation>,
 ) -> Result<(), CommandError> {
     if arguments.json {
         let outputs: Vec<serde_json::Value> = assembled
@@ -259,9 +280,13 @@ fn report(
                 })
             })
             .collect();
-        return output::result(serde_json::json!({
+        let mut document = serde_json::json!({
             "format": 1, "cached": assembled.cached, "outputs": outputs,
-        }));
+        });
+        if let Some(variation) = variation {
+            document["variation"] = vary::document(variation);
+        }
+        return output::result(document);
     }
     for (finished, path) in assembled.outputs.iter().zip(artifacts) {
         output::result(format!(
@@ -270,5 +295,5 @@ fn report(
             path.display()
         ))?;
     }
-    Ok(())
+    variation.map_or(Ok(()), vary::print)
 }

@@ -12,3 +12,4 @@ pub(crate) mod replay;
 pub(crate) mod show;
 pub(crate) mod store;
 pub(crate) mod trust;
+pub(crate) mod vary;
