@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::memory::Words;
 use super::service::{Answer, Call, Reply, Service};
-use super::times::{NS, duration};
+use super::times::{NS, duration, uptime_ns};
 use crate::sys::{self, Held};
 
 /// `FUTEX_WAIT_BITSET`, whose time is absolute, without its flags.
@@ -26,7 +26,7 @@ impl Service {
     pub(super) fn futex_wait(&mut self, call: &Call) -> Answer {
         let operation = call.int(1);
         if operation & FUTEX_COMMAND != WAIT_BITSET {
-            return self.wait_until_timespec(call, call.arguments[3]);
+            return Ok(self.wait_until_timespec(call, call.arguments[3]));
         }
         let is_real_time = operation & FUTEX_CLOCK_REALTIME != 0;
         self.wait_until(call, call.arguments[3], is_real_time)
@@ -59,7 +59,7 @@ impl Service {
         let (now_ns, clock) = if is_real_time {
             (self.wall_ns(elapsed_ns), ClockId::Realtime)
         } else {
-            (self.uptime_ns(elapsed_ns), ClockId::Monotonic)
+            (uptime_ns(elapsed_ns), ClockId::Monotonic)
         };
         let left_ns = until_ns.saturating_sub(now_ns);
         let host = clock_gettime(clock);

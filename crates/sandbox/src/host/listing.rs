@@ -147,7 +147,7 @@ impl Service {
     fn process_entries(&mut self, call: &Call, path: &[u8], real: Vec<Entry>) -> Vec<Entry> {
         let mut shown: Vec<Entry> = real
             .into_iter()
-            .filter(|entry| !self.is_hidden(call, &join(path, &entry.name)))
+            .filter(|entry| !Self::is_hidden(call, &join(path, &entry.name)))
             .collect();
         for (name, kind) in super::procfs::made_up_entries(path) {
             if !shown.iter().any(|entry| entry.name == name.as_bytes()) {
@@ -200,8 +200,8 @@ fn kind(file_type: FileType) -> u8 {
 impl Entry {
     /// `struct linux_dirent64`, or `struct linux_dirent` for the old call.
     fn record(&self, next: u64, is_old: bool) -> Vec<u8> {
-        let fixed_bytes = if is_old { 18 + 2 } else { 19 + 1 };
-        let length = (fixed_bytes + self.name.len()).next_multiple_of(8);
+        // Three numbers, the kind, and the end of the name, in either form.
+        let length = (18 + 2 + self.name.len()).next_multiple_of(8);
         // A name has at most 255 bytes.
         let length_field = u16::try_from(length).unwrap_or(u16::MAX);
         let mut words = Words::default().u64(self.inode).u64(next).u16(length_field);

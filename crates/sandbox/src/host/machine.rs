@@ -2,7 +2,7 @@
 
 use super::memory::Words;
 use super::service::{Answer, Call, DONE, Reply, Service};
-use super::times::NS;
+use super::times::{NS, uptime_ns};
 use crate::sys::Errno;
 
 const INVALID: Errno = Errno(libc::EINVAL);
@@ -23,13 +23,13 @@ impl Service {
             // 20 is the nice value 0 (getpriority(2)).
             libc::SYS_getpriority => Ok(Reply::Value(20)),
             libc::SYS_setpriority | libc::SYS_ioprio_set => DONE,
-            libc::SYS_ioprio_get => Ok(Reply::Value(0)),
-            libc::SYS_sched_getscheduler => Ok(Reply::Value(0)),
+            // No class of its own, and the ordinary policy.
+            libc::SYS_ioprio_get | libc::SYS_sched_getscheduler => Ok(Reply::Value(0)),
             libc::SYS_sched_getparam => call.memory().write(second, &[0; 4]).and(DONE),
             libc::SYS_sched_setscheduler | libc::SYS_sched_setparam | libc::SYS_sched_setattr => {
                 DONE
             }
-            libc::SYS_sched_getattr => self.scheduling_attributes(call, second, third),
+            libc::SYS_sched_getattr => scheduling_attributes(call, second, third),
             libc::SYS_sched_rr_get_interval => {
                 let quantum = Words::default().u64(0).u64(4_000_000);
                 call.memory().write(second, &quantum.0).and(DONE)
@@ -64,7 +64,7 @@ impl Service {
         let now_ns = self.task(call).clock.read();
         let memory_bytes = self.host.memory_bytes;
         let mut information = Words::default()
-            .u64(self.uptime_ns(now_ns) / NS)
+            .u64(uptime_ns(now_ns) / NS)
             .u64(0)
             .u64(0)
             .u64(0)
@@ -100,7 +100,7 @@ impl Service {
     fn affinity(&self, call: &Call, length: u64, address: u64) -> Answer {
         let mask = self.mask();
         let length = length & 0xffff_ffff;
-        if length % 8 != 0 || length < mask.len() as u64 {
+        if !length.is_multiple_of(8) || length < mask.len() as u64 {
             return Err(INVALID);
         }
         call.memory().write(address, &mask)?;
@@ -118,14 +118,14 @@ impl Service {
         let is_possible = known.iter().zip(&wanted).any(|(a, b)| a & b != 0);
         if is_possible { DONE } else { Err(INVALID) }
     }
+}
 
-    fn scheduling_attributes(&self, call: &Call, address: u64, size: u64) -> Answer {
-        const SIZE: u64 = 48;
-        if size < SIZE {
-            return Err(INVALID);
-        }
-        let attributes = Words::default().u32(48).padded_to(48);
-        call.memory().write(address, &attributes.0)?;
-        DONE
+fn scheduling_attributes(call: &Call, address: u64, size: u64) -> Answer {
+    const SIZE: u64 = 48;
+    if size < SIZE {
+        return Err(INVALID);
     }
+    let attributes = Words::default().u32(48).padded_to(48);
+    call.memory().write(address, &attributes.0)?;
+    DONE
 }

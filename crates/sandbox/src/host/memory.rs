@@ -9,7 +9,7 @@ use crate::sys::{self, Errno};
 type Result<T> = std::result::Result<T, Errno>;
 
 const FAULT: Errno = Errno(libc::EFAULT);
-const PAGE_BYTES: u64 = 4096;
+const PAGE_BYTES: usize = 4096;
 /// `PATH_MAX`, the end included.
 const PATH_BYTES_MAX: usize = 4096;
 
@@ -43,9 +43,10 @@ impl Memory {
         // Most paths are short: the first read is, too.
         let mut most = 256;
         while path.len() < PATH_BYTES_MAX {
-            let in_page = PAGE_BYTES - at % PAGE_BYTES;
-            let mut buffer = [0; PAGE_BYTES as usize];
-            let length = usize::try_from(in_page.min(most)).map_err(|_| FAULT)?;
+            let page = PAGE_BYTES as u64;
+            let in_page = usize::try_from(page - at % page).map_err(|_| FAULT)?;
+            let length = in_page.min(most);
+            let mut buffer = [0; PAGE_BYTES];
             let buffer = buffer.get_mut(..length).ok_or(FAULT)?;
             let read = sys::read_memory(self.0, at, buffer)?;
             let part = buffer.get(..read).unwrap_or_default();

@@ -2,7 +2,7 @@
 //! whoever runs it, wherever and whenever.
 //!
 //! What the kernel can be told to do alone (namespaces, limits, a personality) it does; the few
-//! calls whose answers would show the real host trap (seccomp_unotify(2)) and are answered by a
+//! calls whose answers would show the real host trap (`seccomp_unotify(2)`) and are answered by a
 //! thread of the parent, the *service*. Everything else runs at full speed.
 //!
 //! * `service.rs` takes the calls and hands them out;

@@ -177,7 +177,8 @@ impl Service {
             libc::SYS_statx => self.extended_status(call),
             libc::SYS_statfs | libc::SYS_fstatfs => self.file_system_status(call),
             libc::SYS_utimensat | libc::SYS_utime | libc::SYS_utimes | libc::SYS_futimesat => {
-                self.setting_times(call)
+                self.setting_times(call);
+                Ok(Reply::Proceed)
             }
             libc::SYS_getdents64 | libc::SYS_getdents => self.listing(call),
             _ => return None,
@@ -274,7 +275,7 @@ impl Service {
     }
 
     /// A program is executed: it and what interprets it are opened.
-    pub(super) fn before_execute(&mut self, call: &Call) -> Answer {
+    pub(super) fn before_execute(&mut self, call: &Call) {
         let (directory, name) = match call.number {
             libc::SYS_execve => (libc::AT_FDCWD, call.arguments[0]),
             _ => (call.int(0), call.arguments[1]),
@@ -284,7 +285,6 @@ impl Service {
         {
             self.note_executed(path);
         }
-        Ok(Reply::Proceed)
     }
 
     fn note_executed(&mut self, path: Vec<u8>) {

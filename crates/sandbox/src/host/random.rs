@@ -64,8 +64,8 @@ pub(super) fn word(parts: &[&[u8]]) -> u64 {
         hash.update(part);
     }
     let digest: [u8; 32] = hash.finalize().into();
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    u64::from_le_bytes(first)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Takes trapped calls and answers them, one after the other, on a thread of its own.
 
-use std::collections::BinaryHeap;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -30,7 +29,7 @@ pub(super) enum Reply {
         descriptor: OwnedFd,
         close_on_exec: bool,
     },
-    /// With zero, but not before this much of the host's time has passed.
+    /// With zero when this much of the host's time has passed, or as interrupted by a signal.
     After(Duration),
 }
 
@@ -88,7 +87,7 @@ pub(crate) struct Service {
     pub(super) listings: super::listing::Listings,
     /// Draws for `/dev/urandom`, one stream for each time it is opened.
     pub(super) urandom_opened: u64,
-    later: BinaryHeap<Later>,
+    later: Vec<Later>,
 }
 
 impl Service {
@@ -118,7 +117,7 @@ impl Service {
             paths: Paths::new(root),
             listings: super::listing::Listings::default(),
             urandom_opened: 0,
-            later: BinaryHeap::new(),
+            later: Vec::new(),
             host,
         }
     }
@@ -179,29 +178,38 @@ impl Service {
                     sys::answer(listener, id, 0, errno, false);
                 }
             }
-            Ok(Reply::After(delay)) => self.later.push(Later {
-                due: Instant::now() + delay,
-                id,
-            }),
+            Ok(Reply::After(delay)) => match Instant::now().checked_add(delay) {
+                Some(due) => self.later.push(Later { due, id, thread }),
+                None => sys::answer(listener, id, 0, libc::EINVAL, false),
+            },
             Err(Errno(errno)) => sys::answer(listener, id, 0, errno, false),
         }
     }
 
     /// Answers calls whose time has come; how long the next one still has to wait.
     fn answer_due(&mut self) -> Option<Timespec> {
-        let now = Instant::now();
-        while let Some(later) = self.later.peek() {
-            if later.due > now {
-                let left = later.due - now;
-                return Some(Timespec {
-                    tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                    tv_nsec: left.subsec_nanos().into(),
-                });
-            }
-            sys::answer(&self.listener, later.id, 0, 0, false);
-            self.later.pop();
+        if self.later.is_empty() {
+            return None;
         }
-        None
+        let now = Instant::now();
+        let listener = &self.listener;
+        self.later.retain(|later| {
+            let errno = if later.due <= now {
+                0
+            } else if has_signal(later.thread) {
+                libc::EINTR
+            } else {
+                return true;
+            };
+            sys::answer(listener, later.id, 0, errno, false);
+            false
+        });
+        let due = self.later.iter().map(|later| later.due).min()?;
+        let left = due.saturating_duration_since(now).min(SIGNALS_EVERY);
+        Some(Timespec {
+            tv_sec: 0,
+            tv_nsec: left.subsec_nanos().into(),
+        })
     }
 
     /// The thread of a call.
@@ -244,7 +252,10 @@ impl Service {
                 self.tasks.end(call.thread, whole_process);
                 Ok(Reply::Proceed)
             }
-            libc::SYS_execve | libc::SYS_execveat => self.before_execute(call),
+            libc::SYS_execve | libc::SYS_execveat => {
+                self.before_execute(call);
+                Ok(Reply::Proceed)
+            }
             libc::SYS_getrandom => self.random(call),
             _ => self
                 .time_call(call)
@@ -309,21 +320,23 @@ impl Service {
 const FORK_NS: u64 = 50_000;
 const EXECUTE_NS: u64 = 200_000;
 
-/// A call that is answered when its time has come; the soonest is the greatest.
-#[derive(PartialEq, Eq)]
+/// How often sleepers are asked for signals: a thread that waits for an answer takes none.
+const SIGNALS_EVERY: Duration = Duration::from_millis(20);
+
+/// A call that is answered when its time has come.
 struct Later {
     due: Instant,
     id: u64,
+    thread: i32,
 }
 
-impl Ord for Later {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (other.due, other.id).cmp(&(self.due, self.id))
-    }
-}
-
-impl PartialOrd for Later {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
+/// Whether a signal waits that the thread does not block.
+fn has_signal(thread: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+    let mask = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .unwrap_or(0)
+    };
+    (mask("SigPnd:") | mask("ShdPnd:")) & !mask("SigBlk:") != 0
 }

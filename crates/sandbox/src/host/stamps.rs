@@ -16,7 +16,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Statx};
 
 use super::paths::descriptor_path;
-use super::service::{Answer, Call, Reply, Service};
+use super::service::{Call, Service};
 use super::status::{Place, look, stamp_ns};
 use super::times::NS;
 use crate::sys::Errno;
@@ -65,12 +65,13 @@ impl Stamp {
     }
 }
 
-/// A time that the action is about to set on a file.
+/// Times that the action is about to set on a file, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
-    accessed_ns: Option<i128>,
-    modified_ns: Option<i128>,
-    at_ns: u64,
+    accessed: Option<i128>,
+    modified: Option<i128>,
+    /// When it is set, in the action's time.
+    at: u64,
 }
 
 /// A file that is being opened for writing.
@@ -88,7 +89,7 @@ const LOOKS: u8 = 3;
 /// The times of all files of the scratch space, by inode number.
 #[derive(Debug, Default)]
 pub(super) struct Stamps {
-    stamps: HashMap<u64, Stamp>,
+    seen: HashMap<u64, Stamp>,
     settings: HashMap<u64, Setting>,
     openings: Vec<Opening>,
 }
@@ -99,7 +100,7 @@ impl Stamps {
         let (real_modified_ns, real_changed_ns) =
             (stamp_ns(&found.stx_mtime), stamp_ns(&found.stx_ctime));
         let now = Time::Elapsed(now_ns);
-        let stamp = self.stamps.entry(found.stx_ino).or_insert(Stamp {
+        let stamp = self.seen.entry(found.stx_ino).or_insert(Stamp {
             accessed: now,
             modified: now,
             changed: now,
@@ -119,7 +120,7 @@ impl Stamps {
         stamp.real_modified_ns = real_modified_ns;
         stamp.real_changed_ns = real_changed_ns;
         if let Some(setting) = self.settings.get(&found.stx_ino) {
-            let (accessed_ns, modified_ns) = (setting.accessed_ns, setting.modified_ns);
+            let (accessed_ns, modified_ns) = (setting.accessed, setting.modified);
             // If the kernel's stamp is another, the file was written to since.
             if modified_ns.is_none_or(|ns| ns == real_modified_ns) {
                 if let Some(ns) = modified_ns {
@@ -129,7 +130,7 @@ impl Stamps {
                     stamp.accessed = Time::Set(ns);
                 }
                 if is_modified || is_changed {
-                    stamp.changed = Time::Elapsed(setting.at_ns);
+                    stamp.changed = Time::Elapsed(setting.at);
                 }
             } else {
                 self.settings.remove(&found.stx_ino);
@@ -217,57 +218,24 @@ impl Service {
     }
 
     /// The action sets a file's times: what it sets is what it shall see.
-    pub(super) fn setting_times(&mut self, call: &Call) -> Answer {
+    pub(super) fn setting_times(&mut self, call: &Call) {
         let now_ns = self.task(call).clock.now();
         // Whatever cannot be read or found the kernel refuses with the right error.
-        if let Ok(times) = self.requested_times(call)
+        if let Ok(times) = requested_times(call)
             && let Ok(found) = self.file_to_stamp(call)
             && self.identities.place(&found) == Place::Scratch
         {
             self.stamps.see(&found, now_ns);
-            let [accessed_ns, modified_ns] = times;
+            let [accessed, modified] = times;
             self.stamps.settings.insert(
                 found.stx_ino,
                 Setting {
-                    accessed_ns,
-                    modified_ns,
-                    at_ns: now_ns,
+                    accessed,
+                    modified,
+                    at: now_ns,
                 },
             );
         }
-        Ok(Reply::Proceed)
-    }
-
-    /// Access and modification time that a call asks for; none for one that stays, or that is
-    /// now.
-    fn requested_times(&self, call: &Call) -> Result<[Option<i128>; 2], Errno> {
-        let memory = call.memory();
-        let address = match call.number {
-            libc::SYS_utimensat | libc::SYS_futimesat => call.arguments[2],
-            _ => call.arguments[1],
-        };
-        if address == 0 {
-            return Ok([None; 2]);
-        }
-        if call.number == libc::SYS_utime {
-            let (accessed, modified) = memory.read_pair(address)?;
-            return Ok([accessed, modified].map(|s| Some(i128::from(s) * i128::from(NS))));
-        }
-        let scale = if call.number == libc::SYS_utimensat {
-            1
-        } else {
-            1000
-        };
-        let time = |(seconds, fraction): (i64, i64)| {
-            let is_special =
-                scale == 1 && (fraction == libc::UTIME_NOW || fraction == libc::UTIME_OMIT);
-            (!is_special)
-                .then(|| i128::from(seconds) * i128::from(NS) + i128::from(fraction) * scale)
-        };
-        Ok([
-            time(memory.read_pair(address)?),
-            time(memory.read_pair(address.wrapping_add(16))?),
-        ])
     }
 
     fn file_to_stamp(&mut self, call: &Call) -> Result<Statx, Errno> {
@@ -285,4 +253,35 @@ impl Service {
         let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
         look(&self.paths.look_up(&path, follow)?, "", AtFlags::EMPTY_PATH)
     }
+}
+
+/// Access and modification time that a call asks for; none for one that stays, or that is
+/// now.
+fn requested_times(call: &Call) -> Result<[Option<i128>; 2], Errno> {
+    let memory = call.memory();
+    let address = match call.number {
+        libc::SYS_utimensat | libc::SYS_futimesat => call.arguments[2],
+        _ => call.arguments[1],
+    };
+    if address == 0 {
+        return Ok([None; 2]);
+    }
+    if call.number == libc::SYS_utime {
+        let (accessed, modified) = memory.read_pair(address)?;
+        return Ok([accessed, modified].map(|s| Some(i128::from(s) * i128::from(NS))));
+    }
+    let scale = if call.number == libc::SYS_utimensat {
+        1
+    } else {
+        1000
+    };
+    let time = |(seconds, fraction): (i64, i64)| {
+        let is_special =
+            scale == 1 && (fraction == libc::UTIME_NOW || fraction == libc::UTIME_OMIT);
+        (!is_special).then(|| i128::from(seconds) * i128::from(NS) + i128::from(fraction) * scale)
+    };
+    Ok([
+        time(memory.read_pair(address)?),
+        time(memory.read_pair(address.wrapping_add(16))?),
+    ])
 }

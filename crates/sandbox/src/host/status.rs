@@ -1,7 +1,7 @@
 //! What a file's status shows: its contents and kind are real, everything that tells of the
 //! host (devices, inode numbers, times, blocks, links, free space) is ours.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -52,7 +52,7 @@ pub(super) struct Identities {
     places: HashMap<(u32, u32), Place>,
     inputs: HashMap<(u32, u32, u64), u64>,
     nameless: HashMap<(u32, u32, u64), u64>,
-    random_devices: HashMap<(u32, u32, u64), ()>,
+    random_devices: HashSet<(u32, u32, u64)>,
     salt: u64,
 }
 
@@ -73,7 +73,7 @@ impl Identities {
             places,
             inputs: HashMap::new(),
             nameless: HashMap::new(),
-            random_devices: HashMap::new(),
+            random_devices: HashSet::new(),
             salt,
         }
     }
@@ -91,7 +91,7 @@ impl Identities {
     /// From now on this pipe is the random device.
     pub(super) fn is_random_device(&mut self, pipe: &OwnedFd) {
         if let Ok(found) = look(pipe, "", AtFlags::EMPTY_PATH) {
-            self.random_devices.insert(key(&found), ());
+            self.random_devices.insert(key(&found));
         }
     }
 
@@ -312,7 +312,7 @@ impl Service {
             }
             Place::Root => (shown.user, shown.group) = (0, 0),
             Place::Processes | Place::Nameless => {
-                if self.identities.random_devices.contains_key(&key(found)) {
+                if self.identities.random_devices.contains(&key(found)) {
                     shown.mode = libc::S_IFCHR | 0o666;
                     shown.special = (1, 9);
                     shown.device = Place::Devices.device();
@@ -358,13 +358,13 @@ impl Service {
     }
 
     pub(super) fn extended_status(&mut self, call: &Call) -> Answer {
-        let [_, name, _, mask, buffer, _] = call.arguments;
         const RESERVED: u64 = 0x8000_0000;
         const KNOWN: i32 = libc::AT_SYMLINK_NOFOLLOW
             | libc::AT_EMPTY_PATH
             | libc::AT_NO_AUTOMOUNT
             | libc::AT_STATX_FORCE_SYNC
             | libc::AT_STATX_DONT_SYNC;
+        let [_, name, _, mask, buffer, _] = call.arguments;
         if mask & RESERVED != 0 || call.int(2) & !KNOWN != 0 {
             return Err(Errno(libc::EINVAL));
         }
@@ -446,6 +446,9 @@ impl Service {
 
     /// `struct statfs`: the kind of file system is real, its size and space are not.
     pub(super) fn file_system_status(&mut self, call: &Call) -> Answer {
+        const TMPFS: u64 = 0x0102_1994;
+        const PROC: u64 = 0x9fa0;
+        const PIPEFS: u64 = 0x5049_5045;
         let place = if call.number == libc::SYS_fstatfs {
             let found = descriptor_status(call.thread, call.int(0))?;
             self.identities.place(&found)
@@ -455,9 +458,6 @@ impl Service {
             let found = look(&self.paths.look_up(&path, true)?, "", AtFlags::EMPTY_PATH)?;
             self.identities.place(&found)
         };
-        const TMPFS: u64 = 0x0102_1994;
-        const PROC: u64 = 0x9fa0;
-        const PIPEFS: u64 = 0x5049_5045;
         let (kind, blocks, files) = match place {
             Place::Processes => (PROC, 0, 0),
             Place::Nameless => (PIPEFS, 0, 0),

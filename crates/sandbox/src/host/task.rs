@@ -59,7 +59,7 @@ pub(super) struct Process {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    tasks: HashMap<i32, Task>,
+    threads: HashMap<i32, Task>,
     processes: HashMap<i32, Process>,
     /// Where the first process's clock begins.
     start_ns: u64,
@@ -70,7 +70,7 @@ pub(super) struct Tasks {
 impl Tasks {
     pub(super) fn starting_at(start_ns: u64) -> Self {
         Self {
-            tasks: HashMap::new(),
+            threads: HashMap::new(),
             processes: HashMap::new(),
             start_ns,
             latest_ns: start_ns,
@@ -79,17 +79,17 @@ impl Tasks {
 
     /// The latest time that any process has seen, now that all are gone.
     pub(super) fn latest_ns(&self) -> u64 {
-        let alive = self.tasks.values().map(|task| task.clock.now());
+        let alive = self.threads.values().map(|task| task.clock.now());
         alive.fold(self.latest_ns, u64::max)
     }
 
     /// The thread, made known if this is its first call.
     pub(super) fn task(&mut self, thread: i32, patch: &Patch) -> &mut Task {
-        if !self.tasks.contains_key(&thread) {
+        if !self.threads.contains_key(&thread) {
             self.adopt(thread, patch);
         }
         let start_ns = self.start_ns;
-        self.tasks
+        self.threads
             .entry(thread)
             .or_insert_with(|| Task::first(thread, start_ns))
     }
@@ -126,7 +126,7 @@ impl Tasks {
                 self.processes.insert(thread, process);
             }
         }
-        self.tasks.insert(thread, task);
+        self.threads.insert(thread, task);
     }
 
     /// The thread is about to start another: leaves word for it.
@@ -168,14 +168,14 @@ impl Tasks {
             false
         });
         known.children_busy_ns += busy_ns;
-        if let Some(task) = self.tasks.get_mut(&thread) {
+        if let Some(task) = self.threads.get_mut(&thread) {
             task.clock.merge(latest_ns);
         }
     }
 
     /// The thread, or its whole process, ends.
     pub(super) fn end(&mut self, thread: i32, whole_process: bool) {
-        let Some(task) = self.tasks.remove(&thread) else {
+        let Some(task) = self.threads.remove(&thread) else {
             return;
         };
         self.latest_ns = self.latest_ns.max(task.clock.now());
@@ -186,7 +186,7 @@ impl Tasks {
             return;
         }
         if whole_process {
-            self.tasks.retain(|_, other| other.process != id);
+            self.threads.retain(|_, other| other.process != id);
         }
         let Some(process) = self.processes.remove(&id) else {
             return;
@@ -202,8 +202,8 @@ impl Tasks {
     /// Threads that were killed leave no word: forgets them, now and then.
     pub(super) fn sweep(&mut self) {
         const MANY: usize = 8192;
-        if self.tasks.len() > MANY {
-            self.tasks.retain(|thread, _| exists(*thread));
+        if self.threads.len() > MANY {
+            self.threads.retain(|thread, _| exists(*thread));
             self.processes.retain(|process, _| exists(*process));
         }
     }

@@ -25,10 +25,6 @@ impl Service {
             .saturating_add(elapsed_ns)
     }
 
-    pub(super) fn uptime_ns(&self, elapsed_ns: u64) -> u64 {
-        UPTIME_AT_START_NS.saturating_add(elapsed_ns)
-    }
-
     pub(super) fn time_call(&mut self, call: &Call) -> Option<Answer> {
         let [first, second, third, fourth, ..] = call.arguments;
         Some(match call.number {
@@ -67,18 +63,21 @@ impl Service {
             libc::SYS_getrusage => self.usage(call),
             libc::SYS_nanosleep => self.sleep(call, first),
             libc::SYS_clock_nanosleep => self.clock_sleep(call, second, third),
-            libc::SYS_poll => self.wait_ms(call, call.int(2)),
-            libc::SYS_epoll_wait | libc::SYS_epoll_pwait => self.wait_ms(call, call.int(3)),
-            libc::SYS_ppoll => self.wait_until_timespec(call, third),
-            libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => self.wait_until_timespec(call, fourth),
-            libc::SYS_rt_sigtimedwait => self.wait_until_timespec(call, third),
+            libc::SYS_poll => Ok(self.wait_ms(call, call.int(2))),
+            libc::SYS_epoll_wait | libc::SYS_epoll_pwait => Ok(self.wait_ms(call, call.int(3))),
+            libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => {
+                Ok(self.wait_until_timespec(call, fourth))
+            }
+            libc::SYS_ppoll | libc::SYS_rt_sigtimedwait => {
+                Ok(self.wait_until_timespec(call, third))
+            }
             libc::SYS_select | libc::SYS_pselect6 => {
                 let scale = if call.number == libc::SYS_select {
                     1000
                 } else {
                     1
                 };
-                self.wait_pair(call, call.arguments[4], scale)
+                Ok(self.wait_pair(call, call.arguments[4], scale))
             }
             libc::SYS_futex => self.futex_wait(call),
             libc::SYS_timerfd_settime | libc::SYS_timer_settime => self.set_timer(call),
@@ -93,7 +92,7 @@ impl Service {
             // Real time, coarse, alarm, and atomic time without its leap seconds.
             0 | 5 | 8 | 11 => self.wall_ns(elapsed_ns),
             // Monotonic, raw, coarse, boot time, boot time alarm.
-            1 | 4 | 6 | 7 | 9 => self.uptime_ns(elapsed_ns),
+            1 | 4 | 6 | 7 | 9 => uptime_ns(elapsed_ns),
             // The process, the thread, and any process by its id: always the caller's own.
             2 => self.process_busy_ns(call),
             3 => self.task(call).clock.busy(),
@@ -120,7 +119,7 @@ impl Service {
         let value = Words::default().u64(own).u64(0).u64(children).u64(0);
         call.memory()
             .write_unless_null(call.arguments[0], &value.0)?;
-        let ticks = self.uptime_ns(elapsed_ns) / TICK_NS;
+        let ticks = uptime_ns(elapsed_ns) / TICK_NS;
         Ok(Reply::Value(ticks.cast_signed()))
     }
 
@@ -138,7 +137,7 @@ impl Service {
 
     fn sleep(&mut self, call: &Call, request: u64) -> Answer {
         let ns = duration(call.memory().read_pair(request)?, 1)?;
-        self.task(call).clock.sleep(ns);
+        self.note_timeout(call, ns);
         Ok(Reply::Proceed)
     }
 
@@ -148,22 +147,22 @@ impl Service {
         }
         let until_ns = duration(call.memory().read_pair(request)?, 1)?;
         let ns = until_ns.saturating_sub(self.clock_value(call)?);
-        self.task(call).clock.sleep(ns);
+        self.note_timeout(call, ns);
         Ok(Reply::After(Duration::from_nanos(ns)))
     }
 
-    fn wait_ms(&mut self, call: &Call, ms: i32) -> Answer {
+    fn wait_ms(&mut self, call: &Call, ms: i32) -> Reply {
         if let Ok(ms) = u64::try_from(ms) {
             self.note_timeout(call, ms.saturating_mul(1_000_000));
         }
-        Ok(Reply::Proceed)
+        Reply::Proceed
     }
 
-    pub(super) fn wait_until_timespec(&mut self, call: &Call, address: u64) -> Answer {
+    pub(super) fn wait_until_timespec(&mut self, call: &Call, address: u64) -> Reply {
         self.wait_pair(call, address, 1)
     }
 
-    fn wait_pair(&mut self, call: &Call, address: u64, scale: i64) -> Answer {
+    fn wait_pair(&mut self, call: &Call, address: u64, scale: i64) -> Reply {
         // A pointer that cannot be read, or no time at all: the kernel says so better.
         if address != 0
             && let Ok(pair) = call.memory().read_pair(address)
@@ -171,7 +170,7 @@ impl Service {
         {
             self.note_timeout(call, ns);
         }
-        Ok(Reply::Proceed)
+        Reply::Proceed
     }
 
     /// The kernel waits for so long or for something else; which of both it was shows the
@@ -182,6 +181,11 @@ impl Service {
         };
         self.task(call).timeout = Some((until, ns));
     }
+}
+
+/// How long the machine seems to have been up, for a thread's time.
+pub(super) const fn uptime_ns(elapsed_ns: u64) -> u64 {
+    UPTIME_AT_START_NS.saturating_add(elapsed_ns)
 }
 
 fn timespec(ns: u64) -> Vec<u8> {

@@ -13,12 +13,12 @@ use std::sync::OnceLock;
 const IMAGE_BYTES_MAX: usize = 64 << 10;
 
 /// System calls behind the functions, x86-64 table; none for those that are turned off.
-const FUNCTIONS: [(&str, Option<u32>); 7] = [
-    ("__vdso_clock_gettime", Some(libc::SYS_clock_gettime as u32)),
-    ("__vdso_gettimeofday", Some(libc::SYS_gettimeofday as u32)),
-    ("__vdso_time", Some(libc::SYS_time as u32)),
-    ("__vdso_clock_getres", Some(libc::SYS_clock_getres as u32)),
-    ("__vdso_getcpu", Some(libc::SYS_getcpu as u32)),
+const FUNCTIONS: [(&str, Option<i64>); 7] = [
+    ("__vdso_clock_gettime", Some(libc::SYS_clock_gettime)),
+    ("__vdso_gettimeofday", Some(libc::SYS_gettimeofday)),
+    ("__vdso_time", Some(libc::SYS_time)),
+    ("__vdso_clock_getres", Some(libc::SYS_clock_getres)),
+    ("__vdso_getcpu", Some(libc::SYS_getcpu)),
     // Its state lives in the caller; without it C libraries make the system call.
     ("__vdso_getrandom", None),
     // SGX enclaves: nothing to do with time, and nothing that a build has.
@@ -26,8 +26,8 @@ const FUNCTIONS: [(&str, Option<u32>); 7] = [
 ];
 
 /// `mov eax, number; syscall; ret`.
-const fn call_stub(number: u32) -> [u8; 8] {
-    let [a, b, c, d] = number.to_le_bytes();
+const fn call_stub(number: i64) -> [u8; 8] {
+    let [a, b, c, d, ..] = number.to_le_bytes();
     [0xb8, a, b, c, d, 0x0f, 0x05, 0xc3]
 }
 
@@ -187,10 +187,10 @@ mod tests {
     #[test]
     fn this_kernel_has_a_clock_to_patch() {
         let patch = Patch::of_this_kernel().unwrap();
-        let stub = call_stub(libc::SYS_clock_gettime as u32);
+        let stub = call_stub(libc::SYS_clock_gettime);
         assert!(patch.text.windows(8).any(|window| window == stub));
         let within = patch.offset..patch.offset + patch.text.len() as u64;
-        assert!(within.contains(&patch.slot) && patch.slot % 8 == 0);
+        assert!(within.contains(&patch.slot) && patch.slot.is_multiple_of(8));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Seccomp user notification (seccomp_unotify(2)) and the memory of the processes that wait for
+//! Seccomp user notification (`seccomp_unotify(2)`) and the memory of the processes that wait for
 //! an answer. Called by the parent's threads only, never between fork and execute.
 
 use std::os::fd::{AsFd, AsRawFd};

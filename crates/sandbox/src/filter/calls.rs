@@ -1,0 +1,205 @@
+//! Which system calls (x86-64 table) are missing, refused, empty, or trapped.
+
+/// Answered as if the kernel did not have them, because programs then take another way.
+pub(super) const MISSING_CALLS: &[i64] = &[
+    // Flags in memory, out of the filter's sight; C libraries fall back to clone.
+    libc::SYS_clone3,
+    // The same for open modes.
+    libc::SYS_openat2,
+    // Would do system calls behind the filter's back.
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    // Memory that no limit sees while it is not mapped.
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
+    libc::SYS_shmget,
+    // Registered, the kernel would write the processor's number into the thread's memory.
+    libc::SYS_rseq,
+    // Kernel interfaces that a host may or may not have.
+    libc::SYS_userfaultfd,
+    libc::SYS_perf_event_open,
+    libc::SYS_bpf,
+    libc::SYS_fanotify_init,
+    libc::SYS_uselib,
+    libc::SYS__sysctl,
+    libc::SYS_nfsservctl,
+    libc::SYS_lookup_dcookie,
+];
+
+/// Answered "operation not permitted".
+pub(super) const REFUSED_CALLS: &[i64] = &[
+    // Other processes' memory and descriptors.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    // Key rings, which namespaces do not separate.
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    // Mounts and roots.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    // Namespaces.
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // Files without a path.
+    libc::SYS_open_by_handle_at,
+    // The machine.
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_acct,
+    libc::SYS_syslog,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_iopl,
+    libc::SYS_ioperm,
+    libc::SYS_modify_ldt,
+    libc::SYS_vhangup,
+];
+
+/// Extended attributes: file systems that a root may lie on have them or not.
+pub(super) const UNSUPPORTED_CALLS: &[i64] = &[
+    libc::SYS_getxattr,
+    libc::SYS_lgetxattr,
+    libc::SYS_fgetxattr,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    libc::SYS_name_to_handle_at,
+];
+pub(super) const EMPTY_CALLS: &[i64] = &[
+    libc::SYS_listxattr,
+    libc::SYS_llistxattr,
+    libc::SYS_flistxattr,
+    // An ordinary user cannot drop supplementary groups: hide them.
+    libc::SYS_getgroups,
+];
+
+/// Calls that the parent answers whatever their arguments are.
+pub(super) const TRAPPED_CALLS: &[i64] = &[
+    // Clocks.
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_getres,
+    libc::SYS_gettimeofday,
+    libc::SYS_time,
+    libc::SYS_times,
+    libc::SYS_getrusage,
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_timerfd_settime,
+    libc::SYS_timer_settime,
+    // The machine.
+    libc::SYS_uname,
+    libc::SYS_sysinfo,
+    libc::SYS_getcpu,
+    libc::SYS_getrandom,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_getscheduler,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_getparam,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_getattr,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_rr_get_interval,
+    libc::SYS_getpriority,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_get,
+    libc::SYS_ioprio_set,
+    // Files.
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_statfs,
+    libc::SYS_fstatfs,
+    libc::SYS_getdents,
+    libc::SYS_getdents64,
+    libc::SYS_access,
+    libc::SYS_faccessat,
+    SYS_FACCESSAT2,
+    libc::SYS_readlink,
+    libc::SYS_readlinkat,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+    libc::SYS_utimensat,
+    libc::SYS_rename,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_link,
+    libc::SYS_linkat,
+    libc::SYS_chdir,
+    libc::SYS_fchdir,
+    // Processes.
+    libc::SYS_fork,
+    libc::SYS_vfork,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+];
+pub(super) const SYS_FACCESSAT2: i64 = 439;
+
+/// Calls that wait, and which argument says for how long: in milliseconds, negative for ever.
+pub(super) const WAITS_MS: &[(i64, u32)] = &[
+    (libc::SYS_poll, 2),
+    (libc::SYS_epoll_wait, 3),
+    (libc::SYS_epoll_pwait, 3),
+];
+/// The same with a pointer, null for ever.
+pub(super) const WAITS: &[(i64, u32)] = &[
+    (libc::SYS_select, 4),
+    (libc::SYS_pselect6, 4),
+    (libc::SYS_ppoll, 2),
+    (libc::SYS_epoll_pwait2, 3),
+    (libc::SYS_rt_sigtimedwait, 2),
+    (libc::SYS_semtimedop, 3),
+];
+/// `futex(2)`: to wait, or to wait for bits; each may be private or of the real-time clock.
+pub(super) const FUTEX_WAITS: [u32; 8] = [0, 128, 256, 384, 9, 137, 265, 393];
+/// `arch_prctl(2)`: sets the base of thread-local storage.
+pub(super) const ARCH_SET_FS: u32 = 0x1002;
+
+/// Calls that set a file's mode, and which argument it is. `mkdir` is not among them: the
+/// kernel takes no set-id bit from it.
+pub(super) const MODE_CALLS: &[(i64, u32)] = &[
+    (libc::SYS_chmod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (SYS_FCHMODAT2, 2),
+    (libc::SYS_mknod, 1),
+    (libc::SYS_mknodat, 2),
+];
+pub(super) const SYS_FCHMODAT2: i64 = 452;

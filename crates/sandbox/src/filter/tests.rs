@@ -1,0 +1,201 @@
+//! Runs the filter the way the kernel does.
+
+use super::calls::*;
+use super::*;
+
+/// Interprets the program the way the kernel does (the subset that it uses).
+fn run(architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
+    let mut data = [0_u8; 64];
+    data[0..4].copy_from_slice(&number.to_ne_bytes());
+    data[4..8].copy_from_slice(&architecture.to_ne_bytes());
+    for (index, argument) in arguments.iter().enumerate() {
+        data[16 + 8 * index..24 + 8 * index].copy_from_slice(&argument.to_ne_bytes());
+    }
+    let program = program();
+    let mut accumulator = 0_u32;
+    let mut at = 0;
+    loop {
+        let instruction = program[at];
+        at += 1;
+        let code = u32::from(instruction.code);
+        match code & 0x07 {
+            libc::BPF_LD => {
+                let from = instruction.k as usize;
+                accumulator = u32::from_ne_bytes(data[from..from + 4].try_into().unwrap());
+            }
+            libc::BPF_RET => return instruction.k,
+            libc::BPF_JMP => {
+                if code & 0xf0 == libc::BPF_JA {
+                    at += instruction.k as usize;
+                    continue;
+                }
+                let holds = match code & 0xf0 {
+                    libc::BPF_JEQ => accumulator == instruction.k,
+                    libc::BPF_JGE => accumulator >= instruction.k,
+                    libc::BPF_JSET => accumulator & instruction.k != 0,
+                    other => panic!("unexpected jump {other:#x}"),
+                };
+                at += usize::from(if holds {
+                    instruction.jt
+                } else {
+                    instruction.jf
+                });
+            }
+            other => panic!("unexpected class {other}"),
+        }
+    }
+}
+
+fn native(number: i64, arguments: [u64; 6]) -> u32 {
+    run(ARCHITECTURE, number as u32, arguments)
+}
+
+/// A name for people, a call, its arguments, the verdict.
+type Case = (&'static str, i64, [u64; 6], u32);
+
+/// One argument and nothing else.
+const fn mode(mode: u64, at: usize) -> [u64; 6] {
+    let mut arguments = [0; 6];
+    arguments[at] = mode;
+    arguments
+}
+
+#[track_caller]
+fn check(cases: &[Case]) {
+    for (name, number, arguments, expected) in cases {
+        assert_eq!(native(*number, *arguments), *expected, "{name}");
+    }
+}
+
+#[test]
+fn what_is_refused() {
+    check(&[
+        ("read", libc::SYS_read, [0; 6], ALLOW),
+        ("execve", libc::SYS_execve, [0; 6], TRAP),
+        ("ptrace", libc::SYS_ptrace, [0; 6], REFUSE),
+        ("mount", libc::SYS_mount, [0; 6], REFUSE),
+        ("clone3", libc::SYS_clone3, [0; 6], MISSING),
+        ("thread", libc::SYS_clone, mode(0x3d_0f00, 0), TRAP),
+        (
+            "clone newuser",
+            libc::SYS_clone,
+            mode(0x1000_0011, 0),
+            REFUSE,
+        ),
+        ("chmod 0755", libc::SYS_chmod, mode(0o755, 1), ALLOW),
+        ("chmod 4755", libc::SYS_chmod, mode(0o4755, 1), REFUSE),
+        ("fchmodat 2755", libc::SYS_fchmodat, mode(0o2755, 2), REFUSE),
+        ("fchmodat2 4755", SYS_FCHMODAT2, mode(0o4755, 2), REFUSE),
+        (
+            "openat reading, stray mode",
+            libc::SYS_openat,
+            [0, 0, 0, 0o4755, 0, 0],
+            TRAP,
+        ),
+        (
+            "openat creating",
+            libc::SYS_openat,
+            [0, 0, 0o102, 0o644, 0, 0],
+            TRAP,
+        ),
+        (
+            "openat creating set-id",
+            libc::SYS_openat,
+            [0, 0, 0o102, 0o4755, 0, 0],
+            REFUSE,
+        ),
+        (
+            "open unnamed set-id",
+            libc::SYS_open,
+            [0, 0o20_200_002, 0o4755, 0, 0, 0],
+            REFUSE,
+        ),
+        (
+            "vsock",
+            libc::SYS_socket,
+            [40, 1, 0, 0, 0, 0],
+            answer(libc::EAFNOSUPPORT),
+        ),
+        (
+            "routing netlink",
+            libc::SYS_socket,
+            [16, 3, 0, 0, 0, 0],
+            ALLOW,
+        ),
+        (
+            "audit netlink",
+            libc::SYS_socket,
+            [16, 3, 9, 0, 0, 0],
+            answer(libc::EAFNOSUPPORT),
+        ),
+        ("inet", libc::SYS_socket, [2, 1, 0, 0, 0, 0], ALLOW),
+        ("typing", libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0], REFUSE),
+        (
+            "typing, high half set",
+            libc::SYS_ioctl,
+            [0, 0x1_0000_5412, 0, 0, 0, 0],
+            REFUSE,
+        ),
+        ("getgroups", libc::SYS_getgroups, [0; 6], answer(0)),
+        (
+            "no random addresses",
+            libc::SYS_personality,
+            mode(0x4_0000, 0),
+            ALLOW,
+        ),
+        (
+            "read implies exec",
+            libc::SYS_personality,
+            mode(0x40_0000, 0),
+            REFUSE,
+        ),
+    ]);
+}
+
+#[test]
+fn what_traps_by_its_arguments() {
+    check(&[
+        ("poll for ever", libc::SYS_poll, mode(0xffff_ffff, 2), ALLOW),
+        ("poll a while", libc::SYS_poll, mode(5, 2), TRAP),
+        ("futex wake", libc::SYS_futex, [0, 129, 1, 7, 0, 0], ALLOW),
+        ("futex wait", libc::SYS_futex, [0, 128, 0, 0, 0, 0], ALLOW),
+        (
+            "futex wait, high address",
+            libc::SYS_futex,
+            [0, 393, 0, 7 << 32, 0, 0],
+            TRAP,
+        ),
+        (
+            "other than thread storage",
+            libc::SYS_arch_prctl,
+            mode(0x3001, 0),
+            ALLOW,
+        ),
+        (
+            "thread storage",
+            libc::SYS_arch_prctl,
+            mode(0x1002, 0),
+            TRAP,
+        ),
+        (
+            "attributes",
+            libc::SYS_getxattr,
+            [0; 6],
+            answer(libc::EOPNOTSUPP),
+        ),
+        ("newest", 456, [0; 6], ALLOW),
+        ("unknown", 457, [0; 6], MISSING),
+    ]);
+}
+
+#[test]
+fn other_tables_are_closed() {
+    assert_eq!(run(0x4000_0003, 20, [0; 6]), KILL);
+    assert_eq!(run(ARCHITECTURE, X32_BIT | 0x27, [0; 6]), MISSING);
+    assert_eq!(run(ARCHITECTURE, u32::MAX, [0; 6]), MISSING);
+}
+
+#[test]
+fn the_program_fits() {
+    assert!(program().len() < 768, "{}", program().len());
+}
