@@ -1,0 +1,38 @@
+//! The areas, in the order in which they look. Who comes first sees the least of the others'
+//! traces.
+
+pub(crate) mod again;
+mod clocks;
+mod descriptors;
+mod files;
+mod machine;
+mod memory;
+mod network;
+mod new_files;
+mod process;
+mod processor;
+mod procfs;
+mod random;
+mod surface;
+mod waits;
+
+use crate::report::Report;
+
+/// Name, and what looks.
+type Area = (&'static str, fn(&mut Report));
+
+pub(crate) const ALL: [Area; 13] = [
+    ("memory", memory::look),
+    ("process", process::look),
+    ("machine", machine::look),
+    ("random", random::look),
+    ("files", files::look),
+    ("procfs", procfs::look),
+    ("descriptors", descriptors::look),
+    ("network", network::look),
+    ("waits", waits::look),
+    ("clocks", clocks::look),
+    ("again", again::look),
+    ("processor", processor::look),
+    ("surface", surface::look),
+];
