@@ -107,7 +107,7 @@ impl std::fmt::Display for Exit {
 /// One captured output stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captured {
-    /// The file that holds it.
+    /// The file that holds it; the null device if nothing came.
     pub path: PathBuf,
     /// Its digest, computed while the bytes came in.
     pub sha256: Sha256Digest,

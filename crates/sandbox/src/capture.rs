@@ -19,7 +19,8 @@ pub(crate) struct Stream {
     /// None once it has ended.
     pub(crate) source: Option<OwnedFd>,
     path: PathBuf,
-    file: File,
+    /// Made when the first byte comes: most steps print nothing to one of their streams.
+    file: Option<File>,
     hasher: Sha256,
     pub(crate) size_bytes: u64,
     buffer: Box<[u8]>,
@@ -32,16 +33,15 @@ pub(crate) enum Intake {
 }
 
 impl Stream {
-    pub(crate) fn create(source: OwnedFd, path: PathBuf) -> Result<Self, SandboxError> {
-        let file = File::create(&path).map_err(|error| io_at("creating the log", &path, error))?;
-        Ok(Self {
+    pub(crate) fn new(source: OwnedFd, path: PathBuf) -> Self {
+        Self {
             source: Some(source),
             path,
-            file,
+            file: None,
             hasher: Sha256::new(),
             size_bytes: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
-        })
+        }
     }
 
     /// Takes what is there, at most so much; the rest of it is lost.
@@ -65,8 +65,14 @@ impl Stream {
         let taken = self.buffer.get(..fitting).unwrap_or_default();
         self.hasher.update(taken);
         self.size_bytes += taken.len() as u64;
-        self.file
-            .write_all(taken)
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(
+                File::create(&self.path)
+                    .map_err(|error| io_at("creating the log", &self.path, error))?,
+            ),
+        };
+        file.write_all(taken)
             .map_err(|error| io_at("writing the log", &self.path, error))?;
         Ok(if fitting == count {
             Intake::Whole
@@ -78,7 +84,10 @@ impl Stream {
     pub(crate) fn finish(self) -> Captured {
         let sha256 = Sha256Digest::from_bytes(self.hasher.finalize().into());
         Captured {
-            path: self.path,
+            path: match self.file {
+                Some(_) => self.path,
+                None => PathBuf::from("/dev/null"),
+            },
             sha256,
             size_bytes: self.size_bytes,
         }

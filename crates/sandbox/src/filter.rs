@@ -18,6 +18,8 @@
     clippy::cast_lossless
 )]
 
+use std::sync::OnceLock;
+
 use libc::sock_filter;
 
 mod block;
@@ -27,12 +29,14 @@ mod tests;
 
 use block::{Block, tree};
 use calls::{
-    ARCH_SET_FS, EMPTY_CALLS, FUTEX_WAITS, MISSING_CALLS, MODE_CALLS, REFUSED_CALLS, TRAPPED_CALLS,
+    ARCH_SET_FS, EMPTY_CALLS, FUTEX_WAITS, HIDDEN_OPTIONS, MISSING_CALLS, MODE_CALLS,
+    REFUSED_CALLS, SIOCGSTAMP, SIOCGSTAMPNS, STAMP_OPTIONS, TRAPPED_CALLS, UNASSIGNED,
     UNSUPPORTED_CALLS, WAITS, WAITS_MS,
 };
 
-/// The newest call that exists inside: `futex_requeue`.
-const LAST_KNOWN: u32 = 456;
+/// The newest call that exists inside, `set_mempolicy_home_node`: that of the release that the
+/// virtual host shows.
+const LAST_KNOWN: u32 = 450;
 
 /// The bit that marks the x32 table: numbers far beyond the last.
 #[cfg(test)]
@@ -76,7 +80,12 @@ const PERSONALITIES: [u32; 3] = [0, 0xffff_ffff, 0x0004_0000];
 ///
 /// The calls lie in a balanced tree: the kernel interprets the program once for every call
 /// number when it is installed, and every time for calls whose arguments matter.
-pub(crate) fn program() -> Vec<sock_filter> {
+pub(crate) fn program() -> &'static [sock_filter] {
+    static PROGRAM: OnceLock<Vec<sock_filter>> = OnceLock::new();
+    PROGRAM.get_or_init(build)
+}
+
+fn build() -> Vec<sock_filter> {
     let mut leaves: Vec<(u32, Block)> = blocks()
         .into_iter()
         .map(|(number, block)| (number as u32, block))
@@ -104,6 +113,7 @@ pub(crate) fn program() -> Vec<sock_filter> {
     program.load(OFFSET_ARCHITECTURE);
     program.unless_equal(ARCHITECTURE, KILL);
     program.load(OFFSET_NUMBER);
+    program.if_in(UNASSIGNED, MISSING);
     program.if_at_least(LAST_KNOWN + 1, MISSING);
     program.0.extend(tree(&leaves));
     program.0
@@ -116,6 +126,8 @@ fn blocks() -> Vec<(i64, Block)> {
         (libc::SYS_open, creating(1, 2)),
         (libc::SYS_creat, set_id(1, TRAP)),
         (libc::SYS_futex, futex()),
+        (libc::SYS_getsockopt, socket_option(HIDDEN_OPTIONS)),
+        (libc::SYS_setsockopt, socket_option(STAMP_OPTIONS)),
         (libc::SYS_socket, socket()),
         (
             libc::SYS_arch_prctl,
@@ -130,6 +142,9 @@ fn blocks() -> Vec<(i64, Block)> {
                 // Typing into a terminal.
                 block.if_equal(libc::TIOCSTI as u32, REFUSE);
                 block.if_equal(libc::TIOCLINUX as u32, REFUSE);
+                // When the host received the last packet.
+                block.if_equal(SIOCGSTAMP, answer(libc::ENOTTY));
+                block.if_equal(SIOCGSTAMPNS, answer(libc::ENOTTY));
                 block.verdict(ALLOW);
             }),
         ),
@@ -204,14 +219,27 @@ fn futex() -> Block {
     })
 }
 
+/// Options of sockets, with their levels, that do not exist inside.
+fn socket_option(options: &[(i32, i32)]) -> Block {
+    Block::on_argument(1, |block| {
+        for level in [libc::SOL_SOCKET, libc::IPPROTO_TCP] {
+            let names = Block::on_argument(2, |names| {
+                for (_, name) in options.iter().filter(|(known, _)| *known == level) {
+                    names.if_equal(*name as u32, answer(libc::ENOPROTOOPT));
+                }
+                names.verdict(ALLOW);
+            });
+            block.if_equal_run(level as u32, &names);
+        }
+        block.verdict(ALLOW);
+    })
+}
+
 fn socket() -> Block {
     Block::on_argument(0, |block| {
         for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6] {
             block.if_equal(family as u32, ALLOW);
         }
-        block.unless_equal(libc::AF_NETLINK as u32, answer(libc::EAFNOSUPPORT));
-        block.load(offset_argument(2));
-        block.unless_equal(libc::NETLINK_ROUTE as u32, answer(libc::EAFNOSUPPORT));
-        block.verdict(ALLOW);
+        block.verdict(answer(libc::EAFNOSUPPORT));
     })
 }

@@ -58,6 +58,8 @@ pub(crate) struct Order {
     pub(crate) entries: Vec<RootEntry>,
     pub(crate) scratch_bytes: CString,
     pub(crate) scratch_inodes: CString,
+    /// Where the build directory appears a second time.
+    pub(crate) second_build_place: Option<CString>,
     pub(crate) host_name: CString,
     /// User and group inside, as a number and as a mount option.
     pub(crate) user: u32,
@@ -223,11 +225,16 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
     make_scratch()?;
     sys::make_directory(c"root/dev", 0o755).during(SetupStep::AssembleRoot)?;
     sys::make_directory(c"root/proc", 0o755).during(SetupStep::AssembleRoot)?;
-    for (part, place) in [
+    let parts = [
         (c"scratch/build", c"root/build"),
         (c"scratch/tmp", c"root/tmp"),
         (c"scratch/shm", c"root/dev/shm"),
-    ] {
+    ];
+    let second = order.second_build_place.as_deref();
+    for (part, place) in parts
+        .into_iter()
+        .chain(second.map(|place| (c"scratch/build", place)))
+    {
         let part = sys::copy_tree(libc::AT_FDCWD, part).during(SetupStep::AssembleRoot)?;
         make_and_attach(part, place)?;
     }

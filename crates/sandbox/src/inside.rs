@@ -254,7 +254,7 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
     let no_new_privileges = sys::process_control(libc::PR_GET_NO_NEW_PRIVS, 0);
     ensure(no_new_privileges == Ok(1), SetupStep::CheckNoNewPrivileges)?;
 
-    let installed = sys::install_filter(&plan.filter).during(SetupStep::InstallFilter);
+    let installed = sys::install_filter(plan.filter).during(SetupStep::InstallFilter);
     let listener = installed.as_ref().map_or(ABSENT, |listener| *listener);
     if tolerate(installed.map(drop), plan.filter_waived, REPORT)? {
         // 2 is the filter mode (prctl(2), PR_GET_SECCOMP).

@@ -7,7 +7,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::os::fd::RawFd;
 
-use crate::action::{Action, TEMPORARY_DIRECTORY};
+use crate::action::{Action, BUILD_DIRECTORY, TEMPORARY_DIRECTORY};
 use crate::error::SandboxError;
 use crate::guarantee::Guarantee;
 use crate::host::VirtualHost;
@@ -86,7 +86,7 @@ pub(crate) struct Plan {
     pub(crate) life: RawFd,
     pub(crate) goal: Goal,
     pub(crate) working_directory: CString,
-    pub(crate) filter: Vec<libc::sock_filter>,
+    pub(crate) filter: &'static [libc::sock_filter],
     /// `personality(2)`.
     pub(crate) personality: usize,
     /// User and group inside.
@@ -194,6 +194,23 @@ pub(crate) fn program(action: &Action<'_>) -> Result<Program, SandboxError> {
     })
 }
 
+/// Where the build directory is attached a second time, relative to the room's base; none for
+/// the one path that it always has.
+pub(crate) fn second_build_place(host: &VirtualHost) -> Result<Option<CString>, SandboxError> {
+    if host.build_path == BUILD_DIRECTORY {
+        return Ok(None);
+    }
+    let problem = "the build path is not an absolute path of one component";
+    let invalid = SandboxError::InvalidAction { problem };
+    match host.build_path.strip_prefix('/') {
+        Some(name) if !matches!(name, "" | "." | "..") && !name.contains('/') => {
+            let place = format!("{}/{name}", crate::furnish::ROOT_PLACE);
+            CString::new(place).map(Some).map_err(|_| invalid)
+        }
+        _ => Err(invalid),
+    }
+}
+
 /// The host name, terminated and within the kernel's bound.
 pub(crate) fn host_name(host: &VirtualHost) -> Result<CString, SandboxError> {
     const BYTES_MAX: usize = 64;
@@ -225,6 +242,12 @@ pub(crate) fn resource_limits(action: &Action<'_>) -> Vec<ResourceLimit> {
     vec![
         // 1 is the value that also keeps a core from being piped to a program of the host.
         fixed(libc::RLIMIT_CORE, 1),
+        fixed(libc::RLIMIT_CPU, u64::MAX),
+        fixed(libc::RLIMIT_FSIZE, u64::MAX),
+        fixed(libc::RLIMIT_AS, u64::MAX),
+        fixed(libc::RLIMIT_RSS, u64::MAX),
+        fixed(libc::RLIMIT_LOCKS, u64::MAX),
+        fixed(libc::RLIMIT_RTTIME, u64::MAX),
         fixed(libc::RLIMIT_NOFILE, 4096),
         fixed(libc::RLIMIT_STACK, 8 << 20),
         fixed(libc::RLIMIT_MEMLOCK, 64 << 10),

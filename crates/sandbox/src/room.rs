@@ -93,6 +93,8 @@ pub(crate) struct Room {
     /// Why something is missing: the step and the kernel's answer.
     pub(crate) missing: Vec<(SetupStep, i32)>,
     pub(crate) host_user: HostUser,
+    /// Has left or is about to; collected with the room.
+    _maker: Child,
 }
 
 impl Room {
@@ -118,6 +120,7 @@ impl Room {
             })?,
             scratch_bytes: decimal(action.limits.scratch_bytes.max(PAGE_BYTES)),
             scratch_inodes: decimal(inodes_for(action.limits.scratch_bytes)),
+            second_build_place: plan::second_build_place(action.host)?,
             host_name: plan::host_name(action.host)?,
             user: action.host.user_id,
             user_option: decimal(action.host.user_id.into()),
@@ -142,9 +145,7 @@ impl Room {
         drop(go);
         let host_user = mapped?;
 
-        let made = receive(report.as_fd());
-        drop(child);
-        let (missing, descriptors) = made?;
+        let (missing, descriptors) = receive(report.as_fd())?;
         let [user, mounts, network, host_name, cgroup, scratch] = descriptors;
         let lost: BTreeSet<_> = missing
             .iter()
@@ -161,6 +162,7 @@ impl Room {
             scratch,
             missing,
             host_user,
+            _maker: child,
         })
     }
 
@@ -203,6 +205,7 @@ pub(crate) fn away_from_standard_streams(fd: &OwnedFd) -> Result<OwnedFd, Sandbo
 }
 
 /// A forked process that is collected when this is dropped.
+#[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pid: i32,
 }

@@ -103,7 +103,7 @@ pub(crate) fn run_with(
                 .all(|guarantee| action.waived.contains(&guarantee)),
         },
         log_directory,
-    )?;
+    );
 
     let entrant =
         Child::fork(0, || inside::enter(&plan)).map_err(|errno| SetupStep::Fork.failed(errno))?;

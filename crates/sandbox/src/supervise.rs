@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -60,7 +60,7 @@ pub(crate) struct Supervision<'a> {
     missing: Vec<(SetupStep, i32)>,
     /// What the step sees of its host; taken when the step is ready.
     host: Option<HostOrder>,
-    service: Option<JoinHandle<Findings>>,
+    service: Option<Receiver<Findings>>,
     /// The first thing that went wrong; what follows from it is not interesting.
     failure: Option<SandboxError>,
     is_kill_due: bool,
@@ -110,13 +110,13 @@ impl<'a> Supervision<'a> {
         can_sample: bool,
         host: HostOrder,
         log_directory: &Path,
-    ) -> Result<Self, SandboxError> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             limits: action.limits,
             room,
             streams: [
-                Stream::create(stdout, log_directory.join("stdout.log"))?,
-                Stream::create(stderr, log_directory.join("stderr.log"))?,
+                Stream::new(stdout, log_directory.join("stdout.log")),
+                Stream::new(stderr, log_directory.join("stderr.log")),
             ],
             report: Some(report),
             entrant: None,
@@ -129,7 +129,7 @@ impl<'a> Supervision<'a> {
             failure: None,
             is_kill_due: false,
             scratch_was_full: false,
-        })
+        }
     }
 
     /// Returns when nothing of the run is alive any more.
@@ -304,11 +304,16 @@ impl<'a> Supervision<'a> {
             return Ok(());
         };
         let file_user = (self.room.host_user == HostUser::Nobody).then_some(NOBODY);
-        let answering = std::thread::Builder::new()
+        let (findings, found) = mpsc::sync_channel(1);
+        std::thread::Builder::new()
             .name("virtual host".to_owned())
-            .spawn(move || Service::new(order, listener, root, file_user).serve())
+            .spawn(move || {
+                let mut service = Service::new(order, listener, root, file_user);
+                // Nobody waits for what the service leaves behind to be taken down.
+                let _ = findings.send(service.serve());
+            })
             .map_err(|source| io("starting to answer system calls", source))?;
-        self.service = Some(answering);
+        self.service = Some(found);
         Ok(())
     }
 
@@ -422,8 +427,9 @@ impl<'a> Supervision<'a> {
             }
         }
         // Every thread that could trap is gone, so this comes to an end, too.
-        let findings = match self.service.map(JoinHandle::join) {
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        let findings = match self.service.map(|service| service.recv()) {
+            // The service's thread has panicked, which leaves the step without answers.
+            Some(Err(_)) => return Err(SandboxError::Killed),
             Some(Ok(findings)) => Some(findings),
             None => None,
         };

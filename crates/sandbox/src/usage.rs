@@ -86,7 +86,7 @@ fn descendants(first_process: i32) -> Vec<i32> {
 }
 
 /// Children of all threads of a process.
-fn children(pid: i32) -> Vec<i32> {
+pub(crate) fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Vec::new();
     };

@@ -99,6 +99,22 @@ impl Block {
         self.verdict_if(libc::BPF_JSET, false, bits, verdict);
     }
 
+    /// Runs a block, which ends in verdicts, if the accumulator has this value.
+    pub(super) fn if_equal_run(&mut self, value: u32, block: &Self) {
+        // A block is a few dozen instructions, below the 255 that a jump can skip.
+        let skip = u8::try_from(block.0.len()).unwrap_or(u8::MAX);
+        self.push(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, skip, value);
+        self.0.extend_from_slice(&block.0);
+    }
+
+    /// A verdict for a range of numbers.
+    pub(super) fn if_in(&mut self, range: std::ops::RangeInclusive<u32>, verdict: u32) {
+        let jump = libc::BPF_JMP | libc::BPF_K;
+        self.push(jump | libc::BPF_JGE, 0, 2, *range.start());
+        self.push(jump | libc::BPF_JGT, 1, 0, *range.end());
+        self.verdict(verdict);
+    }
+
     /// For a pointer argument: both of its halves count.
     pub(super) fn trap_unless_null(&mut self, argument: u32) {
         for offset in [offset_argument(argument), offset_argument(argument) + 4] {

@@ -1,88 +1,159 @@
-//! Waiting until a time: the program names a time of its own clock, the kernel compares with the
-//! host's.
+//! Waiting until a time, and mending what the kernel itself must do.
 //!
-//! The kernel reads the time from the program's memory when the call begins. There the service
-//! puts the moment of the host's clock that lies as far ahead, lets the call begin, stops the
-//! thread on its way out (ptrace(2), for that moment only), and puts the program's own time
-//! back. A wait that this interrupts the kernel restarts by itself with the time that it has
-//! read (`restart_syscall(2)`), so the program notices nothing.
+//! Where a program names a time of its own clock, the kernel compares with the host's; where the
+//! kernel fills a structure, it fills in the host's. For these calls the service puts a time of
+//! the host's clock that lies as far ahead where the kernel will read it, lets the call begin,
+//! stops the thread on its way out (`ptrace(2)`, for that moment only), and then puts the
+//! program's own time back, or its own values where the kernel's are. A wait that this interrupts
+//! the kernel restarts by itself with the time that it has read (`restart_syscall(2)`), so the
+//! program notices nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::memory::Words;
 use super::service::{Answer, Call, Reply, Service};
-use super::times::{NS, duration, uptime_ns};
+use super::times::{NS, duration, rusage, uptime_ns};
 use crate::sys::{self, Held};
 
-/// `FUTEX_WAIT_BITSET`, whose time is absolute, without its flags.
-const WAIT_BITSET: i32 = 9;
 const FUTEX_COMMAND: i32 = 0x7f;
+/// `FUTEX_WAIT`, whose time is relative. The others that trap have an absolute one.
+const FUTEX_WAIT: i32 = 0;
+const FUTEX_LOCK_PI: i32 = 6;
 const FUTEX_CLOCK_REALTIME: i32 = 256;
 
+/// How often a wait for a child is looked at that the kernel is not yet left to.
+const CHILDREN_EVERY: Duration = Duration::from_millis(1);
+
 impl Service {
-    /// `futex(2)` with a time limit: relative to wait, absolute to wait for bits.
+    /// `futex(2)` with a time limit.
     pub(super) fn futex_wait(&mut self, call: &Call) -> Answer {
-        let operation = call.int(1);
-        if operation & FUTEX_COMMAND != WAIT_BITSET {
-            return Ok(self.wait_until_timespec(call, call.arguments[3]));
+        let (operation, address) = (call.int(1), call.arguments[3]);
+        let command = operation & FUTEX_COMMAND;
+        if command == FUTEX_WAIT {
+            return Ok(self.wait_until_timespec(call, address));
         }
-        let is_real_time = operation & FUTEX_CLOCK_REALTIME != 0;
-        self.wait_until(call, call.arguments[3], is_real_time)
-    }
-
-    /// `timerfd_settime(2)` and `timer_settime(2)` with an absolute time: which clock the timer
-    /// has is not in the call, but no uptime is as large as a date.
-    pub(super) fn set_timer(&mut self, call: &Call) -> Answer {
-        const ABSOLUTE: i32 = 1;
-        let value = call.arguments[2].wrapping_add(16);
-        let Ok((seconds, fraction)) = call.memory().read_pair(value) else {
-            return Ok(Reply::Proceed);
-        };
-        if call.int(1) & ABSOLUTE == 0 || (seconds, fraction) == (0, 0) {
-            return Ok(Reply::Proceed);
-        }
-        let is_real_time = u64::try_from(seconds).is_ok_and(|s| s > self.host.clock_start / 2);
-        self.wait_until(call, value, is_real_time)
-    }
-
-    fn wait_until(&mut self, call: &Call, address: u64, is_real_time: bool) -> Answer {
-        let memory = call.memory();
-        let Ok(own) = memory.read::<16>(address) else {
-            return Ok(Reply::Proceed);
-        };
-        let Ok(until_ns) = memory.read_pair(address).and_then(|pair| duration(pair, 1)) else {
+        let is_real_time = command == FUTEX_LOCK_PI || operation & FUTEX_CLOCK_REALTIME != 0;
+        let Ok(until_ns) = call
+            .memory()
+            .read_pair(address)
+            .and_then(|pair| duration(pair, 1))
+        else {
             return Ok(Reply::Proceed); // No time at all, and the kernel says so.
         };
         let elapsed_ns = self.task(call).clock.now();
-        let (now_ns, clock) = if is_real_time {
-            (self.wall_ns(elapsed_ns), ClockId::Realtime)
+        let now_ns = if is_real_time {
+            self.wall_ns(elapsed_ns)
         } else {
-            (uptime_ns(elapsed_ns), ClockId::Monotonic)
+            uptime_ns(elapsed_ns)
         };
         let left_ns = until_ns.saturating_sub(now_ns);
-        let host = clock_gettime(clock);
-        let host_ns = duration((host.tv_sec, host.tv_nsec), 1)?.saturating_add(left_ns);
-        let replaced = Words::default().u64(host_ns / NS).u64(host_ns % NS);
+        // Before the host's clock is read, so that this never comes after the kernel's end.
+        self.note_timeout(call, left_ns);
+        self.proceed_and_mend(call, Some((address, is_real_time, left_ns)), None)
+    }
 
-        // Without the right to trace the program's own time stays, which is long past: the wait
+    /// Lets the kernel do a call that reads an absolute time (its address, whether it is of the
+    /// real-time clock, how far it lies ahead), or whose result at an address is replaced.
+    pub(super) fn proceed_and_mend(
+        &mut self,
+        call: &Call,
+        deadline: Option<(u64, bool, u64)>,
+        result: Option<(u64, Vec<u8>)>,
+    ) -> Answer {
+        if deadline.is_none() && result.is_none() {
+            return Ok(Reply::Proceed);
+        }
+        // Without the right to trace, the program's own time stays. It is long past, so the wait
         // ends at once, as waits may.
         let Ok(held) = Held::seize(call.thread) else {
             return Ok(Reply::Proceed);
         };
-        // Forced, since the time may lie in memory that the program cannot write.
-        let written = memory.write_code(address, &replaced.0);
-        sys::answer(&self.listener, call.id, 0, 0, true);
-        if held.has_stopped() && written.is_ok() {
-            let _ = memory.write_code(address, &own);
+        let memory = call.memory();
+        let mut own = None;
+        if let Some((address, is_real_time, left_ns)) = deadline {
+            let clock = if is_real_time {
+                ClockId::Realtime
+            } else {
+                ClockId::Monotonic
+            };
+            let host = clock_gettime(clock);
+            let host_ns = duration((host.tv_sec, host.tv_nsec), 1)?.saturating_add(left_ns);
+            let replaced = Words::default().u64(host_ns / NS).u64(host_ns % NS);
+            // Forced, since the time may lie in memory that the program cannot write.
+            own = memory
+                .read::<16>(address)
+                .ok()
+                .filter(|_| memory.write_code(address, &replaced.0).is_ok())
+                .map(|own| (address, own));
         }
-        drop(held);
-        if call.number == libc::SYS_futex
-            && let Some(until) = Instant::now().checked_add(Duration::from_nanos(left_ns))
-        {
-            self.task(call).timeout = Some((until, left_ns));
+        sys::answer(&self.listener, call.id, 0, 0, true);
+        if held.has_stopped() {
+            if let Some((address, own)) = own {
+                let _ = memory.write_code(address, &own);
+            }
+            if let Some((address, result)) = result {
+                let _ = memory.write(address, &result);
+            }
         }
         Ok(Reply::Answered)
     }
+
+    /// `wait4(2)` or `waitid(2)` that also asks what the child has used. The kernel would tell of
+    /// the host's time, so it is left to it only when a child has ended, and mended.
+    pub(super) fn wait_with_usage(&mut self, call: &Call) -> Reply {
+        let options = match call.number {
+            libc::SYS_wait4 => call.int(2),
+            _ => call.int(3),
+        };
+        let process = self.task(call).process;
+        let children = crate::usage::children(process);
+        if options & libc::WNOHANG == 0
+            && !children.is_empty()
+            && !children.iter().any(|child| has_ended(*child))
+        {
+            return Reply::Again(CHILDREN_EVERY);
+        }
+        let usage = match call.number {
+            libc::SYS_wait4 => call.arguments[3],
+            _ => call.arguments[4],
+        };
+        let Ok(held) = Held::seize(call.thread) else {
+            return Reply::Proceed;
+        };
+        let memory = call.memory();
+        let before = memory.read::<144>(usage);
+        let busy_before_ns = self.tasks.process(process).children_busy_ns;
+        self.tasks.before_wait(process);
+        sys::answer(&self.listener, call.id, 0, 0, true);
+        // What the kernel has not filled in stays as it is.
+        if held.has_stopped() && memory.read::<144>(usage) != before {
+            self.tasks.settle(call.thread, process);
+            let busy_ns = self.tasks.process(process).children_busy_ns - busy_before_ns;
+            let _ = memory.write(usage, &rusage(busy_ns));
+        }
+        Reply::Answered
+    }
+
+    /// Lets the kernel do a call, and has it return this value.
+    pub(super) fn proceed_with_result(&mut self, call: &Call, value: i64) -> Reply {
+        let Ok(held) = Held::seize(call.thread) else {
+            return Reply::Proceed;
+        };
+        sys::answer(&self.listener, call.id, 0, 0, true);
+        if held.has_stopped() {
+            held.set_result(value);
+        }
+        Reply::Answered
+    }
+}
+
+/// Whether a process has ended and waits to be waited for.
+fn has_ended(process: i32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else {
+        return false;
+    };
+    let state = stat.rfind(')').and_then(|end| stat.get(end + 1..));
+    state.is_some_and(|state| state.trim_start().starts_with('Z'))
 }

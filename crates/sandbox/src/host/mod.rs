@@ -7,8 +7,8 @@
 //!
 //! * `service.rs` takes the calls and hands them out;
 //! * `task.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
-//! * `times.rs`, `deadlines.rs`, `machine.rs`: calls that ask for the time, wait for one, or ask
-//!   for the machine;
+//! * `times.rs`, `timers.rs`, `deadlines.rs`: calls that ask for the time or wait for one;
+//! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
 //! * `paths.rs`, `status.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
 //! * `procfs.rs`: the texts of `/proc`;
 //! * `vdso.rs`, `memory.rs`: the processes' memory.
@@ -21,6 +21,7 @@ mod deadlines;
 mod listing;
 mod machine;
 mod memory;
+mod network;
 mod paths;
 mod procfs;
 mod random;
@@ -28,6 +29,7 @@ mod service;
 mod stamps;
 mod status;
 mod task;
+mod timers;
 mod times;
 mod vdso;
 

@@ -33,8 +33,9 @@ impl Paths {
         }
     }
 
-    pub(super) fn into_opened(self) -> Vec<Vec<u8>> {
-        let mut opened: Vec<_> = self.opened.into_iter().map(<[u8]>::into_vec).collect();
+    pub(super) fn take_opened(&mut self) -> Vec<Vec<u8>> {
+        let opened = std::mem::take(&mut self.opened);
+        let mut opened: Vec<_> = opened.into_iter().map(<[u8]>::into_vec).collect();
         opened.sort_unstable();
         opened
     }
@@ -395,6 +396,9 @@ fn interpreter(file: &std::fs::File) -> Option<Vec<u8>> {
 
 /// Never blocks on what it opens: a directory, for listing it.
 pub(super) fn same_process_descriptor(process: i32, descriptor: i32) -> Result<OwnedFd, Errno> {
+    if descriptor < 0 {
+        return Err(Errno(libc::EBADF));
+    }
     let pid = rustix::process::Pid::from_raw(process).ok_or(Errno(libc::ESRCH))?;
     let handle =
         rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).map_err(errno)?;

@@ -114,7 +114,7 @@ impl Service {
             Kind::Hidden => Some(Err(Errno(libc::ENOENT))),
             Kind::Machine(name) => Some(Ok(self.machine_text(call, name).into_bytes())),
             Kind::Written { directory, name } => {
-                Some(self.written(directory, name).map(String::into_bytes))
+                Some(self.written(call, directory, name).map(String::into_bytes))
             }
         }
     }
@@ -131,7 +131,15 @@ impl Service {
         path: &[u8],
         follow: bool,
     ) -> Option<Result<Shown, Errno>> {
-        let path = own_path(call.thread, path)?;
+        let path = match path {
+            b"/proc/self" | b"/proc/thread-self" if follow => join(path, b"."),
+            b"/dev/fd" if follow => b"/proc/self/fd".to_vec(),
+            // Links of the root, which the kernel answers for as it does for any.
+            b"/dev/fd" | b"/dev/stdin" | b"/dev/stdout" | b"/dev/stderr" if !follow => return None,
+            path => path.to_vec(),
+        };
+        let path = own_path(call.thread, &path)?;
+        let path = path.strip_suffix("/.").unwrap_or(&path).to_owned();
         match kind(&path)? {
             Kind::Hidden => return Some(Err(Errno(libc::ENOENT))),
             Kind::Machine(_) | Kind::Written { .. } => {
@@ -182,6 +190,10 @@ impl Service {
         call: &Call,
         path: &[u8],
     ) -> Option<Result<Vec<u8>, Errno>> {
+        // Reading one's own program's path is common and shows nothing.
+        if path.ends_with(b"/exe") {
+            return None;
+        }
         let path = own_path(call.thread, path)?;
         let rest = path.strip_prefix("/proc/")?;
         if rest.contains("/ns/") {
@@ -210,7 +222,8 @@ impl Service {
         let target = target.into_bytes();
         let text = std::str::from_utf8(&target).ok()?;
         let (kind, number) = text.split_once(":[")?;
-        if kind.starts_with('/') || !number.ends_with(']') {
+        // Other files without a path are named by their kind.
+        if !matches!(kind, "pipe" | "socket") || !number.ends_with(']') {
             return None;
         }
         let found = look(&real, &name, AtFlags::empty()).ok()?;
@@ -259,7 +272,9 @@ impl Service {
         }
     }
 
-    fn written(&self, directory: &str, name: &str) -> Result<String, Errno> {
+    fn written(&self, call: &Call, directory: &str, name: &str) -> Result<String, Errno> {
+        let is_own = own_path(call.thread, b"/proc/self/stat")
+            .is_some_and(|own| own.strip_suffix("/stat") == Some(directory));
         let real = |name: &str| self.real_text(&format!("{directory}/{name}"));
         Ok(match name {
             "cgroup" => "0::/\n".to_owned(),
@@ -280,8 +295,8 @@ impl Service {
             "statm" => "1024 512 256 64 0 512 0\n".to_owned(),
             "limits" => real("limits")?,
             "maps" => self.maps(&real("maps")?),
-            "stat" => process_stat(&real("stat")?).ok_or(Errno(libc::EIO))?,
-            "status" => process_status(&real("status")?, &self.host),
+            "stat" => process_stat(&real("stat")?, is_own).ok_or(Errno(libc::EIO))?,
+            "status" => process_status(&real("status")?, is_own, &self.host),
             _ => return Err(Errno(libc::ENOENT)),
         })
     }

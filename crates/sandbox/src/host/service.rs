@@ -11,7 +11,7 @@ use super::paths::Paths;
 use super::random::Stream;
 use super::stamps::Stamps;
 use super::status::Identities;
-use super::task::{Task, Tasks, auxiliary, vdso_address};
+use super::task::{Auxiliary, Task, Tasks};
 use super::vdso::Patch;
 use crate::supervise::HostOrder;
 use crate::sys::{self, Errno, Notification};
@@ -29,6 +29,8 @@ pub(super) enum Reply {
         descriptor: OwnedFd,
         close_on_exec: bool,
     },
+    /// Not yet: it is to be asked again after this much of the host's time.
+    Again(Duration),
     /// With zero when this much of the host's time has passed, or as interrupted by a signal.
     After(Duration),
 }
@@ -85,6 +87,7 @@ pub(crate) struct Service {
     pub(super) stamps: Stamps,
     pub(super) identities: Identities,
     pub(super) listings: super::listing::Listings,
+    pub(super) names: super::network::Names,
     /// Draws for `/dev/urandom`, one stream for each time it is opened.
     pub(super) urandom_opened: u64,
     later: Vec<Later>,
@@ -116,6 +119,7 @@ impl Service {
             identities: Identities::new(&root, host.inode_salt),
             paths: Paths::new(root),
             listings: super::listing::Listings::default(),
+            names: super::network::Names::default(),
             urandom_opened: 0,
             later: Vec::new(),
             host,
@@ -123,7 +127,7 @@ impl Service {
     }
 
     /// Answers until every thread that can trap is gone.
-    pub(crate) fn serve(mut self) -> Findings {
+    pub(crate) fn serve(&mut self) -> Findings {
         sys::wake_synchronously(&self.listener);
         loop {
             let timeout = self.answer_due();
@@ -135,22 +139,22 @@ impl Service {
             let ready = watched[0].revents();
             if ready.contains(PollFlags::IN) {
                 if let Ok(notification) = sys::next_notification(&self.listener) {
-                    self.answer(notification);
+                    self.take(notification);
                 }
             } else if ready.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
                 break;
             }
         }
         Findings {
-            opened: self.paths.into_opened(),
+            opened: self.paths.take_opened(),
             carried: Carried {
                 elapsed_ns: self.tasks.latest_ns(),
-                stamps: self.stamps,
+                stamps: std::mem::take(&mut self.stamps),
             },
         }
     }
 
-    fn answer(&mut self, notification: Notification) {
+    fn take(&mut self, notification: Notification) {
         let Notification {
             id,
             thread,
@@ -164,11 +168,21 @@ impl Service {
             arguments,
         };
         let reply = self.handle(&call);
+        self.answer(call, reply);
+    }
+
+    fn answer(&mut self, call: Call, reply: Answer) {
         let listener = &self.listener;
+        let id = call.id;
         match reply {
             Ok(Reply::Value(value)) => sys::answer(listener, id, value, 0, false),
             Ok(Reply::Proceed) => sys::answer(listener, id, 0, 0, true),
             Ok(Reply::Answered) => {}
+            Ok(Reply::Again(delay)) => self.later.push(Later {
+                due: Instant::now() + delay,
+                call,
+                is_asked_again: true,
+            }),
             Ok(Reply::Descriptor {
                 descriptor,
                 close_on_exec,
@@ -179,7 +193,11 @@ impl Service {
                 }
             }
             Ok(Reply::After(delay)) => match Instant::now().checked_add(delay) {
-                Some(due) => self.later.push(Later { due, id, thread }),
+                Some(due) => self.later.push(Later {
+                    due,
+                    call,
+                    is_asked_again: false,
+                }),
                 None => sys::answer(listener, id, 0, libc::EINVAL, false),
             },
             Err(Errno(errno)) => sys::answer(listener, id, 0, errno, false),
@@ -192,18 +210,28 @@ impl Service {
             return None;
         }
         let now = Instant::now();
-        let listener = &self.listener;
-        self.later.retain(|later| {
-            let errno = if later.due <= now {
-                0
-            } else if has_signal(later.thread) {
-                libc::EINTR
+        for later in std::mem::take(&mut self.later) {
+            let Later {
+                due,
+                call,
+                is_asked_again,
+            } = later;
+            if has_signal(call.thread) {
+                let errno = if is_asked_again {
+                    ERESTARTSYS
+                } else {
+                    ERESTARTNOHAND
+                };
+                self.answer(call, Err(Errno(errno)));
+            } else if due > now {
+                self.later.push(later);
+            } else if is_asked_again {
+                let reply = self.handle(&call);
+                self.answer(call, reply);
             } else {
-                return true;
-            };
-            sys::answer(listener, later.id, 0, errno, false);
-            false
-        });
+                self.answer(call, DONE);
+            }
+        }
         let due = self.later.iter().map(|later| later.due).min()?;
         let left = due.saturating_duration_since(now).min(SIGNALS_EVERY);
         Some(Timespec {
@@ -226,6 +254,7 @@ impl Service {
         }
         let process = task.process;
         self.tasks.settle(call.thread, process);
+        self.see_timers(call);
         self.note_writes(call);
         match call.number {
             libc::SYS_arch_prctl => {
@@ -240,6 +269,8 @@ impl Service {
                 self.tasks.sweep();
                 Ok(Reply::Proceed)
             }
+            libc::SYS_wait4 if call.arguments[3] != 0 => Ok(self.wait_with_usage(call)),
+            libc::SYS_waitid if call.arguments[4] != 0 => Ok(self.wait_with_usage(call)),
             libc::SYS_wait4 | libc::SYS_waitid => {
                 self.tasks.before_wait(process);
                 Ok(Reply::Proceed)
@@ -260,6 +291,7 @@ impl Service {
             _ => self
                 .time_call(call)
                 .or_else(|| self.machine_call(call))
+                .or_else(|| self.network_call(call))
                 .or_else(|| self.file_call(call))
                 .unwrap_or(Ok(Reply::Proceed)),
         }
@@ -275,12 +307,13 @@ impl Service {
         task.random = None;
         task.has_executed = true;
         let lineage = task.lineage;
-        if let Some(base) = vdso_address(call.thread) {
+        let vector = Auxiliary::read(call.thread);
+        if let Some(base) = vector.value(libc::AT_SYSINFO_EHDR) {
             let written = memory.write_code(base + self.patch.offset, &self.patch.text);
             debug_assert!(written.is_ok(), "{written:?}");
         }
         if self.host.randomness == super::Randomness::Seeded
-            && let Some(address) = auxiliary(call.thread, libc::AT_RANDOM)
+            && let Some(address) = vector.value(libc::AT_RANDOM)
         {
             let mut bytes = [0; 16];
             Stream::new(&self.host.seed, lineage, "AT_RANDOM").fill(&mut bytes);
@@ -323,11 +356,16 @@ const EXECUTE_NS: u64 = 200_000;
 /// How often sleepers are asked for signals: a thread that waits for an answer takes none.
 const SIGNALS_EVERY: Duration = Duration::from_millis(20);
 
+/// What the kernel itself answers to a call that a signal interrupts: try again after the
+/// handler, or after no handler only.
+const ERESTARTSYS: i32 = 512;
+const ERESTARTNOHAND: i32 = 514;
+
 /// A call that is answered when its time has come.
 struct Later {
     due: Instant,
-    id: u64,
-    thread: i32,
+    call: Call,
+    is_asked_again: bool,
 }
 
 /// Whether a signal waits that the thread does not block.

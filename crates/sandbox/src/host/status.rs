@@ -44,6 +44,19 @@ impl Place {
             Self::Input => (8, 1),
         }
     }
+
+    fn of_shown(shown: &Shown) -> Self {
+        const ALL: [Place; 6] = [
+            Place::Root,
+            Place::Scratch,
+            Place::Processes,
+            Place::Devices,
+            Place::Nameless,
+            Place::Input,
+        ];
+        let is_its = |place: &Self| place.device() == shown.device;
+        ALL.into_iter().find(is_its).unwrap_or(Self::Input)
+    }
 }
 
 /// Which real device is which place, and which inode number a file seems to have.
@@ -455,8 +468,14 @@ impl Service {
         } else {
             let name = call.memory().read_path(call.arguments[0])?;
             let path = self.absolute(call, libc::AT_FDCWD, &name)?;
-            let found = look(&self.paths.look_up(&path, true)?, "", AtFlags::EMPTY_PATH)?;
-            self.identities.place(&found)
+            match self.process_status(call, &lexical(&path), true) {
+                Some(shown) => Place::of_shown(&shown?),
+                None => {
+                    let file = self.paths.look_up(&path, true)?;
+                    self.identities
+                        .place(&look(&file, "", AtFlags::EMPTY_PATH)?)
+                }
+            }
         };
         let (kind, blocks, files) = match place {
             Place::Processes => (PROC, 0, 0),

@@ -12,6 +12,7 @@ use rustix::process::{Pid, test_kill_process};
 use super::clock::Clock;
 use super::memory::{Memory, Words};
 use super::random::{Lineage, Stream};
+use super::timers::Timers;
 use super::vdso::{Patch, SLOT_BYTES};
 
 /// Marks a slot that a parent has filled.
@@ -49,6 +50,7 @@ pub(super) struct Process {
     /// this process has waited for them.
     ended: Vec<(i32, u64, u64)>,
     is_waiting: bool,
+    pub(super) timers: Timers,
     /// The working directory, until it may have changed.
     pub(super) directory: Option<std::sync::Arc<[u8]>>,
     /// Files that it opened for writing and that may still be open, and how many more of its
@@ -61,6 +63,8 @@ pub(super) struct Process {
 pub(super) struct Tasks {
     threads: HashMap<i32, Task>,
     processes: HashMap<i32, Process>,
+    /// Which process forked last under a lineage: the slot must not show a number of the host's.
+    lineages: HashMap<u64, i32>,
     /// Where the first process's clock begins.
     start_ns: u64,
     /// The latest time at which a process ended.
@@ -72,6 +76,7 @@ impl Tasks {
         Self {
             threads: HashMap::new(),
             processes: HashMap::new(),
+            lineages: HashMap::new(),
             start_ns,
             latest_ns: start_ns,
         }
@@ -99,7 +104,7 @@ impl Tasks {
     }
 
     fn adopt(&mut self, thread: i32, patch: &Patch) {
-        let inherited = Inherited::read(thread, patch);
+        let inherited = Inherited::read(thread, patch, &self.lineages);
         let mut task = Task::first(thread, self.start_ns);
         if let Some(inherited) = &inherited {
             task.clock = Clock::starting_at(inherited.clock_ns);
@@ -137,8 +142,10 @@ impl Tasks {
             .u64(SLOT_MAGIC)
             .u64(task.clock.now())
             .u64(task.lineage.child(task.forks).0)
-            .u64(u64::from(task.process.cast_unsigned()))
+            .u64(task.lineage.0)
             .u64(if is_thread { IS_THREAD } else { 0 });
+        let (lineage, process) = (task.lineage, task.process);
+        self.lineages.insert(lineage.0, process);
         if let Some(base) = vdso_address(thread) {
             // If it fails the child starts at zero, which is as fixed as any other time.
             let _ = Memory(thread).write_code(base + patch.slot, &slot.0);
@@ -191,6 +198,7 @@ impl Tasks {
         let Some(process) = self.processes.remove(&id) else {
             return;
         };
+        self.lineages.retain(|_, parent| *parent != id);
         let busy_ns = task.clock.busy().saturating_sub(process.born_busy_ns);
         if let Some(parent) = self.processes.get_mut(&process.parent) {
             parent
@@ -232,6 +240,7 @@ impl Process {
             children_busy_ns: 0,
             ended: Vec::new(),
             is_waiting: false,
+            timers: Timers::default(),
             directory: None,
             written: Vec::new(),
         }
@@ -247,7 +256,7 @@ struct Inherited {
 }
 
 impl Inherited {
-    fn read(thread: i32, patch: &Patch) -> Option<Self> {
+    fn read(thread: i32, patch: &Patch, lineages: &HashMap<u64, i32>) -> Option<Self> {
         let base = vdso_address(thread)?;
         let slot: [u8; SLOT_BYTES] = Memory(thread).read(base.checked_add(patch.slot)?).ok()?;
         let mut words = slot
@@ -259,25 +268,43 @@ impl Inherited {
         Some(Self {
             clock_ns: words.next()?,
             lineage: Lineage(words.next()?),
-            parent: i32::try_from(words.next()?).ok()?,
+            parent: lineages.get(&words.next()?).copied().unwrap_or(0),
             is_thread: words.next()? == IS_THREAD,
         })
     }
 }
 
-/// Where a process has its vDSO.
-pub(super) fn vdso_address(thread: i32) -> Option<u64> {
-    auxiliary(thread, libc::AT_SYSINFO_EHDR)
+/// The vector that the kernel gives to every program (`getauxval(3)`).
+pub(super) struct Auxiliary {
+    bytes: [u8; Self::BYTES_MAX],
 }
 
-/// A value of the vector that the kernel gives to every program (getauxval(3)).
-pub(super) fn auxiliary(thread: i32, key: u64) -> Option<u64> {
-    let vector = std::fs::read(format!("/proc/{thread}/auxv")).ok()?;
-    vector.chunks_exact(16).find_map(|pair| {
-        let (found, value) = pair.split_first_chunk::<8>()?;
-        let value = value.first_chunk::<8>()?;
-        (u64::from_le_bytes(*found) == key).then(|| u64::from_le_bytes(*value))
-    })
+impl Auxiliary {
+    /// Twice what kernels have today.
+    const BYTES_MAX: usize = 1024;
+
+    /// A thread's; empty if it cannot be read.
+    pub(super) fn read(thread: i32) -> Self {
+        let mut bytes = [0; Self::BYTES_MAX];
+        if let Ok(mut file) = std::fs::File::open(format!("/proc/{thread}/auxv")) {
+            // The kernel gives the whole vector at once.
+            let _ = std::io::Read::read(&mut file, &mut bytes);
+        }
+        Self { bytes }
+    }
+
+    pub(super) fn value(&self, key: u64) -> Option<u64> {
+        self.bytes.chunks_exact(16).find_map(|pair| {
+            let (found, value) = pair.split_first_chunk::<8>()?;
+            let value = value.first_chunk::<8>()?;
+            (u64::from_le_bytes(*found) == key).then(|| u64::from_le_bytes(*value))
+        })
+    }
+}
+
+/// Where a process has its vDSO.
+fn vdso_address(thread: i32) -> Option<u64> {
+    Auxiliary::read(thread).value(libc::AT_SYSINFO_EHDR)
 }
 
 fn exists(process: i32) -> bool {

@@ -80,8 +80,7 @@ impl Service {
                 Ok(self.wait_pair(call, call.arguments[4], scale))
             }
             libc::SYS_futex => self.futex_wait(call),
-            libc::SYS_timerfd_settime | libc::SYS_timer_settime => self.set_timer(call),
-            _ => return None,
+            _ => return self.timer_call(call),
         })
     }
 
@@ -175,7 +174,7 @@ impl Service {
 
     /// The kernel waits for so long or for something else; which of both it was shows the
     /// host's clock when the thread calls again.
-    fn note_timeout(&mut self, call: &Call, ns: u64) {
+    pub(super) fn note_timeout(&mut self, call: &Call, ns: u64) {
         let Some(until) = Instant::now().checked_add(Duration::from_nanos(ns)) else {
             return;
         };
@@ -193,7 +192,7 @@ fn timespec(ns: u64) -> Vec<u8> {
 }
 
 /// `struct rusage` of someone who has worked this long.
-fn rusage(busy_ns: u64) -> Vec<u8> {
+pub(super) fn rusage(busy_ns: u64) -> Vec<u8> {
     Words::default()
         .u64(busy_ns / NS)
         .u64(busy_ns % NS / 1000)

@@ -245,6 +245,16 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Sets what the call returns, now that the thread has stopped behind it.
+    pub(crate) fn set_result(&self, value: i64) {
+        // The register's place in the kernel's `struct user`.
+        const RAX: usize = 80;
+        // SAFETY: the request takes a place in the thread's registers and a value.
+        let _ = unsafe { trace(libc::PTRACE_POKEUSER, self.thread, RAX, value as usize) };
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         // SAFETY: takes no pointer; the last word is the signal to deliver: none. It fails if

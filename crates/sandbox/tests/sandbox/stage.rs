@@ -121,11 +121,19 @@ impl Stage {
     }
 
     pub(crate) fn stdout(&self) -> String {
-        fs::read_to_string(self.logs.path().join("stdout.log")).unwrap()
+        log(&self.logs.path().join("stdout.log"))
     }
 
     pub(crate) fn stderr(&self) -> String {
-        fs::read_to_string(self.logs.path().join("stderr.log")).unwrap()
+        log(&self.logs.path().join("stderr.log"))
+    }
+}
+
+/// A stream that nothing came over has no file.
+fn log(path: &Path) -> String {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        read => read.unwrap(),
     }
 }
 

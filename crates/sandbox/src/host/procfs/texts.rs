@@ -79,13 +79,15 @@ proc /proc proc ro,nosuid,nodev,noexec 0 0\n";
 
 /// `/proc/PID/stat` (`proc_pid_stat(5)`): identity, state and signals are real; counters, times,
 /// sizes and addresses are not.
-pub(super) fn process_stat(real: &str) -> Option<String> {
+pub(super) fn process_stat(real: &str, is_own: bool) -> Option<String> {
     let end = real.rfind(')')?;
     let (name, rest) = real.split_at(end.checked_add(1)?);
     let mut text = name.to_owned();
     // The fields behind the name, numbered as in the manual, from 3.
     for (number, field) in (3..).zip(rest.split_ascii_whitespace()) {
         let shown = match number {
+            // Whoever asks runs; that it waits for an answer is the host's way of running it.
+            3 if is_own => "R",
             // State, parent, group, session, threads, signals, exit signal.
             3..=6 | 20 | 31..=34 | 38 => field,
             8 => "-1",
@@ -104,7 +106,7 @@ pub(super) fn process_stat(real: &str) -> Option<String> {
 }
 
 /// `/proc/PID/status`: the lines that a program's own doing decides are real.
-pub(super) fn process_status(real: &str, host: &VirtualHost) -> String {
+pub(super) fn process_status(real: &str, is_own: bool, host: &VirtualHost) -> String {
     const REAL: &[&str] = &[
         "Name",
         "Umask",
@@ -155,6 +157,8 @@ pub(super) fn process_status(real: &str, host: &VirtualHost) -> String {
             // One number for each namespace between the mount's and the process's own.
             let last = value.split_ascii_whitespace().last().unwrap_or("0");
             let _ = writeln!(text, "{name}:\t{last}");
+        } else if name == "State" && is_own {
+            text.push_str("State:\tR (running)\n");
         } else if REAL.contains(&name) {
             let _ = writeln!(text, "{line}");
         } else if let Some((_, fixed)) = FIXED.iter().find(|(known, _)| *known == name) {
@@ -182,11 +186,11 @@ mod tests {
     #[test]
     fn a_process_stat_keeps_identity_and_signals_only() {
         let real = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let shown = process_stat(&real).unwrap();
+        let shown = process_stat(&real, false).unwrap();
         let count = |text: &str| text.split_ascii_whitespace().count();
         assert_eq!(count(&real), count(&shown));
-        assert_eq!(process_stat("no name"), None);
-        let odd = process_stat("7 (a ) b) R 1 1").unwrap();
+        assert_eq!(process_stat("no name", false), None);
+        let odd = process_stat("7 (a ) b) S 1 1", true).unwrap();
         assert_eq!(odd, "7 (a ) b) R 1 1\n");
     }
 

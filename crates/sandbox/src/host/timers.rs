@@ -1,0 +1,236 @@
+//! Timers: the kernel runs them in the host's time, what they show is the action's.
+//!
+//! A timer that has gone off in the host's time has gone off in the action's: its process's
+//! clock is then at least that late, however it learned of it (a signal, a descriptor, a wait
+//! that ended). What is left of a timer is counted by the clock of whoever asks.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::memory::Words;
+use super::service::{Answer, Call, DONE, Reply, Service};
+use super::times::{NS, duration, uptime_ns};
+
+/// Which timer of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Timer {
+    /// `setitimer(2)`, and `alarm(2)`, which is number 0.
+    Interval(i32),
+    /// `timer_create(2)`.
+    Posix(i32),
+    /// `timerfd_create(2)`, by its descriptor.
+    Descriptor(i32),
+}
+
+/// A timer that runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Armed {
+    /// When it goes off next, in the action's time and in the host's; none if the host's clock
+    /// is not what it runs by (processor time).
+    due_ns: u64,
+    due: Option<Instant>,
+    every_ns: u64,
+}
+
+/// The timers of one process.
+#[derive(Debug, Default)]
+pub(super) struct Timers(HashMap<Timer, Armed>);
+
+impl Timers {
+    /// The latest time in the action at which one of them has gone off by now.
+    pub(super) fn gone_off(&mut self, now: Instant) -> Option<u64> {
+        let mut latest = None;
+        self.0.retain(|_, armed| {
+            let Some(due) = armed.due.filter(|due| *due <= now) else {
+                return true;
+            };
+            if armed.every_ns == 0 {
+                latest = latest.max(Some(armed.due_ns));
+                return false;
+            }
+            let every = Duration::from_nanos(armed.every_ns);
+            let passed = now.duration_since(due).as_nanos() / u128::from(armed.every_ns);
+            let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+            let last_ns = armed
+                .due_ns
+                .saturating_add(armed.every_ns.saturating_mul(passed.into()));
+            latest = latest.max(Some(last_ns));
+            armed.due_ns = last_ns.saturating_add(armed.every_ns);
+            armed.due = due.checked_add(every.saturating_mul(passed.saturating_add(1)));
+            true
+        });
+        latest
+    }
+
+    pub(super) fn are_any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Interval and rest, in nanoseconds.
+    fn left(&self, timer: Timer, now_ns: u64) -> (u64, u64) {
+        self.0.get(&timer).map_or((0, 0), |armed| {
+            // A timer that runs has at least something left.
+            (armed.every_ns, armed.due_ns.saturating_sub(now_ns).max(1))
+        })
+    }
+}
+
+impl Service {
+    /// Moves the thread's clock on to what its process's timers have shown it.
+    pub(super) fn see_timers(&mut self, call: &Call) {
+        let process = self.task(call).process;
+        let timers = &mut self.tasks.process(process).timers;
+        if timers.are_any()
+            && let Some(due_ns) = timers.gone_off(Instant::now())
+        {
+            self.task(call).clock.merge(due_ns);
+        }
+    }
+
+    pub(super) fn timer_call(&mut self, call: &Call) -> Option<Answer> {
+        let [_, second, third, fourth, ..] = call.arguments;
+        let id = call.int(0);
+        Some(match call.number {
+            libc::SYS_getitimer => self.timer_left(call, Timer::Interval(id), second, 1000),
+            libc::SYS_timer_gettime => self.timer_left(call, Timer::Posix(id), second, 1),
+            libc::SYS_timerfd_gettime => self.timer_left(call, Timer::Descriptor(id), second, 1),
+            libc::SYS_setitimer => self.arm(call, Timer::Interval(id), second, false, third, 1000),
+            libc::SYS_timer_settime => {
+                let is_absolute = call.int(1) & libc::TIMER_ABSTIME != 0;
+                self.arm(call, Timer::Posix(id), third, is_absolute, fourth, 1)
+            }
+            libc::SYS_timerfd_settime => {
+                let is_absolute = call.int(1) & libc::TFD_TIMER_ABSTIME != 0;
+                self.arm(call, Timer::Descriptor(id), third, is_absolute, fourth, 1)
+            }
+            libc::SYS_alarm => self.alarm(call),
+            _ => return None,
+        })
+    }
+
+    fn timer_left(&mut self, call: &Call, timer: Timer, address: u64, scale: u64) -> Answer {
+        let now_ns = self.task(call).clock.read();
+        let process = self.task(call).process;
+        let left = self.tasks.process(process).timers.left(timer, now_ns);
+        call.memory().write(address, &setting(left, scale))?;
+        DONE
+    }
+
+    fn alarm(&mut self, call: &Call) -> Answer {
+        let now_ns = self.task(call).clock.now();
+        let process = self.task(call).process;
+        let timer = Timer::Interval(libc::ITIMER_REAL);
+        let (_, left_ns) = self.tasks.process(process).timers.left(timer, now_ns);
+        let seconds = u64::from(call.int(0).cast_unsigned());
+        self.note_timer(call, timer, 0, seconds.saturating_mul(NS));
+        Ok(self.proceed_with_result(call, i64::try_from(left_ns.div_ceil(NS)).unwrap_or(0)))
+    }
+
+    fn arm(
+        &mut self,
+        call: &Call,
+        timer: Timer,
+        new: u64,
+        is_absolute: bool,
+        old: u64,
+        scale: i64,
+    ) -> Answer {
+        let memory = call.memory();
+        let read = memory
+            .read_pair(new)
+            .and_then(|every| {
+                Ok((
+                    duration(every, scale)?,
+                    memory.read_pair(new.wrapping_add(16))?,
+                ))
+            })
+            .and_then(|(every, first)| Ok((every, duration(first, scale)?)));
+        let Ok((every_ns, mut first_ns)) = read else {
+            return Ok(Reply::Proceed); // The kernel has the right error, or only asks.
+        };
+        let now_ns = self.task(call).clock.now();
+        let process = self.task(call).process;
+        let before = self.tasks.process(process).timers.left(timer, now_ns);
+        let mut replaced = None;
+        if is_absolute && first_ns > 0 {
+            // Which clock the timer has is not in the call, but no uptime is as large as a date.
+            let is_real_time = first_ns / NS > self.host.clock_start / 2;
+            let now = if is_real_time {
+                self.wall_ns(now_ns)
+            } else {
+                uptime_ns(now_ns)
+            };
+            first_ns = first_ns.saturating_sub(now).max(1);
+            replaced = Some((new.wrapping_add(16), is_real_time, first_ns));
+        }
+        self.note_timer(call, timer, every_ns, first_ns);
+        let scale = scale.cast_unsigned();
+        let after = (old != 0).then(|| (old, setting(before, scale)));
+        self.proceed_and_mend(call, replaced, after)
+    }
+
+    fn note_timer(&mut self, call: &Call, timer: Timer, every_ns: u64, first_ns: u64) {
+        let now_ns = self.task(call).clock.now();
+        let process = self.task(call).process;
+        let timers = &mut self.tasks.process(process).timers.0;
+        if first_ns == 0 {
+            timers.remove(&timer);
+            return;
+        }
+        let by_host = !matches!(timer, Timer::Interval(kind) if kind != libc::ITIMER_REAL);
+        let due = Instant::now().checked_add(Duration::from_nanos(first_ns));
+        let armed = Armed {
+            due_ns: now_ns.saturating_add(first_ns),
+            due: due.filter(|_| by_host),
+            every_ns,
+        };
+        timers.insert(timer, armed);
+    }
+}
+
+/// `struct itimerspec`, or `itimerval` with a scale of 1000: interval and rest.
+fn setting((every_ns, left_ns): (u64, u64), scale: u64) -> Vec<u8> {
+    // Rounded up: what is left is never nothing.
+    let left_ns = left_ns.next_multiple_of(scale);
+    Words::default()
+        .u64(every_ns / NS)
+        .u64(every_ns % NS / scale)
+        .u64(left_ns / NS)
+        .u64(left_ns % NS / scale)
+        .0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_gone_off_and_what_is_left() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut timers = Timers::default();
+        let once = Timer::Interval(0);
+        timers.0.insert(
+            once,
+            Armed {
+                due_ns: 10,
+                due: Some(now),
+                every_ns: 0,
+            },
+        );
+        assert_eq!(timers.left(once, 4), (0, 6));
+        assert_eq!(timers.gone_off(now - second), None);
+        assert_eq!(timers.gone_off(now), Some(10));
+        assert!(!timers.are_any());
+        timers.0.insert(
+            once,
+            Armed {
+                due_ns: 10,
+                due: Some(now),
+                every_ns: NS,
+            },
+        );
+        assert_eq!(timers.gone_off(now + second + second / 2), Some(10 + NS));
+        assert_eq!(timers.left(once, 10 + NS), (NS, NS));
+    }
+}
