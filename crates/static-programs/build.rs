@@ -37,6 +37,12 @@ const PROBE: Program = Program {
     sources: &["testkit/Cargo.toml", "testkit/src"],
 };
 
+const LEAK_PROBE: Program = Program {
+    package: "counterseal-testkit",
+    binary: "leak-probe",
+    sources: PROBE.sources,
+};
+
 fn main() -> ExitCode {
     match build_all() {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,6 +69,7 @@ fn build_all() -> Result<(), String> {
     let mut programs = vec![RULEC];
     if env::var_os("CARGO_FEATURE_PROBE").is_some() {
         programs.push(PROBE);
+        programs.push(LEAK_PROBE);
     }
     let target = variable("TARGET")?;
     if variable("CARGO_CFG_TARGET_OS")? != "linux" {

@@ -15,3 +15,7 @@ pub static RULEC: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rulec"));
 /// The sandbox probe `probe`: an ELF executable without program interpreter.
 #[cfg(feature = "probe")]
 pub static PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
+
+/// The leak probe `leak-probe`: an ELF executable without program interpreter.
+#[cfg(feature = "probe")]
+pub static LEAK_PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leak-probe"));

@@ -1,0 +1,136 @@
+//! How the probe is run: in our sandbox, or under bubblewrap.
+//!
+//! Both get the same root: the probe, an input in a directory, and a link to it, with the time that
+//! a lock would give them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, FileTimes};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use counterseal_sandbox::{Action, Isolation, Limits, Scratch, VirtualHost, run};
+use tempfile::TempDir;
+
+/// Where the clock starts, and the time of the inputs.
+const EPOCH: u64 = 1_234_567_890;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runner {
+    Sandbox,
+    Bubblewrap,
+}
+
+/// What a run in the sandbox left.
+pub(crate) struct Looked {
+    pub(crate) text: String,
+    pub(crate) isolation: Isolation,
+}
+
+/// A directory with the probe and its inputs.
+fn root() -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let inputs = root.path().join("inputs");
+    fs::create_dir(&inputs).unwrap();
+    fs::write(inputs.join("declared"), "declared\n").unwrap();
+    for name in ["proc", "dev", "tmp", "build"] {
+        fs::create_dir(root.path().join(name)).unwrap();
+    }
+    let probe = root.path().join("leak-probe");
+    fs::write(&probe, counterseal_static_programs::LEAK_PROBE).unwrap();
+    std::os::unix::fs::symlink("inputs/declared", root.path().join("link")).unwrap();
+    for (path, mode) in [
+        (inputs.join("declared").as_path(), 0o444),
+        (&inputs, 0o755),
+        (&probe, 0o755),
+        (root.path(), 0o755),
+    ] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        settle(path);
+    }
+    root
+}
+
+/// Gives a file the time that inputs have.
+fn settle(path: &Path) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH);
+    let times = FileTimes::new().set_modified(time);
+    File::open(path).unwrap().set_times(times).unwrap();
+}
+
+pub(crate) fn in_sandbox() -> Looked {
+    let root = root();
+    let logs = tempfile::tempdir().unwrap();
+    let outcome = run(
+        &Action {
+            root: root.path(),
+            argv: &["/leak-probe".to_owned()],
+            environment: &BTreeMap::new(),
+            working_directory: "/build",
+            limits: &Limits::default(),
+            source_date_epoch: EPOCH,
+            host: &VirtualHost::standard(EPOCH, [7; 32]),
+            waived: &BTreeSet::new(),
+        },
+        &mut Scratch::new(),
+        logs.path(),
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    let text = fs::read_to_string(&outcome.stdout.path).unwrap();
+    let complaints = fs::read_to_string(&outcome.stderr.path).unwrap();
+    assert!(outcome.exit.is_success(), "{}: {complaints}", outcome.exit);
+    Looked {
+        text,
+        isolation: outcome.isolation,
+    }
+}
+
+/// Bubblewrap with everything that it offers to hide the host, or why it cannot be had.
+pub(crate) fn bubblewrap() -> Result<Command, String> {
+    let hardened = || {
+        let mut command = Command::new("bwrap");
+        command
+            .env_clear()
+            .args([
+                "--unshare-all",
+                "--die-with-parent",
+                "--new-session",
+                "--clearenv",
+            ])
+            .args(["--uid", "1000", "--gid", "1000", "--hostname", "assembly"])
+            .args(["--cap-drop", "ALL"]);
+        command
+    };
+    let root = root();
+    let tried = hardened()
+        .arg("--ro-bind")
+        .arg(root.path())
+        .args(["/", "/leak-probe", "again"])
+        .output();
+    match tried {
+        Err(error) => Err(format!("bwrap cannot be started: {error}")),
+        Ok(output) if !output.status.success() => Err(format!(
+            "bwrap does not work here: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+        Ok(_) => Ok(hardened()),
+    }
+}
+
+pub(crate) fn under_bubblewrap() -> String {
+    let root = root();
+    let output = bubblewrap()
+        .unwrap_or_else(|reason| panic!("{reason}"))
+        .arg("--ro-bind")
+        .arg(root.path())
+        .args(["/", "--proc", "/proc", "--dev", "/dev"])
+        .args(["--tmpfs", "/tmp", "--tmpfs", "/build"])
+        .args(["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "TZ", "UTC"])
+        .args(["--chdir", "/build", "/leak-probe"])
+        .output()
+        .unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {complaints}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
