@@ -29,9 +29,10 @@ mod tests;
 
 use block::{Block, tree};
 use calls::{
-    ARCH_SET_FS, EMPTY_CALLS, FUTEX_WAITS, HIDDEN_OPTIONS, MISSING_CALLS, MODE_CALLS,
-    REFUSED_CALLS, SIOCGSTAMP, SIOCGSTAMPNS, STAMP_OPTIONS, TRAPPED_CALLS, UNASSIGNED,
-    UNSUPPORTED_CALLS, WAITS, WAITS_MS,
+    ARCH_SET_FS, EMPTY_CALLS, FILE_SYSTEM_REQUEST_KINDS, FILE_SYSTEM_REQUESTS, FUTEX_WAITS,
+    HIDDEN_OPTIONS, MISSING_CALLS, MODE_CALLS, REFUSED_CALLS, SIOCGSTAMP, SIOCGSTAMPNS,
+    STAMP_OPTIONS, STATISTICS, STATISTICS_COMMANDS, TRAPPED_CALLS, UNASSIGNED, UNSUPPORTED_CALLS,
+    WAITS, WAITS_MS,
 };
 
 /// The newest call that exists inside, `set_mempolicy_home_node`: that of the release that the
@@ -145,6 +146,13 @@ fn blocks() -> Vec<(i64, Block)> {
                 // When the host received the last packet.
                 block.if_equal(SIOCGSTAMP, answer(libc::ENOTTY));
                 block.if_equal(SIOCGSTAMPNS, answer(libc::ENOTTY));
+                for request in FILE_SYSTEM_REQUESTS {
+                    block.if_equal(request, answer(libc::ENOTTY));
+                }
+                block.mask(0xff00);
+                for kind in FILE_SYSTEM_REQUEST_KINDS {
+                    block.if_equal(kind, answer(libc::ENOTTY));
+                }
                 block.verdict(ALLOW);
             }),
         ),
@@ -165,6 +173,15 @@ fn blocks() -> Vec<(i64, Block)> {
             }),
         ),
     ];
+    for (number, argument) in STATISTICS {
+        let block = Block::on_argument(*argument, |block| {
+            for command in STATISTICS_COMMANDS {
+                block.if_equal(command, REFUSE);
+            }
+            block.verdict(ALLOW);
+        });
+        blocks.push((*number, block));
+    }
     for (number, argument) in MODE_CALLS {
         blocks.push((*number, set_id(*argument, ALLOW)));
     }

@@ -68,6 +68,11 @@ impl Block {
         self.push(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset);
     }
 
+    /// Keeps these bits of the accumulator.
+    pub(super) fn mask(&mut self, bits: u32) {
+        self.push(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, bits);
+    }
+
     pub(super) fn verdict(&mut self, verdict: u32) {
         self.push(libc::BPF_RET | libc::BPF_K, 0, 0, verdict);
     }

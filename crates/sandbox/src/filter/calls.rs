@@ -245,3 +245,17 @@ pub(super) const STAMP_OPTIONS: &[(i32, i32)] = &[
 ];
 pub(super) const SIOCGSTAMP: u32 = 0x8906;
 pub(super) const SIOCGSTAMPNS: u32 = 0x8907;
+
+/// Requests of `ioctl(2)` that show how a file system keeps a file: blocks, generation, flags,
+/// identifiers. By their kind, the second byte: `f`, `v` and `X`; and two older ones.
+pub(super) const FILE_SYSTEM_REQUEST_KINDS: [u32; 3] = [0x6600, 0x7600, 0x5800];
+pub(super) const FILE_SYSTEM_REQUESTS: [u32; 2] = [1, 2];
+
+/// Calls that tell when and by whom System V objects were used, and the argument that asks so.
+pub(super) const STATISTICS: &[(i64, u32)] = &[
+    (libc::SYS_msgctl, 1),
+    (libc::SYS_semctl, 2),
+    (libc::SYS_shmctl, 1),
+];
+/// `IPC_STAT` and `IPC_INFO`.
+pub(super) const STATISTICS_COMMANDS: [u32; 2] = [2, 3];

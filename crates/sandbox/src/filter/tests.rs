@@ -23,6 +23,7 @@ fn run(architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
                 accumulator = u32::from_ne_bytes(data[from..from + 4].try_into().unwrap());
             }
             libc::BPF_RET => return instruction.k,
+            libc::BPF_ALU => accumulator &= instruction.k,
             libc::BPF_JMP => {
                 if code & 0xf0 == libc::BPF_JA {
                     at += instruction.k as usize;
@@ -153,6 +154,25 @@ fn what_is_refused() {
             [0, 0x1_0000_5412, 0, 0, 0, 0],
             REFUSE,
         ),
+        (
+            "block map",
+            libc::SYS_ioctl,
+            [0, 0xc020_660b, 0, 0, 0, 0],
+            answer(libc::ENOTTY),
+        ),
+        (
+            "how much to read",
+            libc::SYS_ioctl,
+            [0, 0x541b, 0, 0, 0, 0],
+            ALLOW,
+        ),
+        (
+            "queue statistics",
+            libc::SYS_msgctl,
+            [0, 2, 0, 0, 0, 0],
+            REFUSE,
+        ),
+        ("queue removal", libc::SYS_msgctl, [0; 6], ALLOW),
         ("getgroups", libc::SYS_getgroups, [0; 6], answer(0)),
         (
             "no random addresses",

@@ -310,12 +310,16 @@ impl Service {
             return Ok(Reply::Proceed); // What is written to it changes nothing that is seen.
         }
         let task = self.tasks.task(call.thread, self.patch);
-        self.urandom_opened += 1;
-        let purpose = format!("urandom {}", task.clock.now());
+        task.devices_opened += 1;
+        let purpose = format!("urandom {}", task.devices_opened);
         let mut stream = super::random::Stream::new(&self.host.seed, task.lineage, &purpose);
         let (reader, writer) = crate::room::pipe().map_err(|_| Errno(libc::EMFILE))?;
-        let _ = rustix::pipe::fcntl_setpipe_size(&reader, 4096);
+        let _ = rustix::pipe::fcntl_setpipe_size(&reader, READY_BYTES);
         self.identities.is_random_device(&reader);
+        // There before the first read, so that a short one is answered whole.
+        let mut ready = [0; READY_BYTES];
+        stream.fill(&mut ready);
+        rustix::io::write(&writer, &ready).map_err(errno)?;
         let started = std::thread::Builder::new()
             .name("random device".to_owned())
             .spawn(move || {
@@ -341,6 +345,8 @@ impl Service {
 }
 
 const OPEN_NS: u64 = 2_000;
+/// What the random device has ready.
+const READY_BYTES: usize = 8192;
 
 fn is_random_device(path: &[u8]) -> bool {
     matches!(path, b"/dev/urandom" | b"/dev/random")

@@ -261,8 +261,8 @@ impl Service {
             "sys/kernel/pid_max" => "4194304\n".to_owned(),
             "sys/kernel/random/boot_id" => uuid(&host.seed, "boot id", 0),
             "sys/kernel/random/uuid" => {
-                self.urandom_opened += 1;
-                uuid(&self.host.seed, "uuid", self.urandom_opened)
+                self.uuids += 1;
+                uuid(&self.host.seed, "uuid", self.uuids)
             }
             "sys/kernel/random/entropy_avail" | "sys/kernel/random/poolsize" => "256\n".to_owned(),
             "sys/kernel/ngroups_max" | "sys/kernel/threads-max" => "65536\n".to_owned(),

@@ -88,8 +88,8 @@ pub(crate) struct Service {
     pub(super) identities: Identities,
     pub(super) listings: super::listing::Listings,
     pub(super) names: super::network::Names,
-    /// Draws for `/dev/urandom`, one stream for each time it is opened.
-    pub(super) urandom_opened: u64,
+    /// Identifiers drawn from `/proc/sys/kernel/random/uuid`.
+    pub(super) uuids: u64,
     later: Vec<Later>,
 }
 
@@ -120,7 +120,7 @@ impl Service {
             paths: Paths::new(root),
             listings: super::listing::Listings::default(),
             names: super::network::Names::default(),
-            urandom_opened: 0,
+            uuids: 0,
             later: Vec::new(),
             host,
         }

@@ -468,13 +468,12 @@ impl Service {
         } else {
             let name = call.memory().read_path(call.arguments[0])?;
             let path = self.absolute(call, libc::AT_FDCWD, &name)?;
-            match self.process_status(call, &lexical(&path), true) {
-                Some(shown) => Place::of_shown(&shown?),
-                None => {
-                    let file = self.paths.look_up(&path, true)?;
-                    self.identities
-                        .place(&look(&file, "", AtFlags::EMPTY_PATH)?)
-                }
+            if let Some(shown) = self.process_status(call, &lexical(&path), true) {
+                Place::of_shown(&shown?)
+            } else {
+                let file = self.paths.look_up(&path, true)?;
+                self.identities
+                    .place(&look(&file, "", AtFlags::EMPTY_PATH)?)
             }
         };
         let (kind, blocks, files) = match place {

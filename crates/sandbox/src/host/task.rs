@@ -30,6 +30,8 @@ pub(super) struct Task {
     /// Threads and processes that it has started.
     forks: u64,
     pub(super) random: Option<Stream>,
+    /// How often it has opened a random device.
+    pub(super) devices_opened: u64,
     /// A wait with a time limit that the kernel was left to do: until when in the host's time,
     /// and how long in the thread's.
     pub(super) timeout: Option<(Instant, u64)>,
@@ -225,6 +227,7 @@ impl Task {
             lineage: Lineage::FIRST,
             forks: 0,
             random: None,
+            devices_opened: 0,
             timeout: None,
             has_executed: false,
         }
