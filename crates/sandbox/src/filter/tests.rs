@@ -90,6 +90,12 @@ fn what_is_refused() {
         ("uretprobe", 335, [0; 6], MISSING),
         ("last unassigned", 423, [0; 6], MISSING),
         ("pidfd_send_signal", 424, [0; 6], ALLOW),
+    ]);
+}
+
+#[test]
+fn what_does_not_exist() {
+    check(&[
         (
             "cookie",
             libc::SYS_getsockopt,
