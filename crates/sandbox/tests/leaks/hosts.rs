@@ -1,12 +1,11 @@
 //! Two hosts on one machine: what a caller of the sandbox brings along, in two versions. Each run
 //! is a process of its own, so that it can be another user, and nothing stays behind.
 
-use std::fs::{self, Permissions};
-use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::num::NonZero;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit};
@@ -32,74 +31,103 @@ const TEST: &str = "the_probe_looks_everywhere";
 /// An ordinary user whom every system has.
 const NOBODY: u32 = 65534;
 
+/// A memory file system that most systems have: the odd host keeps its files there.
+const MEMORY: &str = "/dev/shm";
+/// Starts a program with signals ignored and descriptors open, as some callers do.
+const CARELESS_SHELL: &str = "trap '' HUP USR1 TERM; exec 7</dev/null 8>/dev/null; exec \"$@\"";
+
 /// What the probe printed, run by a process of its own on that host.
 #[track_caller]
 pub(crate) fn run_on(host: Host, runner: Runner) -> String {
-    let place = tempfile::tempdir().unwrap();
-    let answer = place.path().join("answer");
-    // A copy, since another user may not reach the directory of the build.
-    let program = place.path().join("leaks");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let is_root = rustix::process::geteuid().is_root();
-    if host == Host::Odd && is_root {
-        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-        std::os::unix::fs::chown(place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        if run_with(host, runner, place.path(), Some(NOBODY)) {
-            return fs::read_to_string(&answer).unwrap();
-        }
-        println!("the other host has the same user: an ordinary one cannot reach this place");
+    if host == Host::Plain {
+        let place = tempfile::tempdir().unwrap();
+        return run_in(place.path(), host, runner, None)
+            .unwrap_or_else(|why| panic!("{}: {why}", place.path().display()));
     }
-    assert!(run_with(host, runner, place.path(), None));
-    fs::read_to_string(&answer).unwrap()
+    let is_root = rustix::process::geteuid().is_root();
+    let mut reasons = Vec::new();
+    for user in [Some(NOBODY).filter(|_| is_root), None] {
+        for place in [tempfile::tempdir_in(MEMORY), tempfile::tempdir()] {
+            match place
+                .map_err(|error| error.to_string())
+                .and_then(|place| run_in(place.path(), host, runner, user))
+            {
+                Ok(text) => return text,
+                Err(why) => reasons.push(why),
+            }
+        }
+        println!("the other host has no other user: {}", reasons.join("; "));
+    }
+    panic!("{}", reasons.join("; "))
 }
 
-/// False if the program cannot be started as that user.
+/// Why the program cannot be started there as that user is the error; that it fails is a panic.
 #[track_caller]
-fn run_with(host: Host, runner: Runner, place: &Path, user: Option<u32>) -> bool {
-    let mut command = Command::new(place.join("leaks"));
-    command
-        .args(["--exact", TEST, "--nocapture"])
-        .env(ASKED, format!("{host:?} {runner:?}"))
-        .env(ANSWER, place.join("answer"));
-    if host == Host::Odd {
-        command
-            .current_dir("/")
-            .env_remove("LANG")
-            .env("TMPDIR", place)
-            .env("LC_ALL", "de_CH.UTF-8")
-            .env("TZ", "Asia/Tokyo")
-            .env("SOURCE_DATE_EPOCH", "1")
-            .env("A_VARIABLE", "of the other host");
-    }
+fn run_in(place: &Path, host: Host, runner: Runner, user: Option<u32>) -> Result<String, String> {
+    // A copy, since another user may not reach the directory of the build.
+    let program = place.join("leaks");
+    let copied = fs::copy(std::env::current_exe().unwrap(), &program);
+    copied.map_err(|error| error.to_string())?;
     if let Some(user) = user {
-        command.uid(user).gid(user);
+        std::os::unix::fs::chown(place, Some(user), Some(user)).unwrap();
     }
-    match command.output() {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied && user.is_some() => false,
-        Err(error) => panic!("{}: {error}", place.display()),
-        Ok(output) => {
-            assert!(
-                output.status.success(),
-                "{host:?} {runner:?}: {}\n{}\n{}",
-                output.status,
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            );
-            true
+    let started = |arguments: &[&str]| {
+        let mut command = match host {
+            Host::Plain => Command::new(&program),
+            Host::Odd => odd_command(&program, place),
+        };
+        if let Some(user) = user {
+            command.uid(user).gid(user);
         }
+        command
+            .args(arguments)
+            .env(ASKED, format!("{host:?} {runner:?}"))
+            .env(ANSWER, place.join("answer"))
+            .output()
+    };
+    let tried = started(&["--list"]).map_err(|error| error.to_string())?;
+    if !tried.status.success() {
+        let complaint = String::from_utf8_lossy(&tried.stderr).trim().to_owned();
+        return Err(format!("{}: {complaint}", tried.status));
     }
+    let output = started(&["--exact", TEST, "--nocapture"]).unwrap();
+    assert!(
+        output.status.success(),
+        "{host:?} {runner:?}: {}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(fs::read_to_string(place.join("answer")).unwrap())
+}
+
+fn odd_command(program: &Path, place: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", CARELESS_SHELL, "sh"])
+        .arg(program)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .env_remove("LANG")
+        .env("TMPDIR", place)
+        .env("LC_ALL", "de_CH.UTF-8")
+        .env("TZ", "Asia/Tokyo")
+        .env("SOURCE_DATE_EPOCH", "1")
+        .env("A_VARIABLE", "of the other host");
+    command
 }
 
 /// Does what this process was started for, or a plain run in the sandbox if nobody asked.
 pub(crate) fn run_as_asked() -> (Runner, String) {
     let asked = std::env::var(ASKED).unwrap_or_default();
-    if asked.starts_with("Odd") {
+    let is_odd = asked.starts_with("Odd");
+    if is_odd {
         become_odd();
     }
     let (runner, text) = if asked.ends_with("Bubblewrap") {
-        (Runner::Bubblewrap, runners::under_bubblewrap())
+        (Runner::Bubblewrap, runners::under_bubblewrap(is_odd))
     } else {
-        (Runner::Sandbox, runners::in_sandbox().text)
+        (Runner::Sandbox, runners::in_sandbox(is_odd).text)
     };
     if let Some(path) = std::env::var_os(ANSWER) {
         fs::write(path, &text).unwrap();
@@ -111,6 +139,7 @@ pub(crate) fn run_as_asked() -> (Runner, String) {
 fn become_odd() {
     rustix::process::umask(Mode::from_raw_mode(0o027));
     rustix::process::nice(7).unwrap();
+    rustix::thread::set_current_timer_slack(NonZero::new(200_000)).unwrap();
     let usable = rustix::thread::sched_getaffinity(None).unwrap();
     let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| usable.is_set(*cpu));
     let mut only = CpuSet::new();

@@ -28,12 +28,27 @@ pub(crate) struct Looked {
     pub(crate) isolation: Isolation,
 }
 
-/// A directory with the probe and its inputs.
-fn root() -> TempDir {
+/// Inputs beside the declared one, for the order of their directory.
+const OTHERS: [&str; 6] = ["Zebra", "apple", "a", "m.c", "0", "mm"];
+
+/// A directory with the probe and its inputs; the odd host makes them the other way round.
+fn root(is_odd: bool) -> TempDir {
     let root = tempfile::tempdir().unwrap();
     let inputs = root.path().join("inputs");
     fs::create_dir(&inputs).unwrap();
-    fs::write(inputs.join("declared"), "declared\n").unwrap();
+    let mut names = [OTHERS.as_slice(), &["declared"]].concat();
+    if is_odd {
+        names.reverse();
+        // Numbers of files that others take.
+        fs::write(root.path().join("earlier"), "").unwrap();
+        fs::remove_file(root.path().join("earlier")).unwrap();
+    }
+    for name in names {
+        let path = inputs.join(name);
+        fs::write(&path, format!("{name}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+        settle(&path);
+    }
     for name in ["proc", "dev", "tmp", "build"] {
         fs::create_dir(root.path().join(name)).unwrap();
     }
@@ -41,8 +56,7 @@ fn root() -> TempDir {
     fs::write(&probe, counterseal_static_programs::LEAK_PROBE).unwrap();
     std::os::unix::fs::symlink("inputs/declared", root.path().join("link")).unwrap();
     for (path, mode) in [
-        (inputs.join("declared").as_path(), 0o444),
-        (&inputs, 0o755),
+        (inputs.as_path(), 0o755),
         (&probe, 0o755),
         (root.path(), 0o755),
     ] {
@@ -59,8 +73,8 @@ fn settle(path: &Path) {
     File::open(path).unwrap().set_times(times).unwrap();
 }
 
-pub(crate) fn in_sandbox() -> Looked {
-    let root = root();
+pub(crate) fn in_sandbox(is_odd: bool) -> Looked {
+    let root = root(is_odd);
     let logs = tempfile::tempdir().unwrap();
     let outcome = run(
         &Action {
@@ -102,7 +116,7 @@ pub(crate) fn bubblewrap() -> Result<Command, String> {
             .args(["--cap-drop", "ALL"]);
         command
     };
-    let root = root();
+    let root = root(false);
     let tried = hardened()
         .arg("--ro-bind")
         .arg(root.path())
@@ -118,8 +132,8 @@ pub(crate) fn bubblewrap() -> Result<Command, String> {
     }
 }
 
-pub(crate) fn under_bubblewrap() -> String {
-    let root = root();
+pub(crate) fn under_bubblewrap(is_odd: bool) -> String {
+    let root = root(is_odd);
     let output = bubblewrap()
         .unwrap_or_else(|reason| panic!("{reason}"))
         .arg("--ro-bind")

@@ -6,25 +6,7 @@ use crate::report::Report;
 
 pub(crate) fn look(report: &mut Report) {
     let memory = Memory::new();
-    for flags in [0, libc::O_CLOEXEC] {
-        let made = call!(libc::SYS_pipe2, &memory, flags);
-        report.answer(format!("pipe.{flags}"), made);
-        if made.is_err() {
-            continue;
-        }
-        for (end, descriptor) in [("read", memory.i32(0)), ("write", memory.i32(4))] {
-            let name = format!("pipe.{flags}.{end}");
-            describe(report, &name, Ok(u64::from(descriptor.unsigned_abs())));
-            report.answer(
-                format!("{name}.size"),
-                call!(libc::SYS_fcntl, descriptor, libc::F_GETPIPE_SZ),
-            );
-        }
-        report.answer(
-            format!("pipe.{flags}.resize"),
-            call!(libc::SYS_fcntl, memory.i32(0), libc::F_SETPIPE_SZ, 1 << 21),
-        );
-    }
+    pipes(report, &memory);
     let pair = call!(
         libc::SYS_socketpair,
         libc::AF_UNIX,
@@ -59,6 +41,22 @@ pub(crate) fn look(report: &mut Report) {
             "perf",
             call!(libc::SYS_perf_event_open, memory.at(2048), 0, -1, -1, 0),
         ),
+        (
+            "tcp",
+            call!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0),
+        ),
+        (
+            "udp",
+            call!(libc::SYS_socket, libc::AF_INET, libc::SOCK_DGRAM, 0),
+        ),
+        (
+            "unix",
+            call!(libc::SYS_socket, libc::AF_UNIX, libc::SOCK_STREAM, 0),
+        ),
+        (
+            "netlink",
+            call!(libc::SYS_socket, libc::AF_NETLINK, libc::SOCK_RAW, 0),
+        ),
         ("pidfd", call!(libc::SYS_pidfd_open, std::process::id(), 0)),
         (
             "landlock",
@@ -91,6 +89,29 @@ pub(crate) fn look(report: &mut Report) {
         report.answer(
             "inotify.watch",
             call!(libc::SYS_inotify_add_watch, inotify, c".", 0xfff),
+        );
+    }
+}
+
+/// Both ends of pipes, and how large they may be.
+fn pipes(report: &mut Report, memory: &Memory) {
+    for flags in [0, libc::O_CLOEXEC] {
+        let made = call!(libc::SYS_pipe2, memory, flags);
+        report.answer(format!("pipe.{flags}"), made);
+        if made.is_err() {
+            continue;
+        }
+        for (end, descriptor) in [("read", memory.i32(0)), ("write", memory.i32(4))] {
+            let name = format!("pipe.{flags}.{end}");
+            describe(report, &name, Ok(u64::from(descriptor.unsigned_abs())));
+            report.answer(
+                format!("{name}.size"),
+                call!(libc::SYS_fcntl, descriptor, libc::F_GETPIPE_SZ),
+            );
+        }
+        report.answer(
+            format!("pipe.{flags}.resize"),
+            call!(libc::SYS_fcntl, memory.i32(0), libc::F_SETPIPE_SZ, 1 << 21),
         );
     }
 }

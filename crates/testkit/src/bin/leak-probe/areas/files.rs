@@ -9,7 +9,8 @@ use super::new_files;
 use crate::raw::{Answer, Memory, call};
 use crate::report::{Report, escaped};
 
-const PATHS: [&str; 22] = [
+const PATHS: [&str; 23] = [
+    "/leak-probe",
     "/",
     "/build",
     "/build/home",

@@ -118,6 +118,14 @@ fn others(report: &mut Report, file: &CStr, memory: &Memory) {
         );
         let _ = call!(libc::SYS_unlink, name);
     }
+    if let Ok(socket) = call!(libc::SYS_socket, libc::AF_UNIX, libc::SOCK_STREAM, 0) {
+        let address: &[u8] = b"\x01\0leak-probe.new/socket\0";
+        let bound = call!(libc::SYS_bind, socket, address, address.len());
+        report.answer("new.socket", bound);
+        let path = c"leak-probe.new/socket";
+        status(report, "new.socket", path, memory);
+        let _ = call!(libc::SYS_unlink, path);
+    }
     let nameless = call!(libc::SYS_open, NEW, libc::O_TMPFILE | libc::O_RDWR, 0o600);
     report.answer("new.tmpfile", nameless);
     if let Ok(nameless) = nameless {

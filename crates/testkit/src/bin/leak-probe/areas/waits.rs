@@ -102,6 +102,7 @@ pub(crate) fn look(report: &mut Report) {
         std::thread::park_timeout(Duration::from_nanos(WAIT_NS));
         Ok(0)
     });
+    interrupted(report);
     timers(report);
     sockets(report);
     end_of_a_child(report);
@@ -115,6 +116,35 @@ fn timed(report: &mut Report, name: &str, wait: impl FnOnce() -> Answer) {
     let passed = start.elapsed();
     report.answer(name, answer);
     report.note(format!("{name}.passed"), passed.as_nanos());
+}
+
+/// What is left of sleeps that a signal interrupts.
+fn interrupted(report: &mut Report) {
+    crate::raw::catch(libc::SIGALRM);
+    let memory = Memory::new();
+    for (name, clock) in [
+        ("nanosleep", None),
+        ("clock_nanosleep", Some(1)),
+        ("ppoll", Some(-1)),
+    ] {
+        memory.put(0, &[0; 256]).put_u64(0, 100);
+        memory.put_u64(128 + 24, WAIT_NS / 1000);
+        let armed = call!(libc::SYS_setitimer, 0, memory.at(128), 0);
+        let name = format!("interrupted.{name}");
+        timed(report, &name, || {
+            armed?;
+            match clock {
+                None => call!(libc::SYS_nanosleep, &memory, memory.at(64)),
+                Some(-1) => call!(libc::SYS_ppoll, 0, 0, &memory, 0, 8),
+                Some(clock) => call!(libc::SYS_clock_nanosleep, clock, 0, &memory, memory.at(64)),
+            }
+        });
+        let at = if clock == Some(-1) { 0 } else { 64 };
+        report.note(
+            format!("{name}.left"),
+            format_args!("{}.{:09}", memory.u64(at), memory.u64(at + 8)),
+        );
+    }
 }
 
 /// Timers that send a signal, or make a descriptor readable.

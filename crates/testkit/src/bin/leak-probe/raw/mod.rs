@@ -214,6 +214,16 @@ pub(crate) fn fork() -> Result<Option<i32>, Errno> {
     }
 }
 
+/// Makes a signal interrupt a call instead of ending the program.
+pub(crate) fn catch(signal: i32) {
+    extern "C" fn nothing(_: i32) {}
+    // SAFETY: all zeros are a valid structure: numbers, and no handler.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = nothing as *const () as usize;
+    // SAFETY: the structure is initialised, and the handler touches nothing.
+    unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+}
+
 /// A value of the vector that the kernel gives to every program, 0 if it is not there.
 pub(crate) fn auxiliary(key: u64) -> usize {
     // SAFETY: reads the vector, which stays where it is.
