@@ -37,6 +37,12 @@ const PROBE: Program = Program {
     sources: &["testkit/Cargo.toml", "testkit/src"],
 };
 
+const PLANTED: Program = Program {
+    package: "counterseal-testkit",
+    binary: "planted",
+    sources: PROBE.sources,
+};
+
 const LEAK_PROBE: Program = Program {
     package: "counterseal-testkit",
     binary: "leak-probe",
@@ -70,6 +76,7 @@ fn build_all() -> Result<(), String> {
     if env::var_os("CARGO_FEATURE_PROBE").is_some() {
         programs.push(PROBE);
         programs.push(LEAK_PROBE);
+        programs.push(PLANTED);
     }
     let target = variable("TARGET")?;
     if variable("CARGO_CFG_TARGET_OS")? != "linux" {

@@ -2,7 +2,8 @@
 //!
 //! `build.rs` builds each with a nested cargo, linked statically against the C library, for the
 //! same target as this crate. Two uses: the embedded product is compiled by [`RULEC`], the only
-//! content of its root; tests run `PROBE` (feature `probe`), which tries what a sandbox must refuse.
+//! content of its root; tests run `PROBE` and `PLANTED` (feature `probe`), which try what a sandbox
+//! must refuse and what it must keep the same.
 //!
 //! Whoever mentions neither pays nothing: the linker leaves unused bytes out.
 //!
@@ -19,3 +20,8 @@ pub static PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
 /// The leak probe `leak-probe`: an ELF executable without program interpreter.
 #[cfg(feature = "probe")]
 pub static LEAK_PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leak-probe"));
+
+/// The programs with planted dependences on their surroundings, `planted`: an ELF executable
+/// without program interpreter.
+#[cfg(feature = "probe")]
+pub static PLANTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/planted"));

@@ -35,13 +35,20 @@ fn is_static(elf: &[u8]) -> bool {
     !types.contains(&PT_INTERP) && !types.contains(&PT_DYNAMIC)
 }
 
-/// Runs `program` from a folder of its own without any environment.
+/// Runs `program` in a folder of its own without any environment.
 fn run(program: &[u8], arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program");
     fs::write(&path, program).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-    let attempt = || Command::new(&path).args(arguments).env_clear().output();
+    let attempt = || {
+        let mut command = Command::new(&path);
+        command
+            .args(arguments)
+            .env_clear()
+            .current_dir(folder.path())
+            .output()
+    };
     let is_busy = |result: &io::Result<Output>| {
         result
             .as_ref()
@@ -88,4 +95,21 @@ fn no_path_of_this_machine_is_inside() {
 #[test]
 fn probe_is_static() {
     assert!(is_static(counterseal_static_programs::PROBE));
+}
+
+#[cfg(feature = "probe")]
+#[test]
+fn planted_dependences_show_without_a_sandbox() {
+    use counterseal_static_programs::PLANTED;
+
+    assert!(is_static(PLANTED));
+    let said = |mode: &str| {
+        let output = run(PLANTED, &[mode]);
+        assert!(output.status.success(), "{mode}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(said("nothing"), said("nothing"));
+    for mode in ["random", "hash-order", "process-id"] {
+        assert_ne!(said(mode), said(mode), "{mode}");
+    }
 }

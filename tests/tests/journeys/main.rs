@@ -18,3 +18,4 @@ mod hostile_texts;
 mod interrupted;
 mod operator;
 mod same_bytes;
+mod variation;

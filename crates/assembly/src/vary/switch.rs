@@ -130,7 +130,7 @@ impl Switch {
                 }
             }
             Self::Inodes => host.inode_salt ^= 0x5eed,
-            Self::ProcessIds => host.first_process += 4000,
+            Self::ProcessIds => host.first_process += 98,
             Self::HostName => host.host_name = format!("{}-varied", host.host_name),
             Self::User => host.user_id += 1729,
             Self::Umask => host.umask ^= 0o025,
