@@ -39,6 +39,11 @@ bench-sandbox-start *ARGUMENTS:
     cargo build --release --locked -p counterseal-sandbox --example bench_start
     python3 -B benches/sandbox_start.py {{ARGUMENTS}}
 
+# What a build learns about its host in our sandbox, and in others (see benches/README.md).
+leak-table *ARGUMENTS:
+    cargo build --release --locked -p counterseal-sandbox --example leak_probe
+    python3 -B benches/leak_table.py {{ARGUMENTS}}
+
 # Verification of a 100 MB file, against hashing it.
 bench-verify *ARGUMENTS:
     cargo build --release --locked -p counterseal-cli -p counterseal-verify-cli

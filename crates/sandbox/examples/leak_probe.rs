@@ -1,12 +1,12 @@
-//! Runs a static program as the only step of an action and prints what it printed:
-//! `leak_probe PROGRAM`. It is how the table of leaks (`benches/leak_table.py`) looks from inside
-//! the sandbox. The root holds the program, an input and a link to it, all with the time of the
-//! epoch; the host's description is the standard one.
+//! Runs the leak probe as the only step of an action and prints what it printed. It is how the
+//! table of leaks (`benches/leak_table.py`) looks from inside the sandbox; the host's description
+//! is the standard one. With `--root DIRECTORY` it runs nothing and makes the root, for those who
+//! run the probe by other means: the probe, an input, and a link to it, with the time of the epoch.
 //!
-//! Absent on purpose: any judgement about what the program prints.
+//! Absent on purpose: any judgement about what the probe prints.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, FileTimes};
+use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,7 +20,14 @@ type Failure = Box<dyn std::error::Error>;
 const EPOCH: u64 = 1_234_567_890;
 
 fn main() -> ExitCode {
-    match look() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        [] => look(),
+        ["--root", directory] => lay_out(Path::new(directory)),
+        _ => Err("usage: leak_probe [--root DIRECTORY]".into()),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("leak_probe: {error}");
@@ -30,10 +37,9 @@ fn main() -> ExitCode {
 }
 
 fn look() -> Result<(), Failure> {
-    let program = std::env::args().nth(1).ok_or("usage: leak_probe PROGRAM")?;
     let root = tempfile::tempdir()?;
     let logs = tempfile::tempdir()?;
-    lay_out(root.path(), Path::new(&program))?;
+    lay_out(root.path())?;
     let outcome = run(
         &Action {
             root: root.path(),
@@ -48,14 +54,10 @@ fn look() -> Result<(), Failure> {
         &mut Scratch::new(),
         logs.path(),
     )?;
-    std::io::copy(
-        &mut File::open(&outcome.stdout.path)?,
-        &mut std::io::stdout(),
-    )?;
-    std::io::copy(
-        &mut File::open(&outcome.stderr.path)?,
-        &mut std::io::stderr(),
-    )?;
+    let mut printed = File::open(&outcome.stdout.path)?;
+    std::io::copy(&mut printed, &mut std::io::stdout())?;
+    let mut complaints = File::open(&outcome.stderr.path)?;
+    std::io::copy(&mut complaints, &mut std::io::stderr())?;
     if outcome.exit.is_success() {
         Ok(())
     } else {
@@ -63,11 +65,16 @@ fn look() -> Result<(), Failure> {
     }
 }
 
-fn lay_out(root: &Path, program: &Path) -> Result<(), Failure> {
-    fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
-    fs::create_dir(root.join("inputs"))?;
+/// Fills an existing directory.
+fn lay_out(root: &Path) -> Result<(), Failure> {
+    for name in ["inputs", "build", "dev", "proc", "tmp"] {
+        fs::create_dir(root.join(name))?;
+    }
     fs::write(root.join("inputs/declared"), "declared\n")?;
-    fs::copy(program, root.join("leak-probe"))?;
+    fs::write(
+        root.join("leak-probe"),
+        counterseal_static_programs::LEAK_PROBE,
+    )?;
     std::os::unix::fs::symlink("inputs/declared", root.join("link"))?;
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH);
     for (name, mode) in [
@@ -77,7 +84,7 @@ fn lay_out(root: &Path, program: &Path) -> Result<(), Failure> {
         ("", 0o755),
     ] {
         let path = root.join(name);
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        fs::set_permissions(&path, Permissions::from_mode(mode))?;
         File::open(&path)?.set_times(FileTimes::new().set_modified(time))?;
     }
     Ok(())

@@ -120,7 +120,7 @@ pub(crate) fn bubblewrap() -> Result<Command, String> {
     let tried = hardened()
         .arg("--ro-bind")
         .arg(root.path())
-        .args(["/", "/leak-probe", "again"])
+        .args(["/", "/leak-probe", "memory"])
         .output();
     match tried {
         Err(error) => Err(format!("bwrap cannot be started: {error}")),

@@ -3,8 +3,9 @@
 //! lines that differ say. It is the measure of what the sandbox hides, so it looks by every route that
 //! we know of, and what may be fatal it tries in forked children.
 //!
-//! Run it where it may write files in the working directory. Nothing it does is meant to harm, but it
-//! makes every system call with nonsense arguments: it belongs in a sandbox of some kind.
+//! `leak-probe [AREA…]` looks at these areas, or at all of them. Run it where it may write files in
+//! the working directory. Nothing it does is meant to harm, but the area `surface` makes every system
+//! call with nonsense arguments: it belongs in a sandbox of some kind.
 //!
 //! Absent on purpose: a verdict. Whoever runs it twice compares.
 
@@ -17,11 +18,19 @@ use std::process::ExitCode;
 use report::Report;
 
 fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
     let mut report = Report::new();
-    if std::env::args().nth(1).as_deref() == Some(areas::again::WORD) {
-        areas::again::answer(&mut report);
-    } else {
-        for (name, look) in areas::ALL {
+    let known = || areas::ALL.iter().chain([&areas::AGAIN]);
+    for name in &wanted {
+        if known().all(|(area, _)| area != name) {
+            let areas: Vec<&str> = areas::ALL.iter().map(|(area, _)| *area).collect();
+            eprintln!("usage: leak-probe [AREA…], of {}", areas.join(", "));
+            return ExitCode::from(2);
+        }
+    }
+    for (name, look) in known() {
+        let is_wanted = wanted.iter().any(|area| area == name);
+        if is_wanted || wanted.is_empty() && *name != areas::AGAIN.0 {
             report.enter(name);
             look(&mut report);
         }

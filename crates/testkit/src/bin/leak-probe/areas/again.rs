@@ -6,10 +6,10 @@ use std::process::Command;
 use super::{memory, random};
 use crate::report::Report;
 
-/// The argument that makes the probe answer these questions only.
-pub(crate) const WORD: &str = "again";
+/// The area of the executed program.
+pub(super) const WORD: &str = "executed";
 
-pub(crate) fn look(report: &mut Report) {
+pub(super) fn look(report: &mut Report) {
     for turn in ["first", "second"] {
         let output = Command::new("/proc/self/exe").arg(WORD).output();
         let output = match output {
@@ -25,7 +25,7 @@ pub(crate) fn look(report: &mut Report) {
 }
 
 /// What the executed program does.
-pub(crate) fn answer(report: &mut Report) {
+pub(super) fn answer(report: &mut Report) {
     report.enter("memory");
     memory::look(report);
     report.enter("random");

@@ -181,10 +181,16 @@ pub(super) fn shown(memory: &Memory) -> String {
 
 /// The fields of statfs(2).
 fn space(report: &mut Report, name: &str, answer: Answer, memory: &Memory) {
-    report.written(name, answer, |_| {
-        let fields = [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80].map(|at| memory.u64(at));
-        format!("{fields:x?}")
-    });
+    for (part, places) in [
+        ("kind", [0, 8, 56, 64, 72, 80].as_slice()),
+        ("total", &[16, 40]),
+        ("free", &[24, 32, 48]),
+    ] {
+        report.written(format!("{name}.{part}"), answer, |_| {
+            let fields: Vec<u64> = places.iter().map(|at| memory.u64(*at)).collect();
+            format!("{fields:x?}")
+        });
+    }
 }
 
 pub(super) fn link(path: &CStr) -> String {

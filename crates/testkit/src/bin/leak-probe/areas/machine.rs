@@ -48,12 +48,10 @@ pub(crate) fn look(report: &mut Report) {
         "quotactl",
         call!(libc::SYS_quotactl, 0x80_0007, 0, 0, &memory),
     );
-    for name in ["LANG", "TZ", "HOME", "USER", "PATH", "PWD", "TMPDIR"] {
-        let value = std::env::var(name).unwrap_or_else(|_| "absent".to_owned());
-        report.note(format!("environment.{name}"), value);
-    }
     let mut all = Vec::new();
     for (name, value) in std::env::vars_os() {
+        let shown = name.to_string_lossy();
+        report.note(format!("environment.{shown}"), value.to_string_lossy());
         all.extend(name.into_encoded_bytes());
         all.push(b'=');
         all.extend(value.into_encoded_bytes());
