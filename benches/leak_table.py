@@ -7,9 +7,11 @@ run to run, saw a fixed one, or saw none. The last rows count all observables. N
 so the load of the machine does not matter.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import measure
 from measure import Refused, Skipped
@@ -20,6 +22,7 @@ BWRAP_BARE = "bwrap, own root"
 NIX = "nix"
 # Planted by us, to be found by nobody.
 VARIABLE = "COUNTERSEAL_LEAK_TABLE"
+PLANTED = Path("/tmp/leak-probe.host")
 NOBODY = 65534
 # What is looked at on the host itself, whose values are then known: everything that harms nobody.
 AREAS = (
@@ -32,7 +35,7 @@ ROWS = (
     ("network", ("network.devices.list", "network.udp.outside")),
     ("host name", ("machine.uname.node",)),
     ("machine-id", ("machine.file./etc/machine-id",)),
-    ("the host's /tmp", ("files.getdents64./tmp.names",)),
+    ("the host's /tmp", ("files.statx./tmp/leak-probe.host.identity",)),
     ("/sys", ("machine.file./sys/devices/system/cpu/online",)),
     ("capabilities", ("process.capabilities.effective", "process.capabilities.bounding")),
     ("a variable of the caller", (f"machine.environment.{VARIABLE}",)),
@@ -144,10 +147,10 @@ def bubblewrap(root, on_host_root):
     ]
 
 
-def in_nix(root, caller, turn):
-    """The probe as the builder's only command in a derivation of its own."""
-    builder = shutil.which("nix-build")
-    if builder is None:
+def in_nix(root, caller):
+    """The probe as the only command of a derivation, which is built anew for each caller."""
+    builder, keeper = shutil.which("nix-build"), shutil.which("nix-store")
+    if builder is None or keeper is None:
         raise Skipped("nix is not installed (Debian package nix-bin)")
     if caller.is_odd and os.geteuid() == 0:
         # Its store belongs to root: the second caller differs in the rest.
@@ -155,25 +158,29 @@ def in_nix(root, caller, turn):
             name: value for name, value in caller.settings.items()
             if name not in ("user", "group", "extra_groups")
         }
+    # Nothing is looked up or built elsewhere, and the builder needs nothing but itself.
     expression = f"""derivation {{
-        name = "leak-probe-{turn}"; system = "x86_64-linux"; builder = "/bin/sh";
-        args = [ "-c" "cd $TMPDIR && ${{{root}/leak-probe}} > $out" ];
+        name = "leak-probe"; system = "x86_64-linux";
+        builder = "${{{root}/leak-probe}}"; args = [ "--output" (placeholder "out") ];
     }}"""
-    result = root.parent / f"nix-{turn}"
-    caller.settings["env"] = caller.settings["env"] | {"HOME": os.environ.get("HOME", "/")}
+    link = root.parent / "nix"
+    caller.settings["env"] = caller.settings["env"] | {"HOME": str(root.parent)}
     caller.run([
         builder, "--option", "sandbox", "true", "--option", "sandbox-fallback", "false",
-        "--option", "build-users-group", "", "--check" if turn is None else "--no-build-output",
-        "--out-link", result, "--expr", expression,
+        "--option", "substitute", "false", "--option", "build-users-group", "",
+        "--out-link", link, "--expr", expression,
     ])
-    return result.read_text(encoding="utf-8", errors="replace")
+    text, result = link.read_text(encoding="utf-8", errors="replace"), link.readlink()
+    link.unlink()
+    caller.run([keeper, "--delete", result])
+    return text
+
 
 
 def benchmark():
-    parser = measure.arguments(__doc__, runs=1)
-    options = parser.parse_args()
+    options = measure.arguments(__doc__).parse_args()
     ours = measure.built(options, "examples/leak_probe")
-    with measure.work_directory() as work:
+    with measure.work_directory() as work, planted():
         work.chmod(0o755)
         shutil.copy(ours, work / "leak_probe")
         root = work / "root"
@@ -192,9 +199,8 @@ def benchmark():
             BWRAP_HOST: lambda: twice(bubblewrap(root, True)),
             BWRAP_BARE: lambda: twice(bubblewrap(root, False)),
             NIX: lambda: [
-                observations(in_nix(root, Caller(space, is_odd), is_odd)) for is_odd in (False, True)
+                observations(in_nix(root, Caller(space, is_odd))) for is_odd in (False, True)
             ],
-            OURS: lambda: twice([work / "leak_probe"]),
         }
         measure.title("leak-table", "what one probe sees of the host, by runner")
         hosts = twice([root / "leak-probe", *AREAS], space)
@@ -204,7 +210,18 @@ def benchmark():
                 columns[label] = look()
             except (Skipped, Refused) as reason:
                 print(f"  skipped {label}: {reason}")
+        columns[OURS] = twice([work / "leak_probe"])
         table(columns, hosts)
+
+
+@contextlib.contextmanager
+def planted():
+    """A file in the host's /tmp while the probe runs."""
+    PLANTED.touch(exist_ok=False)
+    try:
+        yield
+    finally:
+        PLANTED.unlink()
 
 
 def table(columns, hosts):
@@ -216,6 +233,8 @@ def table(columns, hosts):
         cells = "".join(f"{cell:>{widths[label]}}" for label, cell in cells.items())
         print(f"  {first:<{width}}{cells}")
 
+    print("  host's: the caller's value is seen; varies: another value in each run; fixed: the runner's")
+    print("  value; none: there is nothing to see")
     line("", {label: label for label in columns})
     for row, names in ROWS:
         line(row, {label: verdict(names, runs, hosts) for label, runs in columns.items()})
@@ -223,8 +242,7 @@ def table(columns, hosts):
     line("of them different", {
         label: str(len(different(*runs))) for label, runs in columns.items()
     })
-    if OURS in columns:
-        print(f"  different in {OURS}: {', '.join(different(*columns[OURS])) or 'none'}")
+    print(f"  different in {OURS}: {', '.join(different(*columns[OURS])) or 'none'}")
 
 
 def different(ours, theirs):

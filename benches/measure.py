@@ -30,10 +30,13 @@ class Skipped(Exception):
     """A benchmark cannot be made on this machine, through no fault of the program."""
 
 
-def arguments(description, runs, inputs_of_hello=False):
-    """The parser that every benchmark starts from."""
+def arguments(description, runs=None, inputs_of_hello=False):
+    """The parser that every benchmark starts from; without `runs` there is no choice of them."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--runs", type=int, default=runs, help="runs of each (default %(default)s)")
+    if runs:
+        parser.add_argument(
+            "--runs", type=int, default=runs, help="runs of each (default %(default)s)"
+        )
     parser.add_argument(
         "--programs",
         type=Path,

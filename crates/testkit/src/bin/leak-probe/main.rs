@@ -3,7 +3,7 @@
 //! lines that differ say. It is the measure of what the sandbox hides, so it looks by every route that
 //! we know of, and what may be fatal it tries in forked children.
 //!
-//! `leak-probe [AREA…]` looks at these areas, or at all of them. Run it where it may write files in
+//! `leak-probe [--output FILE] [AREA…]` looks at these areas, or at all of them. Run it where it may write files in
 //! the working directory. Nothing it does is meant to harm, but the area `surface` makes every system
 //! call with nonsense arguments: it belongs in a sandbox of some kind.
 //!
@@ -18,13 +18,20 @@ use std::process::ExitCode;
 use report::Report;
 
 fn main() -> ExitCode {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    let mut output = None;
+    if wanted.len() > 1 && wanted[0] == "--output" {
+        output = wanted.drain(..2).next_back();
+    }
     let mut report = Report::new();
     let known = || areas::ALL.iter().chain([&areas::AGAIN]);
     for name in &wanted {
         if known().all(|(area, _)| area != name) {
             let areas: Vec<&str> = areas::ALL.iter().map(|(area, _)| *area).collect();
-            eprintln!("usage: leak-probe [AREA…], of {}", areas.join(", "));
+            eprintln!(
+                "usage: leak-probe [--output FILE] [AREA…], of {}",
+                areas.join(", ")
+            );
             return ExitCode::from(2);
         }
     }
@@ -35,7 +42,7 @@ fn main() -> ExitCode {
             look(&mut report);
         }
     }
-    match report.print() {
+    match report.print(output.as_deref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("leak-probe: {problem}");

@@ -119,8 +119,8 @@ impl Report {
         }
     }
 
-    /// Prints everything; fails with the names that were used twice.
-    pub(crate) fn print(self) -> Result<(), String> {
+    /// Prints everything, into a file if one is named; fails with the names that were used twice.
+    pub(crate) fn print(self, file: Option<&str>) -> Result<(), String> {
         let mut text = String::new();
         for (name, value) in &self.lines {
             text.push_str(name);
@@ -128,9 +128,11 @@ impl Report {
             text.push_str(value);
             text.push('\n');
         }
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| error.to_string())?;
+        match file {
+            Some(path) => std::fs::write(path, text),
+            None => std::io::stdout().write_all(text.as_bytes()),
+        }
+        .map_err(|error| error.to_string())?;
         if self.repeated.is_empty() {
             Ok(())
         } else {

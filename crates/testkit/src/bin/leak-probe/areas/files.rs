@@ -9,7 +9,9 @@ use super::new_files;
 use crate::raw::{Answer, Memory, call};
 use crate::report::{Report, escaped};
 
-const PATHS: [&str; 23] = [
+const PATHS: [&str; 24] = [
+    // Whoever runs the probe may have put it there, outside.
+    "/tmp/leak-probe.host",
     "/leak-probe",
     "/",
     "/build",
