@@ -12,10 +12,7 @@ pub(crate) const PURE_CRATES: [&str; 4] = ["attestation", "tlog", "verify", "art
 
 /// The only folders whose code may be unsafe: they talk to the kernel. The second is part of a
 /// test program; see ARCHITECTURE.md, "Invariants".
-const UNSAFE_ALLOWED: [&str; 2] = [
-    "crates/sandbox/",
-    "crates/testkit/src/bin/leak-probe/raw/",
-];
+const UNSAFE_ALLOWED: [&str; 2] = ["crates/sandbox/", "crates/testkit/src/bin/leak-probe/raw/"];
 
 /// About 500 lines is where to ask whether a file holds two things; this is where it is refused.
 const LINES_MAX: usize = 600;
@@ -45,11 +42,7 @@ fn no_source_file_is_a_place_to_get_lost() {
 #[test]
 fn unsafe_code_stays_where_it_is_allowed() {
     let findings: Vec<String> = rust_files()
-        .filter(|(path, _)| {
-            !UNSAFE_ALLOWED
-                .iter()
-                .any(|folder| path.starts_with(folder))
-        })
+        .filter(|(path, _)| !UNSAFE_ALLOWED.iter().any(|folder| path.starts_with(folder)))
         .filter(|(_, source)| {
             let code = code_only(source);
             has_word(&code, "unsafe")
