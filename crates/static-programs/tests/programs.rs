@@ -93,8 +93,9 @@ fn no_path_of_this_machine_is_inside() {
 
 #[cfg(feature = "probe")]
 #[test]
-fn probe_is_static() {
+fn probes_are_static() {
     assert!(is_static(counterseal_static_programs::PROBE));
+    assert!(is_static(counterseal_static_programs::LEAK_PROBE));
 }
 
 #[cfg(feature = "probe")]
