@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
-use counterseal_attestation::{UnixSeconds, json};
+use counterseal_attestation::{Sha256Digest, UnixSeconds, json};
 use counterseal_sandbox::{
     Action, BUILD_DIRECTORY, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
 };
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assembly::Assembly;
 use crate::error::AssemblyError;
+use crate::opened::Resolver;
 use crate::outputs::{Finished, collect};
 use crate::prepare::{PlannedAction, Prepared};
 use crate::recipe::Host;
@@ -74,6 +75,8 @@ pub struct Assembled {
     pub logs: Vec<Log>,
     /// For each guarantee the weakest state over all steps.
     pub isolation: BTreeMap<String, GuaranteeState>,
+    /// Files of the inputs that any step opened, by path in the root.
+    pub opened: BTreeMap<String, Sha256Digest>,
     /// Whether this was taken from the cache; never stored.
     #[serde(skip)]
     pub cached: bool,
@@ -176,8 +179,10 @@ pub(crate) fn run_steps(
         outputs: Vec::new(),
         logs: Vec::new(),
         isolation: BTreeMap::new(),
+        opened: BTreeMap::new(),
         cached: false,
     };
+    let mut resolver = Resolver::new(store, prepared.root);
     for (index, planned) in prepared.actions.iter().enumerate() {
         on_step(&planned.step.name);
         let mut host = recipe.host.seen(epoch, *planned.action.hash.as_bytes());
@@ -207,17 +212,23 @@ pub(crate) fn run_steps(
                 }
             })?;
         take_outcome(planned, &outcome, store, &mut assembled)?;
+        let left = outputs(&scratch)?;
+        resolver.add(&outcome.opened, left.as_fd(), &mut assembled.opened)?;
     }
-    let scratch_top = scratch.outputs().map_err(|source| AssemblyError::Sandbox {
-        step: "outputs".to_owned(),
-        source,
-    })?;
+    let scratch_top = outputs(&scratch)?;
     for output in &recipe.outputs {
         assembled
             .outputs
             .push(collect(output, scratch_top.as_fd(), epoch, store)?);
     }
     Ok(assembled)
+}
+
+fn outputs(scratch: &Scratch) -> Result<OwnedFd, AssemblyError> {
+    scratch.outputs().map_err(|source| AssemblyError::Sandbox {
+        step: "outputs".to_owned(),
+        source,
+    })
 }
 
 /// A step's directory, where the build directory has another path than the recipe knows.
@@ -355,6 +366,7 @@ mod tests {
             outputs: Vec::new(),
             logs: Vec::new(),
             isolation,
+            opened: BTreeMap::new(),
             cached: false,
         };
         json::canonical(&assembled).unwrap()

@@ -13,7 +13,7 @@
 //! - [`execute`] runs the actions in fresh sandboxes and takes the declared outputs.
 //! - [`vary`] builds again with everything varied that the recipe does not state, and names what
 //!   the outputs depend on.
-//! - [`statement`] says all of it as SLSA provenance.
+//! - [`trace`] says which inputs were opened, [`statement`] all of it as SLSA provenance.
 //!
 //! Deliberately absent: signing keys and anything that could load one, the record, downloads
 //! (crate `inputs` puts every input into the store beforehand).
@@ -21,11 +21,13 @@
 mod assembly;
 mod error;
 mod execute;
+mod opened;
 mod outputs;
 mod package;
 mod prepare;
 pub mod recipe;
 mod statement;
+mod trace;
 mod vary;
 
 pub use assembly::{Assembly, LOCK_NAME, declared};
@@ -35,5 +37,6 @@ pub use execute::{Assembled, CachePolicy, ExecuteOptions, Log, execute};
 pub use outputs::Finished;
 pub use prepare::{PlannedAction, Prepared, prepare};
 pub use recipe::Recipe;
-pub use statement::{Invocation, dependencies, statement};
+pub use statement::{Invocation, TRACE_NAME, dependencies, statement};
+pub use trace::trace;
 pub use vary::{Cause, Switch, UnknownSwitch, Variation, VariedOutput, vary};

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use counterseal_inputs::{LockedInput, LockedKind};
+use counterseal_inputs::{LockedInput, LockedItem, LockedKind};
 use counterseal_store::remote_execution::{Action, Command};
 use counterseal_store::tree::{TreeBuilder, merge};
 use counterseal_store::{Digest, Store};
@@ -32,6 +32,32 @@ pub struct Prepared {
     pub root: Digest,
     /// One action a step, in order.
     pub actions: Vec<PlannedAction>,
+    /// What each pinned item brings into the root, in the order of the lock.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// One pinned item and what it brings into the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The item's name, as the provenance's dependencies give it.
+    pub(crate) name: String,
+    /// Its package URL.
+    pub(crate) purl: String,
+    /// Where it appears, relative to the root.
+    pub(crate) at: String,
+    /// A tree below `at`, or else one file there.
+    pub(crate) tree: Option<Digest>,
+}
+
+impl Part {
+    fn of(item: &LockedItem, at: String, tree: Option<Digest>) -> Self {
+        Self {
+            name: item.display_name().to_owned(),
+            purl: item.purl.to_string(),
+            at,
+            tree,
+        }
+    }
 }
 
 /// One step with the action that it is.
@@ -61,6 +87,7 @@ pub fn prepare(assembly: &Assembly, store: &Store) -> Result<Prepared, AssemblyE
     let recipe = &assembly.recipe;
     let mut trees: Vec<(&str, Digest)> = Vec::new();
     let mut own = TreeBuilder::new();
+    let mut parts = Vec::new();
     for mount_point in MOUNT_POINTS {
         own.add_dir(mount_point)?;
     }
@@ -71,7 +98,7 @@ pub fn prepare(assembly: &Assembly, store: &Store) -> Result<Prepared, AssemblyE
             .ok_or_else(|| AssemblyError::LockStale {
                 input: input.name.clone(),
             })?;
-        add_input(input, locked, store, &mut own, &mut trees)?;
+        parts.extend(add_input(input, locked, store, &mut own, &mut trees)?);
     }
     for (path, target) in &recipe.root_links {
         own.add_symlink(path, target)?;
@@ -85,6 +112,7 @@ pub fn prepare(assembly: &Assembly, store: &Store) -> Result<Prepared, AssemblyE
     Ok(Prepared {
         root,
         actions: plan(assembly, root),
+        parts,
     })
 }
 
@@ -94,33 +122,40 @@ fn add_input<'a>(
     store: &Store,
     own: &mut TreeBuilder,
     trees: &mut Vec<(&'a str, Digest)>,
-) -> Result<(), AssemblyError> {
+) -> Result<Vec<Part>, AssemblyError> {
+    let mut parts = Vec::with_capacity(locked.items.len());
     match locked.kind {
         LockedKind::DebianPackages { .. } => {
-            let mut packages = vec![package::merged_usr(store)?];
-            packages.extend(package::trees(&locked.items, store)?);
-            let parts: Vec<(&str, Digest)> = packages.into_iter().map(|tree| ("", tree)).collect();
-            trees.push(("", merge(store, &parts)?));
+            let packages = package::trees(&locked.items, store)?;
+            let mut merged = vec![("", package::merged_usr(store)?)];
+            for (item, tree) in locked.items.iter().zip(packages) {
+                merged.push(("", tree));
+                parts.push(Part::of(item, String::new(), Some(tree)));
+            }
+            trees.push(("", merge(store, &merged)?));
         }
         LockedKind::DebianSource { .. } => {
             for item in &locked.items {
                 let path = format!("{}/{}", input.at, item.display_name());
                 own.add_file(&path, item.digest(), false)?;
+                parts.push(Part::of(item, path, None));
             }
         }
         LockedKind::Directory => {
             // Reading a lock guarantees exactly one item for files and directories.
             for item in &locked.items {
                 trees.push((&input.at, item.digest()));
+                parts.push(Part::of(item, input.at.clone(), Some(item.digest())));
             }
         }
         LockedKind::File => {
             for item in &locked.items {
                 own.add_file(&input.at, item.digest(), input.executable)?;
+                parts.push(Part::of(item, input.at.clone(), None));
             }
         }
     }
-    Ok(())
+    Ok(parts)
 }
 
 fn plan(assembly: &Assembly, root: Digest) -> Vec<PlannedAction> {

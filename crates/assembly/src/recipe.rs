@@ -231,8 +231,11 @@ impl Recipe {
             });
         }
         for output in &self.outputs {
-            // Evidence stands beside an artifact under the artifact's name and this suffix.
-            if output.name.ends_with(".sigstore.jsonl") || output.name.ends_with(".pending") {
+            // What stands beside an artifact has the artifact's name and one of these suffixes.
+            if [".sigstore.jsonl", ".runtime-trace.json", ".pending"]
+                .iter()
+                .any(|suffix| output.name.ends_with(suffix))
+            {
                 return Err(RecipeError::OutputReserved {
                     found: output.name.clone(),
                 });

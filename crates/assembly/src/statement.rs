@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use counterseal_attestation::dsse::IN_TOTO_PAYLOAD_TYPE;
 use counterseal_attestation::provenance::{
     BUILD_TYPE, BuildDefinition, Builder, EmbeddedFile, ExternalParameters, InternalParameters,
     Limits, Metadata, Product, Provenance, RunDetails, StepSummary,
@@ -32,7 +33,10 @@ pub struct Invocation {
     pub finished_on: UnixSeconds,
 }
 
-/// The unsigned statement about `assembled`.
+/// The byproduct that is the runtime trace.
+pub const TRACE_NAME: &str = "runtime-trace";
+
+/// The unsigned statement about `assembled`, whose runtime trace has the digest `trace`.
 ///
 /// # Errors
 /// [`AssemblyError::Provenance`] when recipe or lock have a name that cannot be embedded.
@@ -41,6 +45,7 @@ pub fn statement(
     prepared: &Prepared,
     assembled: &Assembled,
     invocation: &Invocation,
+    trace: Sha256Digest,
 ) -> Result<Statement<Provenance>, AssemblyError> {
     let recipe = &assembly.recipe;
     let limits = &recipe.limits;
@@ -49,14 +54,6 @@ pub fn statement(
             detail: error.to_string(),
         })
     };
-    let subject = assembled
-        .outputs
-        .iter()
-        .map(|output| Subject {
-            name: output.name.clone(),
-            digest: DigestSet::from_sha256(output.digest.hash),
-        })
-        .collect();
     let provenance = Provenance {
         build_definition: BuildDefinition {
             build_type: BUILD_TYPE.to_owned(),
@@ -102,10 +99,21 @@ pub fn statement(
                 started_on: invocation.started_on,
                 finished_on: invocation.finished_on,
             },
-            byproducts: byproducts(prepared, assembled),
+            byproducts: byproducts(prepared, assembled, trace),
         },
     };
-    Ok(Statement::new(subject, provenance))
+    Ok(Statement::new(subjects(assembled), provenance))
+}
+
+/// The outputs, by digest.
+pub(crate) fn subjects(assembled: &Assembled) -> Vec<Subject> {
+    let outputs = assembled.outputs.iter();
+    outputs
+        .map(|output| Subject {
+            name: output.name.clone(),
+            digest: DigestSet::from_sha256(output.digest.hash),
+        })
+        .collect()
 }
 
 /// Every pinned item, recipe and lock first; hosts appear nowhere.
@@ -133,9 +141,17 @@ pub fn dependencies(assembly: &Assembly) -> Vec<ResourceDescriptor> {
     dependencies
 }
 
-/// Root tree and the logs of each step.
-fn byproducts(prepared: &Prepared, assembled: &Assembled) -> Vec<ResourceDescriptor> {
-    let mut byproducts = vec![described("input-root", prepared.root.hash)];
+/// Root tree, runtime trace and the logs of each step.
+fn byproducts(
+    prepared: &Prepared,
+    assembled: &Assembled,
+    trace: Sha256Digest,
+) -> Vec<ResourceDescriptor> {
+    let trace = ResourceDescriptor {
+        media_type: Some(IN_TOTO_PAYLOAD_TYPE.to_owned()),
+        ..described(TRACE_NAME, trace)
+    };
+    let mut byproducts = vec![described("input-root", prepared.root.hash), trace];
     for log in &assembled.logs {
         byproducts.push(ResourceDescriptor {
             media_type: Some("text/plain".to_owned()),

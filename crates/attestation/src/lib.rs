@@ -1,6 +1,6 @@
 //! The formats of the evidence, as types: in-toto Statement v1, SLSA provenance v1 for this
-//! project's build type, the replay verdict, DSSE, the Sigstore bundle v0.3 and the record's
-//! `hashedrekord` 0.0.2 leaf.
+//! project's build type, the replay verdict, the runtime trace, DSSE, the Sigstore bundle v0.3 and
+//! the record's `hashedrekord` 0.0.2 leaf.
 //!
 //! Producer and verifier share these definitions, so each has exactly one reader and one writer.
 //! Reading is strict ([`json::parse`]): fixed limits, no duplicate keys at any depth, one spelling
@@ -25,6 +25,7 @@ pub mod hashedrekord;
 pub mod json;
 pub mod provenance;
 pub mod replay_verdict;
+pub mod runtime_trace;
 pub mod statement;
 
 pub(crate) use base64_text::decode_base64;

@@ -112,7 +112,7 @@ impl<P: Serialize> Statement<P> {
 }
 
 impl<P> Statement<P> {
-    fn check(&self) -> Result<(), StatementError> {
+    pub(crate) fn check(&self) -> Result<(), StatementError> {
         if self.type_ != STATEMENT_TYPE {
             return Err(StatementError::Type {
                 found: self.type_.clone(),

@@ -198,6 +198,9 @@ pub(crate) struct AssembleArgs {
 pub(crate) struct ShowArgs {
     /// An artifact with evidence beside it, or an evidence file
     pub(crate) file: PathBuf,
+    /// List the declared inputs instead, with how many files of each the build opened
+    #[arg(long)]
+    pub(crate) inputs: bool,
     /// Print the decoded statements as JSON
     #[arg(long)]
     pub(crate) json: bool,

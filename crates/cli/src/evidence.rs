@@ -23,13 +23,24 @@ use crate::{keys, output};
 
 /// What an artifact's evidence file is called.
 pub(crate) const EVIDENCE_SUFFIX: &str = ".sigstore.jsonl";
+/// What the runtime trace beside an artifact is called.
+pub(crate) const TRACE_SUFFIX: &str = ".runtime-trace.json";
 /// Largest evidence file that is read, in bytes.
 const EVIDENCE_BYTES_MAX: u64 = counterseal_attestation::bundle::FILE_BYTES_MAX as u64;
 
 /// The evidence file beside an artifact.
 pub(crate) fn beside(artifact: &Path) -> PathBuf {
+    with_suffix(artifact, EVIDENCE_SUFFIX)
+}
+
+/// The runtime trace beside an artifact.
+pub(crate) fn trace_beside(artifact: &Path) -> PathBuf {
+    with_suffix(artifact, TRACE_SUFFIX)
+}
+
+fn with_suffix(artifact: &Path, suffix: &str) -> PathBuf {
     let mut name = artifact.as_os_str().to_owned();
-    name.push(EVIDENCE_SUFFIX);
+    name.push(suffix);
     PathBuf::from(name)
 }
 

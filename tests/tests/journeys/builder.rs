@@ -22,7 +22,7 @@ fn from_nothing_to_evidence() {
 
     // The product is real: the compiler that made it looks a rule up in it.
     let mut files = fs::read_dir(bench.path("out")).unwrap().count();
-    assert_eq!(files, 2, "the pack and its evidence");
+    assert_eq!(files, 3, "the pack, its evidence and its trace");
     let statements = bench.statements(&format!("out/{PACK}"));
     let [provenance] = &statements[..] else {
         panic!("one statement: {statements:?}")
@@ -77,7 +77,7 @@ fn from_nothing_to_evidence() {
         .says("unchanged");
     assert_eq!(bench.entries(), 1);
     files = fs::read_dir(bench.path("out")).unwrap().count();
-    assert_eq!(files, 2, "nothing is left half done");
+    assert_eq!(files, 3, "nothing is left half done");
     assert!(is_empty(&bench, "home") && is_empty(&bench, "tmp"));
 }
 

@@ -235,7 +235,11 @@ fn under_output_and_temporary_files(bench: &Bench) {
             .exits(0);
         assert_eq!(
             names(&bench.path("disk/out")),
-            ["probe.out", "probe.out.sigstore.jsonl"]
+            [
+                "probe.out",
+                "probe.out.runtime-trace.json",
+                "probe.out.sigstore.jsonl"
+            ]
         );
     }
     assert!(

@@ -217,7 +217,11 @@ fn assemble() {
     // What was signed and not yet finished was, by the runs after it.
     assert_eq!(
         names(&bench, "out"),
-        ["probe.out", "probe.out.sigstore.jsonl"]
+        [
+            "probe.out",
+            "probe.out.runtime-trace.json",
+            "probe.out.sigstore.jsonl"
+        ]
     );
 }
 

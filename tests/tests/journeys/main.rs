@@ -16,6 +16,7 @@ mod hostile_records;
 mod hostile_steps;
 mod hostile_texts;
 mod interrupted;
+mod opened;
 mod operator;
 mod same_bytes;
 mod variation;

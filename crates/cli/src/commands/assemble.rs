@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use counterseal_assembly::{
     Assembled, Assembly, AssemblyError, CachePolicy, ExecuteOptions, Guarantee, Invocation,
-    Prepared, Variation, execute, prepare, statement,
+    Prepared, Variation, execute, prepare, statement, trace,
 };
 use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::bundle::Bundle;
@@ -72,10 +72,12 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
         started_on,
         finished_on: now(),
     };
-    let statement = statement(&assembly, &prepared, &assembled, &invocation).or_usage()?;
-    keep(&assembly, &assembled, &store)?;
+    let trace = traced(&assembly, &prepared, &assembled, &store, &invocation)?;
+    let statement =
+        statement(&assembly, &prepared, &assembled, &invocation, trace.hash).or_usage()?;
+    keep(&assembly, &assembled, trace, &store)?;
     let _lock = evidence::lock(&arguments.output)?;
-    let artifacts = write_artifacts(&arguments.output, &assembled, &store)?;
+    let artifacts = write_artifacts(&arguments.output, &assembled, trace, &store)?;
     let signer = keys::public(&keys::public_path(&key_path)).ok();
     let is_current = |bundle: &Bundle| {
         says_same(&bundle.envelope.payload, &statement)
@@ -150,6 +152,19 @@ fn build(
     Ok((prepared, assembled))
 }
 
+/// The runtime trace, in the store.
+fn traced(
+    assembly: &Assembly,
+    prepared: &Prepared,
+    assembled: &Assembled,
+    store: &Store,
+    invocation: &Invocation,
+) -> Result<Digest, CommandError> {
+    let trace = trace(assembly, prepared, assembled, store, &invocation.builder_id).or_usage()?;
+    let document = trace.to_document().or_exit(Exit::Internal)?;
+    store.put_bytes(&document).or_usage()
+}
+
 /// A failed build is "tried, and false" (1); what keeps it from being tried is usage (2).
 pub(crate) fn failure(error: &AssemblyError) -> CommandError {
     let exit = match error {
@@ -171,7 +186,12 @@ pub(crate) fn failure(error: &AssemblyError) -> CommandError {
 
 /// Pins inputs and results of the newest assembly of this product and version, so that
 /// `store gc` leaves them.
-fn keep(assembly: &Assembly, assembled: &Assembled, store: &Store) -> Result<(), CommandError> {
+fn keep(
+    assembly: &Assembly,
+    assembled: &Assembled,
+    trace: Digest,
+    store: &Store,
+) -> Result<(), CommandError> {
     let product = &assembly.recipe.product;
     let plain = |text: &str| -> String {
         text.chars()
@@ -195,25 +215,33 @@ fn keep(assembly: &Assembly, assembled: &Assembled, store: &Store) -> Result<(),
         .map(counterseal_inputs::LockedItem::digest)
         .chain(assembled.outputs.iter().map(|output| output.digest))
         .chain(assembled.logs.iter().map(|log| log.digest))
+        .chain([trace])
         .collect();
     store.pin(&name, &roots).or_usage()
 }
 
+/// Writes artifacts and, beside each, the runtime trace; what is there already stays.
 fn write_artifacts(
     directory: &Path,
     assembled: &Assembled,
+    trace: Digest,
     store: &Store,
 ) -> Result<Vec<PathBuf>, CommandError> {
+    let write = |path: &Path, mode: u32, content: &Digest| {
+        let is_current = std::fs::File::open(path)
+            .and_then(Digest::of_reader)
+            .is_ok_and(|found| found == *content);
+        if is_current {
+            return Ok(());
+        }
+        replace_with_blob(path, mode, store, content)
+    };
     let mut paths = Vec::new();
     for finished in &assembled.outputs {
         let path = directory.join(&finished.name);
-        let is_current = std::fs::File::open(&path)
-            .and_then(Digest::of_reader)
-            .is_ok_and(|found| found == finished.digest);
-        if !is_current {
-            let mode = if finished.executable { 0o755 } else { 0o644 };
-            replace_with_blob(&path, mode, store, &finished.digest)?;
-        }
+        let mode = if finished.executable { 0o755 } else { 0o644 };
+        write(&path, mode, &finished.digest)?;
+        write(&evidence::trace_beside(&path), 0o644, &trace)?;
         paths.push(path);
     }
     Ok(paths)
@@ -277,6 +305,7 @@ fn report(
                     "sha256": finished.digest.hash,
                     "sizeBytes": finished.digest.size_bytes,
                     "evidence": evidence::beside(path),
+                    "runtimeTrace": evidence::trace_beside(path),
                 })
             })
             .collect();

@@ -4,6 +4,7 @@ pub(crate) mod assemble;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod fetch;
+pub(crate) mod inputs;
 pub(crate) mod keys;
 pub(crate) mod lock;
 pub(crate) mod manual;

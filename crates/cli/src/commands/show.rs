@@ -12,6 +12,9 @@ use crate::{evidence, output};
 pub(crate) fn run(session: &Session, arguments: &ShowArgs) -> Result<Exit, CommandError> {
     let path = evidence::locate(&arguments.file);
     let bundles = evidence::read(&path)?;
+    if arguments.inputs {
+        return super::inputs::run(session, arguments, &path, &bundles);
+    }
     let decoded: Vec<Value> = bundles
         .iter()
         .enumerate()

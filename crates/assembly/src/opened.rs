@@ -1,0 +1,349 @@
+//! Which files of the inputs a step opened: resolves the paths that it named against the root's
+//! tree in the store.
+//!
+//! Links are followed within the root alone: those of the inputs by the tree, those that the steps
+//! made by the scratch space as a step leaves it. Nothing of the host is looked at. Absent on
+//! purpose: what is reached through a link that the step removed again before it ended, and through
+//! `/proc`; this says what a build read, it does not catch one that hides it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+
+use counterseal_attestation::Sha256Digest;
+use counterseal_store::tree::Directory;
+use counterseal_store::{Digest, Store, StoreError};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+/// As many links as the kernel follows on one path.
+const LINKS_MAX: usize = 40;
+
+/// Resolves paths; directories of the tree are read once.
+pub(crate) struct Resolver<'a> {
+    store: &'a Store,
+    root: Digest,
+    read: HashMap<Digest, Rc<Directory>>,
+}
+
+/// Where a resolution stands.
+enum Place {
+    /// In a directory of the root's tree.
+    Input(Rc<Directory>),
+    /// In the directory of devices.
+    Devices,
+    /// In the scratch space, at this path below its top.
+    Scratch(Vec<u8>),
+}
+
+/// What a name leads to.
+enum Found {
+    Place(Place),
+    Link(Vec<u8>),
+    File(Sha256Digest),
+    Nothing,
+}
+
+/// The scratch space as a step left it, with the links found in it so far.
+struct Scratch<'a> {
+    top: BorrowedFd<'a>,
+    links: HashMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl<'a> Resolver<'a> {
+    /// For the root that is this tree.
+    pub(crate) fn new(store: &'a Store, root: Digest) -> Self {
+        Self {
+            store,
+            root,
+            read: HashMap::new(),
+        }
+    }
+
+    /// Adds to `found` every input file that one of the absolute paths in `named` leads to.
+    /// `scratch` is the top of the scratch space; no process is alive in it.
+    ///
+    /// # Errors
+    /// The tree is missing or damaged.
+    pub(crate) fn add(
+        &mut self,
+        named: &[Vec<u8>],
+        scratch: BorrowedFd<'_>,
+        found: &mut BTreeMap<String, Sha256Digest>,
+    ) -> Result<(), StoreError> {
+        let mut scratch = Scratch {
+            top: scratch,
+            links: HashMap::new(),
+        };
+        for path in named {
+            if let Some((path, digest)) = self.resolve(path, &mut scratch)? {
+                found.insert(path, digest);
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(
+        &mut self,
+        path: &[u8],
+        scratch: &mut Scratch<'_>,
+    ) -> Result<Option<(String, Sha256Digest)>, StoreError> {
+        let root = self.directory(self.root)?;
+        let mut above: Vec<(Vec<u8>, Place)> = Vec::new();
+        // Names that are still to be looked up, the next one last.
+        let mut names = reversed(path);
+        let mut links = 0;
+        while let Some(name) = names.pop() {
+            match name.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    above.pop();
+                    continue;
+                }
+                _ => {}
+            }
+            let found = match above.last() {
+                None => self.below_root(&root, &name)?,
+                Some((_, Place::Input(directory))) => {
+                    let directory = Rc::clone(directory);
+                    self.below(&directory, &name)?
+                }
+                Some((_, Place::Devices)) if name == b"shm" => {
+                    Found::Place(Place::Scratch(b"shm".to_vec()))
+                }
+                Some((_, Place::Devices)) => Found::Nothing,
+                Some((_, Place::Scratch(directory))) => {
+                    scratch.below([directory.as_slice(), b"/", &name].concat())
+                }
+            };
+            match found {
+                Found::Nothing => return Ok(None),
+                Found::Place(place) => above.push((name, place)),
+                Found::Link(target) => {
+                    links += 1;
+                    if links > LINKS_MAX {
+                        return Ok(None);
+                    }
+                    if target.first() == Some(&b'/') {
+                        above.clear();
+                    }
+                    names.extend(reversed(&target));
+                }
+                Found::File(digest) => {
+                    // A file is the end of a path, or else the path leads nowhere.
+                    if !names.is_empty() {
+                        return Ok(None);
+                    }
+                    let mut parts: Vec<Vec<u8>> = above.into_iter().map(|(name, _)| name).collect();
+                    parts.push(name);
+                    // Every part is a name of the tree, hence UTF-8.
+                    let path = String::from_utf8(parts.join(&b'/')).ok();
+                    return Ok(path.map(|path| (path, digest)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn below_root(&mut self, root: &Directory, name: &[u8]) -> Result<Found, StoreError> {
+        Ok(match name {
+            b"build" | b"tmp" => Found::Place(Place::Scratch(name.to_vec())),
+            b"dev" => Found::Place(Place::Devices),
+            b"proc" => Found::Nothing,
+            _ => self.below(root, name)?,
+        })
+    }
+
+    fn below(&mut self, directory: &Directory, name: &[u8]) -> Result<Found, StoreError> {
+        // Each list is sorted by the names' bytes.
+        let is = |other: &String| other.as_bytes().cmp(name);
+        if let Ok(at) = directory.files.binary_search_by(|node| is(&node.name)) {
+            return Ok(Found::File(directory.files[at].digest.hash));
+        }
+        if let Ok(at) = directory
+            .directories
+            .binary_search_by(|node| is(&node.name))
+        {
+            let inner = self.directory(directory.directories[at].digest)?;
+            return Ok(Found::Place(Place::Input(inner)));
+        }
+        let link = directory.symlinks.binary_search_by(|node| is(&node.name));
+        Ok(link.map_or(Found::Nothing, |at| {
+            Found::Link(directory.symlinks[at].target.clone().into_bytes())
+        }))
+    }
+
+    fn directory(&mut self, digest: Digest) -> Result<Rc<Directory>, StoreError> {
+        if let Some(known) = self.read.get(&digest) {
+            return Ok(Rc::clone(known));
+        }
+        let directory = Rc::new(self.store.directory(&digest)?);
+        self.read.insert(digest, Rc::clone(&directory));
+        Ok(directory)
+    }
+}
+
+impl Scratch<'_> {
+    /// Only links matter here: whatever else a step made is no input.
+    fn below(&mut self, path: Vec<u8>) -> Found {
+        let top = self.top;
+        let link = self.links.entry(path);
+        let path = link.key().clone();
+        match link.or_insert_with_key(|path| link_at(top, path)) {
+            Some(target) => Found::Link(target.clone()),
+            None => Found::Place(Place::Scratch(path)),
+        }
+    }
+}
+
+/// The target of a link; no link on the way to it is followed.
+fn link_at(top: BorrowedFd<'_>, path: &[u8]) -> Option<Vec<u8>> {
+    let opened = rustix::fs::openat2(
+        top,
+        path,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+    );
+    // Whatever is not a link has no target.
+    let target = rustix::fs::readlinkat(opened.ok()?, c"", Vec::new()).ok()?;
+    Some(target.into_bytes())
+}
+
+/// The parts of a path, the first one last.
+fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
+    path.split(|byte| *byte == b'/')
+        .rev()
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::symlink;
+
+    use counterseal_store::tree::TreeBuilder;
+
+    use super::*;
+
+    /// Resolves paths in a root with a program, a library behind links, and a scratch space.
+    fn resolved(named: &[&str]) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::create(&directory.path().join("store")).unwrap();
+        let mut tree = TreeBuilder::new();
+        let content = store.put_bytes(b"content").unwrap();
+        for path in ["usr/bin/cc", "usr/lib/x/libc.so.6", "in/source/a.c"] {
+            tree.add_file(path, content, true).unwrap();
+        }
+        for (path, target) in [
+            ("bin", "usr/bin"),
+            ("usr/lib/libc.so", "x/libc.so"),
+            ("usr/lib/x/libc.so", "./libc.so.6"),
+            ("usr/bin/c99", "/bin/../bin/cc"),
+            ("usr/bin/out", "../../../../../etc/passwd"),
+            ("loop", "/loop"),
+            ("into", "/build/back"),
+        ] {
+            tree.add_symlink(path, target).unwrap();
+        }
+        for path in ["build", "dev", "proc", "tmp"] {
+            tree.add_dir(path).unwrap();
+        }
+        let root = tree.finish(&store).unwrap();
+
+        let scratch = directory.path().join("scratch");
+        fs::create_dir_all(scratch.join("build/sub")).unwrap();
+        fs::create_dir_all(scratch.join("shm")).unwrap();
+        fs::write(scratch.join("build/own.c"), "").unwrap();
+        symlink("/in/source", scratch.join("build/source")).unwrap();
+        symlink("../source/a.c", scratch.join("build/sub/linked.c")).unwrap();
+        symlink("/usr/bin", scratch.join("build/back")).unwrap();
+        symlink("/usr/bin/cc", scratch.join("shm/cc")).unwrap();
+        // Leads out of the scratch space to a real file of the host.
+        symlink("../../../../../../etc/passwd", scratch.join("build/host")).unwrap();
+        let scratch = fs::File::open(scratch).unwrap();
+
+        let named: Vec<Vec<u8>> = named.iter().map(|path| path.as_bytes().to_vec()).collect();
+        let mut found = BTreeMap::new();
+        Resolver::new(&store, root)
+            .add(&named, scratch.as_fd(), &mut found)
+            .unwrap();
+        assert!(found.values().all(|digest| *digest == content.hash));
+        found.into_keys().collect()
+    }
+
+    fn check(named: &str, expected: Option<&str>) {
+        assert_eq!(
+            resolved(&[named]),
+            Vec::from_iter(expected.map(str::to_owned)),
+            "{named}"
+        );
+    }
+
+    #[test]
+    fn paths_lead_where_the_kernel_would_go() {
+        for (named, expected) in [
+            ("/usr/bin/cc", Some("usr/bin/cc")),
+            ("//usr/./bin//cc", Some("usr/bin/cc")),
+            ("/bin/cc", Some("usr/bin/cc")),
+            ("/bin/../bin/cc", Some("usr/bin/cc")),
+            ("/bin/../lib/libc.so", Some("usr/lib/x/libc.so.6")),
+            ("/usr/bin/c99", Some("usr/bin/cc")),
+            ("/../../usr/bin/cc", Some("usr/bin/cc")),
+            ("/usr/bin/cc/", None),
+            ("/usr/bin/cc/x", None),
+            ("/usr/bin", None),
+            ("/usr/bin/none", None),
+            ("/usr/bin/out", None),
+            ("/loop", None),
+            ("/", None),
+            ("", None),
+        ] {
+            check(named, expected);
+        }
+    }
+
+    #[test]
+    fn links_that_a_step_made_are_followed() {
+        for (named, expected) in [
+            ("/build/source/a.c", Some("in/source/a.c")),
+            ("/build/sub/linked.c", Some("in/source/a.c")),
+            ("/build/sub/../source/../source/a.c", Some("in/source/a.c")),
+            ("/build/back/cc", Some("usr/bin/cc")),
+            ("/into/cc", Some("usr/bin/cc")),
+            ("/dev/shm/cc", Some("usr/bin/cc")),
+            ("/build/own.c", None),
+            ("/build/none/x", None),
+            ("/build/host", None),
+            ("/dev/null", None),
+            ("/proc/self/root/usr/bin/cc", None),
+            ("/tmp/x", None),
+        ] {
+            check(named, expected);
+        }
+    }
+
+    #[test]
+    fn a_file_counts_once() {
+        let named = ["/bin/cc", "/usr/bin/cc", "/in/source/a.c", "/nowhere"];
+        assert_eq!(resolved(&named), ["in/source/a.c", "usr/bin/cc"]);
+    }
+
+    #[test]
+    fn names_that_are_not_text_are_no_inputs() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::create(&directory.path().join("store")).unwrap();
+        let root = TreeBuilder::new().finish(&store).unwrap();
+        let top = fs::File::open(directory.path()).unwrap();
+        let mut found = BTreeMap::new();
+        Resolver::new(&store, root)
+            .add(
+                &[b"/\xff/\xfe".to_vec(), b"/build/\xff".to_vec()],
+                top.as_fd(),
+                &mut found,
+            )
+            .unwrap();
+        assert!(found.is_empty());
+    }
+}

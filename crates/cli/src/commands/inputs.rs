@@ -1,0 +1,114 @@
+//! `counterseal show --inputs`: how much of each declared input a build was seen to open, from the
+//! runtime trace beside the evidence. Decoded, not judged; but a trace that is not the one that the
+//! provenance names is refused.
+
+use std::path::{Path, PathBuf};
+
+use counterseal_attestation::Sha256Digest;
+use counterseal_attestation::bundle::Bundle;
+use counterseal_attestation::provenance::Provenance;
+use counterseal_attestation::runtime_trace::{InputUse, RuntimeTrace, TRACE_LIMITS};
+use counterseal_attestation::statement::Statement;
+use serde_json::json;
+
+use crate::arguments::ShowArgs;
+use crate::error::{CommandError, Exit, read_bounded};
+use crate::evidence::{EVIDENCE_SUFFIX, TRACE_SUFFIX};
+use crate::output;
+use crate::session::Session;
+
+/// Shows the inputs of the first provenance among `bundles`, which were read from `evidence`.
+pub(crate) fn run(
+    session: &Session,
+    arguments: &ShowArgs,
+    evidence: &Path,
+    bundles: &[Bundle],
+) -> Result<Exit, CommandError> {
+    let named = bundles.iter().find_map(trace_digest).ok_or_else(|| {
+        CommandError::new(
+            Exit::NoConclusion,
+            format!(
+                "no provenance in {} names a runtime trace",
+                evidence.display()
+            ),
+        )
+    })?;
+    let path = beside(evidence);
+    if matches!(path.try_exists(), Ok(false)) {
+        return Err(CommandError::new(
+            Exit::NoConclusion,
+            format!("there is no runtime trace at {}", path.display()),
+        )
+        .hint(format!("whoever assembled has it: sha256:{named}")));
+    }
+    let document = read_bounded(&path, TRACE_LIMITS.bytes_max as u64)?;
+    let found = Sha256Digest::of(&document);
+    if found != named {
+        return Err(CommandError::new(
+            Exit::Failed,
+            format!(
+                "{} is not the trace that the provenance names: expected sha256:{named}, found \
+                 sha256:{found}",
+                path.display()
+            ),
+        ));
+    }
+    let trace = Statement::<RuntimeTrace>::of_document(&document)
+        .map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?;
+    report(session, arguments, &trace.predicate)?;
+    Ok(Exit::Success)
+}
+
+fn trace_digest(bundle: &Bundle) -> Option<Sha256Digest> {
+    let statement = Statement::<Provenance>::parse(&bundle.envelope.payload).ok()?;
+    let byproducts = statement.predicate.run_details.byproducts;
+    let trace = byproducts
+        .into_iter()
+        .find(|one| one.name.as_deref() == Some(counterseal_assembly::TRACE_NAME))?;
+    trace.digest?.sha256()
+}
+
+/// The trace that stands beside evidence.
+fn beside(evidence: &Path) -> PathBuf {
+    let name = evidence.to_string_lossy();
+    let artifact = name.strip_suffix(EVIDENCE_SUFFIX).unwrap_or(&name);
+    PathBuf::from(format!("{artifact}{TRACE_SUFFIX}"))
+}
+
+fn report(
+    session: &Session,
+    arguments: &ShowArgs,
+    trace: &RuntimeTrace,
+) -> Result<(), CommandError> {
+    let (opened, untouched): (Vec<&InputUse>, Vec<&InputUse>) = trace
+        .inputs
+        .iter()
+        .partition(|input| input.files_opened > 0);
+    if arguments.json {
+        return output::result(json!({
+            "format": 1,
+            "declared": trace.inputs.len(),
+            "opened": opened.len(),
+            "neverTouched": untouched.len(),
+            "inputs": trace.inputs,
+            "files": trace.monitor_log.file_access,
+        }));
+    }
+    for (state, inputs) in [("opened", &opened), ("untouched", &untouched)] {
+        for input in inputs {
+            output::text(format!(
+                "{state:<9}  {:>5} of {:>5} files  {}",
+                input.files_opened,
+                input.files_declared,
+                input.uri.as_ref().unwrap_or(&input.name)
+            ))?;
+        }
+    }
+    session.say(format!(
+        "inputs: {} declared, {} opened, {} never touched; shown, not verified",
+        trace.inputs.len(),
+        opened.len(),
+        untouched.len()
+    ));
+    Ok(())
+}
