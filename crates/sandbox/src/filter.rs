@@ -127,6 +127,7 @@ fn blocks() -> Vec<(i64, Block)> {
         (libc::SYS_open, creating(1, 2)),
         (libc::SYS_creat, set_id(1, TRAP)),
         (libc::SYS_futex, futex()),
+        (libc::SYS_rt_sigaction, child_handler()),
         (libc::SYS_getsockopt, socket_option(HIDDEN_OPTIONS)),
         (libc::SYS_setsockopt, socket_option(STAMP_OPTIONS)),
         (libc::SYS_socket, socket()),
@@ -232,6 +233,17 @@ fn futex() -> Block {
         }
         block.verdict(ALLOW);
         block.trap_unless_null(3);
+        block.verdict(ALLOW);
+    })
+}
+
+/// A handler for the end of a child.
+fn child_handler() -> Block {
+    Block::on_argument(0, |block| {
+        let mut is_set = Block::default();
+        is_set.trap_unless_null(1);
+        is_set.verdict(ALLOW);
+        block.if_equal_run(libc::SIGCHLD as u32, &is_set);
         block.verdict(ALLOW);
     })
 }

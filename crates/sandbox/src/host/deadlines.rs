@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::memory::Words;
-use super::service::{Answer, Call, Reply, Service};
+use super::service::{Call, Reply, Service};
 use super::times::{NS, duration, rusage, uptime_ns};
 use crate::sys::{self, Held};
 
@@ -28,11 +28,11 @@ const CHILDREN_EVERY: Duration = Duration::from_millis(1);
 
 impl Service {
     /// `futex(2)` with a time limit.
-    pub(super) fn futex_wait(&mut self, call: &Call) -> Answer {
+    pub(super) fn futex_wait(&mut self, call: &Call) -> Reply {
         let (operation, address) = (call.int(1), call.arguments[3]);
         let command = operation & FUTEX_COMMAND;
         if command == FUTEX_WAIT {
-            return Ok(self.wait_until_timespec(call, address));
+            return self.wait_until_timespec(call, address);
         }
         let is_real_time = command == FUTEX_LOCK_PI || operation & FUTEX_CLOCK_REALTIME != 0;
         let Ok(until_ns) = call
@@ -40,7 +40,7 @@ impl Service {
             .read_pair(address)
             .and_then(|pair| duration(pair, 1))
         else {
-            return Ok(Reply::Proceed); // No time at all, and the kernel says so.
+            return Reply::Proceed; // No time at all, and the kernel says so.
         };
         let elapsed_ns = self.task(call).clock.now();
         let now_ns = if is_real_time {
@@ -51,43 +51,33 @@ impl Service {
         let left_ns = until_ns.saturating_sub(now_ns);
         // Before the host's clock is read, so that this never comes after the kernel's end.
         self.note_timeout(call, left_ns);
-        self.proceed_and_mend(call, Some((address, is_real_time, left_ns)), None)
+        let until = host_time(is_real_time, left_ns);
+        self.proceed_and_mend(call, Some((address, until)), None)
     }
 
-    /// Lets the kernel do a call that reads an absolute time (its address, whether it is of the
-    /// real-time clock, how far it lies ahead), or whose result at an address is replaced.
+    /// Lets the kernel do a call that reads other bytes at an address than the program's own, or
+    /// whose result at an address is replaced.
     pub(super) fn proceed_and_mend(
         &mut self,
         call: &Call,
-        deadline: Option<(u64, bool, u64)>,
+        read: Option<(u64, Vec<u8>)>,
         result: Option<(u64, Vec<u8>)>,
-    ) -> Answer {
-        if deadline.is_none() && result.is_none() {
-            return Ok(Reply::Proceed);
+    ) -> Reply {
+        if read.is_none() && result.is_none() {
+            return Reply::Proceed;
         }
-        // Without the right to trace, the program's own time stays. It is long past, so the wait
-        // ends at once, as waits may.
+        // Without the right to trace the program's own bytes stay. A time among them is long
+        // past, so that a wait ends at once, as waits may.
         let Ok(held) = Held::seize(call.thread) else {
-            return Ok(Reply::Proceed);
+            return Reply::Proceed;
         };
         let memory = call.memory();
-        let mut own = None;
-        if let Some((address, is_real_time, left_ns)) = deadline {
-            let clock = if is_real_time {
-                ClockId::Realtime
-            } else {
-                ClockId::Monotonic
-            };
-            let host = clock_gettime(clock);
-            let host_ns = duration((host.tv_sec, host.tv_nsec), 1)?.saturating_add(left_ns);
-            let replaced = Words::default().u64(host_ns / NS).u64(host_ns % NS);
-            // Forced, since the time may lie in memory that the program cannot write.
-            own = memory
-                .read::<16>(address)
-                .ok()
-                .filter(|_| memory.write_code(address, &replaced.0).is_ok())
-                .map(|own| (address, own));
-        }
+        // Forced, since the bytes may lie in memory that the program cannot write.
+        let own = read.and_then(|(address, replaced)| {
+            let own = memory.read_some(address, replaced.len()).ok()?;
+            memory.write_code(address, &replaced).ok()?;
+            Some((address, own))
+        });
         sys::answer(&self.listener, call.id, 0, 0, true);
         if held.has_stopped() {
             if let Some((address, own)) = own {
@@ -97,7 +87,24 @@ impl Service {
                 let _ = memory.write(address, &result);
             }
         }
-        Ok(Reply::Answered)
+        Reply::Answered
+    }
+
+    /// A signal that interrupts a call before the service has taken it would end it with `EINTR`
+    /// if the signal's handler does not ask for calls to be begun anew (`SA_RESTART`): calls that
+    /// never end like that otherwise. For the signal that builds live with, the end of a child,
+    /// every handler therefore asks for it.
+    pub(super) fn child_handler(&mut self, call: &Call) -> Reply {
+        const FLAGS_AT: u64 = 8;
+        let address = call.arguments[1].wrapping_add(FLAGS_AT);
+        let restart = u64::from(libc::SA_RESTART.unsigned_abs());
+        match call.memory().read(address).map(u64::from_le_bytes) {
+            Ok(flags) if flags & restart == 0 => {
+                let flags = (flags | restart).to_le_bytes().to_vec();
+                self.proceed_and_mend(call, Some((address, flags)), None)
+            }
+            _ => Reply::Proceed,
+        }
     }
 
     /// `wait4(2)` or `waitid(2)` that also asks what the child has used. The kernel would tell of
@@ -147,6 +154,19 @@ impl Service {
         }
         Reply::Answered
     }
+}
+
+/// The time of the host's clock that lies so far ahead, as a `timespec`.
+pub(super) fn host_time(is_real_time: bool, left_ns: u64) -> Vec<u8> {
+    let clock = if is_real_time {
+        ClockId::Realtime
+    } else {
+        ClockId::Monotonic
+    };
+    let now = clock_gettime(clock);
+    let now_ns = duration((now.tv_sec, now.tv_nsec), 1).unwrap_or(0);
+    let until_ns = now_ns.saturating_add(left_ns);
+    Words::default().u64(until_ns / NS).u64(until_ns % NS).0
 }
 
 /// Whether a process has ended and waits to be waited for.

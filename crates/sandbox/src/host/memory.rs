@@ -27,6 +27,16 @@ impl Memory {
         }
     }
 
+    /// So many bytes, at most a page.
+    pub(super) fn read_some(self, address: u64, length: usize) -> Result<Vec<u8>> {
+        let mut buffer = vec![0; length.min(PAGE_BYTES)];
+        if sys::read_memory(self.0, address, &mut buffer)? == buffer.len() {
+            Ok(buffer)
+        } else {
+            Err(FAULT)
+        }
+    }
+
     /// Two words: a `timespec` or `timeval`.
     pub(super) fn read_pair(self, address: u64) -> Result<(i64, i64)> {
         let bytes: [u8; 16] = self.read(address)?;

@@ -269,6 +269,7 @@ impl Service {
                 self.tasks.sweep();
                 Ok(Reply::Proceed)
             }
+            libc::SYS_rt_sigaction => Ok(self.child_handler(call)),
             libc::SYS_wait4 if call.arguments[3] != 0 => Ok(self.wait_with_usage(call)),
             libc::SYS_waitid if call.arguments[4] != 0 => Ok(self.wait_with_usage(call)),
             libc::SYS_wait4 | libc::SYS_waitid => {

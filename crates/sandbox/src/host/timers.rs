@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::deadlines::host_time;
 use super::memory::Words;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use super::times::{NS, duration, uptime_ns};
@@ -94,14 +95,32 @@ impl Service {
             libc::SYS_getitimer => self.timer_left(call, Timer::Interval(id), second, 1000),
             libc::SYS_timer_gettime => self.timer_left(call, Timer::Posix(id), second, 1),
             libc::SYS_timerfd_gettime => self.timer_left(call, Timer::Descriptor(id), second, 1),
-            libc::SYS_setitimer => self.arm(call, Timer::Interval(id), second, false, third, 1000),
+            libc::SYS_setitimer => Ok(
+                self.arm(call, Timer::Interval(id)),
+                second,
+                false,
+                third,
+                1000,
+            ),
             libc::SYS_timer_settime => {
                 let is_absolute = call.int(1) & libc::TIMER_ABSTIME != 0;
-                self.arm(call, Timer::Posix(id), third, is_absolute, fourth, 1)
+                Ok(
+                    self.arm(call, Timer::Posix(id)),
+                    third,
+                    is_absolute,
+                    fourth,
+                    1,
+                )
             }
             libc::SYS_timerfd_settime => {
                 let is_absolute = call.int(1) & libc::TFD_TIMER_ABSTIME != 0;
-                self.arm(call, Timer::Descriptor(id), third, is_absolute, fourth, 1)
+                Ok(
+                    self.arm(call, Timer::Descriptor(id)),
+                    third,
+                    is_absolute,
+                    fourth,
+                    1,
+                )
             }
             libc::SYS_alarm => Ok(self.alarm(call)),
             _ => return None,
@@ -134,7 +153,7 @@ impl Service {
         is_absolute: bool,
         old: u64,
         scale: i64,
-    ) -> Answer {
+    ) -> Reply {
         let memory = call.memory();
         let read = memory
             .read_pair(new)
@@ -146,7 +165,7 @@ impl Service {
             })
             .and_then(|(every, first)| Ok((every, duration(first, scale)?)));
         let Ok((every_ns, mut first_ns)) = read else {
-            return Ok(Reply::Proceed); // The kernel has the right error, or only asks.
+            return Reply::Proceed; // The kernel has the right error, or only asks.
         };
         let now_ns = self.task(call).clock.now();
         let process = self.task(call).process;
@@ -161,7 +180,7 @@ impl Service {
                 uptime_ns(now_ns)
             };
             first_ns = first_ns.saturating_sub(now).max(1);
-            replaced = Some((new.wrapping_add(16), is_real_time, first_ns));
+            replaced = Some((new.wrapping_add(16), host_time(is_real_time, first_ns)));
         }
         self.note_timer(call, timer, every_ns, first_ns);
         let scale = scale.cast_unsigned();

@@ -79,7 +79,7 @@ impl Service {
                 };
                 Ok(self.wait_pair(call, call.arguments[4], scale))
             }
-            libc::SYS_futex => self.futex_wait(call),
+            libc::SYS_futex => Ok(self.futex_wait(call)),
             _ => return self.timer_call(call),
         })
     }
