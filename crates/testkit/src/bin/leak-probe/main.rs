@@ -5,7 +5,8 @@
 //!
 //! `leak-probe [--output FILE] [AREA…]` looks at these areas, or at all of them. Run it where it may write files in
 //! the working directory. Nothing it does is meant to harm, but the area `surface` makes every system
-//! call with nonsense arguments: it belongs in a sandbox of some kind.
+//! call with nonsense arguments, and `inputs` tries to change `/inputs`: it belongs in a sandbox of
+//! some kind.
 //!
 //! Absent on purpose: a verdict. Whoever runs it twice compares.
 

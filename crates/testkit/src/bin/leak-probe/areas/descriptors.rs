@@ -2,7 +2,7 @@
 //! numbers, times and sizes.
 
 use crate::raw::{Answer, Memory, call};
-use crate::report::Report;
+use crate::report::{Report, escaped};
 
 pub(crate) fn look(report: &mut Report) {
     let memory = Memory::new();
@@ -84,13 +84,73 @@ pub(crate) fn look(report: &mut Report) {
     let _ = call!(libc::SYS_unlink, c"/dev/shm/leak-probe");
     timer(report, &memory);
     streams(report, &memory);
-    let inotify = call!(libc::SYS_inotify_init1, libc::O_NONBLOCK);
-    if let Ok(inotify) = inotify {
-        report.answer(
-            "inotify.watch",
-            call!(libc::SYS_inotify_add_watch, inotify, c".", 0xfff),
-        );
+    handles(report, &memory);
+    events(report, &memory);
+}
+
+/// What is told of changes to a directory; the number that joins both halves of a move is the
+/// kernel's.
+fn events(report: &mut Report, memory: &Memory) {
+    let Ok(inotify) = call!(libc::SYS_inotify_init1, libc::O_NONBLOCK) else {
+        return report.note("inotify.events", "none");
+    };
+    let watch = call!(libc::SYS_inotify_add_watch, inotify, c".", 0xfff);
+    report.answer("inotify.watch", watch);
+    let (one, other) = (c"leak-probe.one", c"leak-probe.other");
+    for turn in ["first", "second"] {
+        let _ = call!(libc::SYS_mknod, one, libc::S_IFREG | 0o600, 0);
+        let _ = call!(libc::SYS_rename, one, other);
+        let _ = call!(libc::SYS_unlink, other);
+        memory.put(0, &[0; 1024]);
+        let read = call!(libc::SYS_read, inotify, memory, 1024);
+        report.written(format!("inotify.events.{turn}"), read, |length| {
+            let length = usize::try_from(length).unwrap_or(0);
+            let (mut at, mut events) = (0, Vec::new());
+            while at + 16 <= length {
+                events.push(format!("{:x}/{}", memory.u32(at + 4), memory.u32(at + 8)));
+                at += 16 + usize::try_from(memory.u32(at + 12)).unwrap_or(length);
+            }
+            events.join(" ")
+        });
     }
+}
+
+/// Handles of the process and of its namespaces, and what they tell when asked.
+fn handles(report: &mut Report, memory: &Memory) {
+    if let Ok(handle) = call!(libc::SYS_pidfd_open, std::process::id(), 0) {
+        // PIDFD_GET_INFO: everything that there is.
+        memory.put(0, &[0; 256]).put_u64(0, u64::MAX);
+        let answer = call!(libc::SYS_ioctl, handle, 0xc040_ff0b_u64, memory);
+        report.written("pidfd.answer", answer, |_| escaped(&memory.bytes(64)));
+    }
+    for name in ["mnt", "pid", "net", "user", "uts", "ipc", "cgroup", "time"] {
+        let path = std::ffi::CString::new(format!("/proc/self/ns/{name}")).unwrap_or_default();
+        let opened = call!(libc::SYS_open, path.as_c_str(), libc::O_RDONLY, 0);
+        report.answer(format!("namespace.{name}"), opened.map(|_| 0));
+        let Ok(opened) = opened else {
+            continue;
+        };
+        let answer = call!(libc::SYS_fstat, opened, memory);
+        report.written(format!("namespace.{name}.number"), answer, |_| {
+            memory.u64(8).to_string()
+        });
+        // NS_GET_MNTNS_ID, NS_GET_ID, and the kind.
+        for (question, request) in [
+            ("id", 0x8008_b705_u32),
+            ("number-64", 0x8008_b70d),
+            ("kind", 0xb703),
+        ] {
+            memory.put(0, &[0; 64]);
+            let answer = call!(libc::SYS_ioctl, opened, request, memory);
+            report.written(format!("namespace.{name}.{question}"), answer, |value| {
+                format!("{value} {}", memory.u64(0))
+            });
+        }
+        let _ = call!(libc::SYS_close, opened);
+    }
+    memory.put(0, &[0; 64]);
+    let made = call!(libc::SYS_io_setup, 4, memory);
+    report.written("asynchronous", made, |_| format!("{:x}", memory.u64(0)));
 }
 
 /// Both ends of pipes, and how large they may be.

@@ -2,9 +2,11 @@
 //! traces.
 
 mod again;
+mod children;
 mod clocks;
 mod descriptors;
 mod files;
+mod inputs;
 mod machine;
 mod memory;
 mod network;
@@ -21,16 +23,18 @@ use crate::report::Report;
 /// Name, and what looks.
 type Area = (&'static str, fn(&mut Report));
 
-pub(crate) const ALL: [Area; 13] = [
+pub(crate) const ALL: [Area; 15] = [
     ("memory", memory::look),
     ("process", process::look),
     ("machine", machine::look),
     ("random", random::look),
     ("files", files::look),
+    ("inputs", inputs::look),
     ("procfs", procfs::look),
     ("descriptors", descriptors::look),
     ("network", network::look),
     ("waits", waits::look),
+    ("children", children::look),
     ("clocks", clocks::look),
     ("again", again::look),
     ("processor", processor::look),

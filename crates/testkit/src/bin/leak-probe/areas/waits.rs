@@ -1,5 +1,5 @@
-//! Waiting: what passes on the clock while a call waits, what it says is left, and what children
-//! cost.
+//! Waiting: what passes on the clock while a call waits, what it says is left, and how often a timer
+//! ran out meanwhile.
 
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -26,19 +26,11 @@ pub(crate) fn look(report: &mut Report) {
         call!(libc::SYS_clock_nanosleep, 1, 0, &memory, memory.at(64))
     });
     timed(report, "clock_nanosleep.absolute", || {
-        let now = Memory::new();
-        let _ = call!(libc::SYS_clock_gettime, 1, &now);
-        let until = now.u64(0) * 1_000_000_000 + now.u64(8) + WAIT_NS;
-        now.put_u64(0, until / 1_000_000_000)
-            .put_u64(8, until % 1_000_000_000);
+        let now = after_the_wait(1);
         call!(libc::SYS_clock_nanosleep, 1, 1, &now, 0)
     });
     timed(report, "clock_nanosleep.real", || {
-        let now = Memory::new();
-        let _ = call!(libc::SYS_clock_gettime, 0, &now);
-        let until = now.u64(0) * 1_000_000_000 + now.u64(8) + WAIT_NS;
-        now.put_u64(0, until / 1_000_000_000)
-            .put_u64(8, until % 1_000_000_000);
+        let now = after_the_wait(0);
         call!(libc::SYS_clock_nanosleep, 0, 1, &now, 0)
     });
     timed(report, "poll", || call!(libc::SYS_poll, &never, 0, WAIT_MS));
@@ -102,11 +94,11 @@ pub(crate) fn look(report: &mut Report) {
         std::thread::park_timeout(Duration::from_nanos(WAIT_NS));
         Ok(0)
     });
+    seldom(report);
+    counted(report);
     interrupted(report);
     timers(report);
     sockets(report);
-    end_of_a_child(report);
-    children(report);
 }
 
 /// Notes the answer of a wait, and what passed on the clock.
@@ -116,6 +108,106 @@ fn timed(report: &mut Report, name: &str, wait: impl FnOnce() -> Answer) {
     let passed = start.elapsed();
     report.answer(name, answer);
     report.note(format!("{name}.passed"), passed.as_nanos());
+}
+
+/// Waits with a time limit that few programs use.
+fn seldom(report: &mut Report) {
+    let memory = Memory::new();
+    memory.put(0, &[0; 256]).put_u64(8, WAIT_NS);
+    timed(report, "semtimedop", || {
+        let set = call!(libc::SYS_semget, libc::IPC_PRIVATE, 1, 0o600)?;
+        // Takes one of none.
+        memory.put(64, &[0, 0, 0xff, 0xff, 0, 0]);
+        let answer = call!(libc::SYS_semtimedop, set, memory.at(64), 1, &memory);
+        let _ = call!(libc::SYS_semctl, set, 0, libc::IPC_RMID);
+        answer
+    });
+    timed(report, "mq_timedreceive", || {
+        let flags = libc::O_RDWR | libc::O_CREAT;
+        let queue = call!(libc::SYS_mq_open, c"leak-probe", flags, 0o600, 0)?;
+        let _ = call!(libc::SYS_mq_unlink, c"leak-probe");
+        let until = after_the_wait(0);
+        call!(
+            libc::SYS_mq_timedreceive,
+            queue,
+            memory.at(1024),
+            16_384,
+            0,
+            &until
+        )
+    });
+    timed(report, "io_getevents", || {
+        memory.put(64, &[0; 8]);
+        call!(libc::SYS_io_setup, 4, memory.at(64))?;
+        call!(
+            libc::SYS_io_getevents,
+            memory.u64(64),
+            1,
+            1,
+            memory.at(1024),
+            &memory
+        )
+    });
+    timed(report, "futex.bits-until", || {
+        let until = after_the_wait(1);
+        // FUTEX_WAIT_BITSET of any bit, by the monotonic clock.
+        call!(libc::SYS_futex, memory.at(512), 9, 0, &until, 0, u32::MAX)
+    });
+}
+
+/// How often a timer ran out while the program computed.
+fn counted(report: &mut Report) {
+    let memory = Memory::new();
+    let timer = call!(libc::SYS_timerfd_create, 1, libc::O_NONBLOCK).unwrap_or(u64::MAX);
+    memory.put_u64(8, 1_000_000).put_u64(24, 1_000_000);
+    let _ = call!(libc::SYS_timerfd_settime, timer, 0, &memory, 0);
+    compute();
+    let read = call!(libc::SYS_read, timer, memory.at(64), 8);
+    report.written("counted.timerfd", read, |_| memory.u64(64).to_string());
+    memory
+        .put_u32(96, u32::try_from(timer).unwrap_or(0))
+        .put_u32(100, 1);
+    report.answer("counted.ready", call!(libc::SYS_poll, memory.at(96), 1, 0));
+    let _ = call!(libc::SYS_close, timer);
+    // Signals that nobody takes: blocked, and counted as overruns.
+    let alarms = Memory::new();
+    alarms.put_u64(0, 1 << (libc::SIGALRM - 1));
+    let _ = call!(libc::SYS_rt_sigprocmask, 0, &alarms, 0, 8);
+    let made = call!(libc::SYS_timer_create, 1, 0, memory.at(128));
+    report.answer("counted.timer", made);
+    if made.is_ok() {
+        let id = memory.i32(128);
+        let _ = call!(libc::SYS_timer_settime, id, 0, &memory, 0);
+        compute();
+        // Not longer than this, should the timer never run out.
+        let limit = Memory::new();
+        limit.put_u64(8, 10 * WAIT_NS);
+        let taken = call!(
+            libc::SYS_rt_sigtimedwait,
+            &alarms,
+            memory.at(256),
+            &limit,
+            8
+        );
+        report.answer("counted.signal", taken);
+        report.answer("counted.overrun", call!(libc::SYS_timer_getoverrun, id));
+        report.note("counted.overrun-in-signal", memory.i32(256 + 20));
+        let _ = call!(libc::SYS_timer_delete, id);
+    }
+    // What still waits is taken before the signal is let through again.
+    let nothing = Memory::new();
+    while call!(libc::SYS_rt_sigtimedwait, &alarms, 0, &nothing, 8).is_ok() {}
+    let _ = call!(libc::SYS_rt_sigprocmask, 1, &alarms, 0, 8);
+}
+
+/// The time on a clock when the wait is to be over.
+fn after_the_wait(clock: i32) -> Memory {
+    let now = Memory::new();
+    let _ = call!(libc::SYS_clock_gettime, clock, &now);
+    let until = now.u64(0) * 1_000_000_000 + now.u64(8) + WAIT_NS;
+    now.put_u64(0, until / 1_000_000_000);
+    now.put_u64(8, until % 1_000_000_000);
+    now
 }
 
 /// What is left of sleeps that a signal interrupts.
@@ -175,13 +267,9 @@ fn timers(report: &mut Report) {
     });
     timed(report, "timerfd.absolute", || {
         let timer = call!(libc::SYS_timerfd_create, 0, 0)?;
-        let now = Memory::new();
-        call!(libc::SYS_clock_gettime, 0, &now)?;
-        let until = now.u64(0) * 1_000_000_000 + now.u64(8) + WAIT_NS;
+        let until = after_the_wait(0);
         memory.put(0, &[0; 64]);
-        memory
-            .put_u64(16, until / 1_000_000_000)
-            .put_u64(24, until % 1_000_000_000);
+        memory.put_u64(16, until.u64(0)).put_u64(24, until.u64(8));
         call!(libc::SYS_timerfd_settime, timer, 1, &memory, 0)?;
         // If the kernel's clock is another one the time may be far: not longer than this.
         memory
@@ -262,77 +350,10 @@ fn sockets(report: &mut Report) {
     });
 }
 
-/// What the signal of a child's end tells.
-fn end_of_a_child(report: &mut Report) {
-    let children = Memory::new();
-    children.put_u64(0, 1 << (libc::SIGCHLD - 1));
-    let _ = call!(libc::SYS_rt_sigprocmask, 0, &children, 0, 8);
-    let child = match crate::raw::fork() {
-        Ok(Some(child)) => child,
-        Ok(None) => {
-            compute();
-            let _ = call!(libc::SYS_exit_group, 3);
-            std::process::abort()
-        }
-        Err(errno) => return report.note("end-of-child", errno),
-    };
-    let memory = Memory::new();
-    let answer = call!(libc::SYS_rt_sigtimedwait, &children, &memory, 0, 8);
-    report.answer("end-of-child", answer);
-    report.note(
-        "end-of-child.who",
-        format_args!("{} {}", memory.i32(16), memory.u32(20)),
-    );
-    report.note(
-        "end-of-child.work",
-        format_args!("{} {}", memory.u64(32), memory.u64(40)),
-    );
-    let _ = call!(libc::SYS_wait4, child, 0, 0, 0);
-    let _ = call!(libc::SYS_rt_sigprocmask, 1, &children, 0, 8);
-}
-
 /// Some tens of milliseconds of work, which no clock of the sandbox's makes shorter.
-fn compute() {
+pub(super) fn compute() {
     let mut sum = 0_u64;
     for number in 0..40_000_000_u64 {
         sum = std::hint::black_box(sum.rotate_left(3) ^ number);
-    }
-}
-
-/// What a child cost, as wait4(2) and waitid(2) tell.
-fn children(report: &mut Report) {
-    for (name, is_waitid) in [("wait4", false), ("waitid", true)] {
-        let child = match crate::raw::fork() {
-            Ok(Some(child)) => child,
-            Ok(None) => {
-                compute();
-                let _ = call!(libc::SYS_exit_group, 7);
-                std::process::abort()
-            }
-            Err(errno) => return report.note(name, errno),
-        };
-        let memory = Memory::new();
-        let answer = if is_waitid {
-            call!(libc::SYS_waitid, 1, child, &memory, 4, memory.at(256))
-        } else {
-            call!(libc::SYS_wait4, child, &memory, 0, memory.at(256))
-        };
-        report.answer(format!("{name}.answer"), answer);
-        report.note(
-            format!("{name}.status"),
-            memory.i32(if is_waitid { 24 } else { 0 }),
-        );
-        if is_waitid {
-            let work = format!("{} {}", memory.u64(32), memory.u64(40));
-            report.note("waitid.work-in-signal", work);
-        }
-        let usage: Vec<u64> = (0..18).map(|index| memory.u64(256 + index * 8)).collect();
-        report.note(format!("{name}.time"), format_args!("{:?}", &usage[..4]));
-        report.note(format!("{name}.resident"), usage[4]);
-        report.note(
-            format!("{name}.faults"),
-            format_args!("{:?}", &usage[8..10]),
-        );
-        report.note(format!("{name}.rest"), format_args!("{:?}", &usage[10..]));
     }
 }

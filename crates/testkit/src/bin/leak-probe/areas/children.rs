@@ -1,0 +1,77 @@
+//! Children: what they cost, as waiting for them and the signal of their end tell.
+
+use super::waits::compute;
+use crate::raw::{Memory, call};
+use crate::report::Report;
+
+pub(crate) fn look(report: &mut Report) {
+    end_of_a_child(report);
+    waited_for(report);
+}
+
+/// What the signal of a child's end tells.
+fn end_of_a_child(report: &mut Report) {
+    let children = Memory::new();
+    children.put_u64(0, 1 << (libc::SIGCHLD - 1));
+    let _ = call!(libc::SYS_rt_sigprocmask, 0, &children, 0, 8);
+    let child = match crate::raw::fork() {
+        Ok(Some(child)) => child,
+        Ok(None) => {
+            compute();
+            let _ = call!(libc::SYS_exit_group, 3);
+            std::process::abort()
+        }
+        Err(errno) => return report.note("end-of-child", errno),
+    };
+    let memory = Memory::new();
+    let answer = call!(libc::SYS_rt_sigtimedwait, &children, &memory, 0, 8);
+    report.answer("end-of-child", answer);
+    report.note(
+        "end-of-child.who",
+        format_args!("{} {}", memory.i32(16), memory.u32(20)),
+    );
+    report.note(
+        "end-of-child.work",
+        format_args!("{} {}", memory.u64(32), memory.u64(40)),
+    );
+    let _ = call!(libc::SYS_wait4, child, 0, 0, 0);
+    let _ = call!(libc::SYS_rt_sigprocmask, 1, &children, 0, 8);
+}
+
+/// What a child cost, as wait4(2) and waitid(2) tell.
+fn waited_for(report: &mut Report) {
+    for (name, is_waitid) in [("wait4", false), ("waitid", true)] {
+        let child = match crate::raw::fork() {
+            Ok(Some(child)) => child,
+            Ok(None) => {
+                compute();
+                let _ = call!(libc::SYS_exit_group, 7);
+                std::process::abort()
+            }
+            Err(errno) => return report.note(name, errno),
+        };
+        let memory = Memory::new();
+        let answer = if is_waitid {
+            call!(libc::SYS_waitid, 1, child, &memory, 4, memory.at(256))
+        } else {
+            call!(libc::SYS_wait4, child, &memory, 0, memory.at(256))
+        };
+        report.answer(format!("{name}.answer"), answer);
+        report.note(
+            format!("{name}.status"),
+            memory.i32(if is_waitid { 24 } else { 0 }),
+        );
+        if is_waitid {
+            let work = format!("{} {}", memory.u64(32), memory.u64(40));
+            report.note("waitid.work-in-signal", work);
+        }
+        let usage: Vec<u64> = (0..18).map(|index| memory.u64(256 + index * 8)).collect();
+        report.note(format!("{name}.time"), format_args!("{:?}", &usage[..4]));
+        report.note(format!("{name}.resident"), usage[4]);
+        report.note(
+            format!("{name}.faults"),
+            format_args!("{:?}", &usage[8..10]),
+        );
+        report.note(format!("{name}.rest"), format_args!("{:?}", &usage[10..]));
+    }
+}
