@@ -95,32 +95,16 @@ impl Service {
             libc::SYS_getitimer => self.timer_left(call, Timer::Interval(id), second, 1000),
             libc::SYS_timer_gettime => self.timer_left(call, Timer::Posix(id), second, 1),
             libc::SYS_timerfd_gettime => self.timer_left(call, Timer::Descriptor(id), second, 1),
-            libc::SYS_setitimer => Ok(
-                self.arm(call, Timer::Interval(id)),
-                second,
-                false,
-                third,
-                1000,
-            ),
+            libc::SYS_setitimer => {
+                Ok(self.arm(call, Timer::Interval(id), second, false, third, 1000))
+            }
             libc::SYS_timer_settime => {
                 let is_absolute = call.int(1) & libc::TIMER_ABSTIME != 0;
-                Ok(
-                    self.arm(call, Timer::Posix(id)),
-                    third,
-                    is_absolute,
-                    fourth,
-                    1,
-                )
+                Ok(self.arm(call, Timer::Posix(id), third, is_absolute, fourth, 1))
             }
             libc::SYS_timerfd_settime => {
                 let is_absolute = call.int(1) & libc::TFD_TIMER_ABSTIME != 0;
-                Ok(
-                    self.arm(call, Timer::Descriptor(id)),
-                    third,
-                    is_absolute,
-                    fourth,
-                    1,
-                )
+                Ok(self.arm(call, Timer::Descriptor(id), third, is_absolute, fourth, 1))
             }
             libc::SYS_alarm => Ok(self.alarm(call)),
             _ => return None,
