@@ -4,6 +4,7 @@
 
 use counterseal_attestation::provenance::Provenance;
 use counterseal_attestation::replay_verdict::ReplayVerdict;
+use counterseal_attestation::runtime_trace::RuntimeTrace;
 use counterseal_attestation::statement::{Predicate, Statement, parse_any};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,6 +17,7 @@ fuzz_target!(|payload: &[u8]| {
     }
     round_trip::<Provenance>(payload);
     round_trip::<ReplayVerdict>(payload);
+    round_trip::<RuntimeTrace>(payload);
 });
 
 fn round_trip<P: Predicate + PartialEq + std::fmt::Debug>(payload: &[u8]) {

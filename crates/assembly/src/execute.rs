@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
-use counterseal_attestation::{Sha256Digest, UnixSeconds, json};
+use counterseal_attestation::{UnixSeconds, json};
 use counterseal_sandbox::{
     Action, BUILD_DIRECTORY, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
 };
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assembly::Assembly;
 use crate::error::AssemblyError;
-use crate::opened::Resolver;
+use crate::opened::{Opened, Resolver};
 use crate::outputs::{Finished, collect};
 use crate::prepare::{PlannedAction, Prepared};
 use crate::recipe::Host;
@@ -75,8 +75,8 @@ pub struct Assembled {
     pub logs: Vec<Log>,
     /// For each guarantee the weakest state over all steps.
     pub isolation: BTreeMap<String, GuaranteeState>,
-    /// Files of the inputs that any step opened, by path in the root.
-    pub opened: BTreeMap<String, Sha256Digest>,
+    /// What any step opened of the inputs.
+    pub opened: Opened,
     /// Whether this was taken from the cache; never stored.
     #[serde(skip)]
     pub cached: bool,
@@ -179,7 +179,7 @@ pub(crate) fn run_steps(
         outputs: Vec::new(),
         logs: Vec::new(),
         isolation: BTreeMap::new(),
-        opened: BTreeMap::new(),
+        opened: Opened::default(),
         cached: false,
     };
     let mut resolver = Resolver::new(store, prepared.root);
@@ -366,7 +366,7 @@ mod tests {
             outputs: Vec::new(),
             logs: Vec::new(),
             isolation,
-            opened: BTreeMap::new(),
+            opened: Opened::default(),
             cached: false,
         };
         json::canonical(&assembled).unwrap()

@@ -34,6 +34,7 @@ pub use assembly::{Assembly, LOCK_NAME, declared};
 pub use counterseal_sandbox::Guarantee;
 pub use error::{AssemblyError, OutputDefect, RecipeError};
 pub use execute::{Assembled, CachePolicy, ExecuteOptions, Log, execute};
+pub use opened::Opened;
 pub use outputs::Finished;
 pub use prepare::{PlannedAction, Prepared, prepare};
 pub use recipe::Recipe;

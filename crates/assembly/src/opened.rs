@@ -6,7 +6,7 @@
 //! purpose: what is reached through a link that the step removed again before it ended, and through
 //! `/proc`; this says what a build read, it does not catch one that hides it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
@@ -14,6 +14,7 @@ use counterseal_attestation::Sha256Digest;
 use counterseal_store::tree::Directory;
 use counterseal_store::{Digest, Store, StoreError};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use serde::{Deserialize, Serialize};
 
 /// As many links as the kernel follows on one path.
 const LINKS_MAX: usize = 40;
@@ -23,6 +24,16 @@ pub(crate) struct Resolver<'a> {
     store: &'a Store,
     root: Digest,
     read: HashMap<Digest, Rc<Directory>>,
+}
+
+/// What was opened of the inputs, by path in the root.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// Files, with what was in them.
+    pub files: BTreeMap<String, Sha256Digest>,
+    /// Links of the inputs that led to them.
+    pub links: BTreeSet<String>,
 }
 
 /// Where a resolution stands.
@@ -59,7 +70,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Adds to `found` every input file that one of the absolute paths in `named` leads to.
+    /// Adds to `opened` every input file that one of the absolute paths in `named` leads to.
     /// `scratch` is the top of the scratch space; no process is alive in it.
     ///
     /// # Errors
@@ -68,16 +79,14 @@ impl<'a> Resolver<'a> {
         &mut self,
         named: &[Vec<u8>],
         scratch: BorrowedFd<'_>,
-        found: &mut BTreeMap<String, Sha256Digest>,
+        opened: &mut Opened,
     ) -> Result<(), StoreError> {
         let mut scratch = Scratch {
             top: scratch,
             links: HashMap::new(),
         };
         for path in named {
-            if let Some((path, digest)) = self.resolve(path, &mut scratch)? {
-                found.insert(path, digest);
-            }
+            self.resolve(path, &mut scratch, opened)?;
         }
         Ok(())
     }
@@ -86,12 +95,14 @@ impl<'a> Resolver<'a> {
         &mut self,
         path: &[u8],
         scratch: &mut Scratch<'_>,
-    ) -> Result<Option<(String, Sha256Digest)>, StoreError> {
+        opened: &mut Opened,
+    ) -> Result<(), StoreError> {
         let root = self.directory(self.root)?;
         let mut above: Vec<(Vec<u8>, Place)> = Vec::new();
         // Names that are still to be looked up, the next one last.
         let mut names = reversed(path);
         let mut links = 0;
+        let mut followed = Vec::new();
         while let Some(name) = names.pop() {
             match name.as_slice() {
                 b"" | b"." => continue,
@@ -116,12 +127,15 @@ impl<'a> Resolver<'a> {
                 }
             };
             match found {
-                Found::Nothing => return Ok(None),
+                Found::Nothing => return Ok(()),
                 Found::Place(place) => above.push((name, place)),
                 Found::Link(target) => {
                     links += 1;
                     if links > LINKS_MAX {
-                        return Ok(None);
+                        return Ok(());
+                    }
+                    if !matches!(above.last(), Some((_, Place::Scratch(_) | Place::Devices))) {
+                        followed.extend(path_to(&above, &name));
                     }
                     if target.first() == Some(&b'/') {
                         above.clear();
@@ -130,18 +144,17 @@ impl<'a> Resolver<'a> {
                 }
                 Found::File(digest) => {
                     // A file is the end of a path, or else the path leads nowhere.
-                    if !names.is_empty() {
-                        return Ok(None);
+                    if names.is_empty() {
+                        opened.links.extend(followed);
+                        opened
+                            .files
+                            .extend(path_to(&above, &name).map(|path| (path, digest)));
                     }
-                    let mut parts: Vec<Vec<u8>> = above.into_iter().map(|(name, _)| name).collect();
-                    parts.push(name);
-                    // Every part is a name of the tree, hence UTF-8.
-                    let path = String::from_utf8(parts.join(&b'/')).ok();
-                    return Ok(path.map(|path| (path, digest)));
+                    return Ok(());
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     fn below_root(&mut self, root: &Directory, name: &[u8]) -> Result<Found, StoreError> {
@@ -195,6 +208,17 @@ impl Scratch<'_> {
     }
 }
 
+/// A path in the root; every part is a name of the tree, hence text.
+fn path_to(above: &[(Vec<u8>, Place)], name: &[u8]) -> Option<String> {
+    let mut path = Vec::new();
+    for (part, _) in above {
+        path.extend_from_slice(part);
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    String::from_utf8(path).ok()
+}
+
 /// The target of a link; no link on the way to it is followed.
 fn link_at(top: BorrowedFd<'_>, path: &[u8]) -> Option<Vec<u8>> {
     let opened = rustix::fs::openat2(
@@ -228,7 +252,7 @@ mod tests {
     use super::*;
 
     /// Resolves paths in a root with a program, a library behind links, and a scratch space.
-    fn resolved(named: &[&str]) -> Vec<String> {
+    fn resolved(named: &[&str]) -> Opened {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::create(&directory.path().join("store")).unwrap();
         let mut tree = TreeBuilder::new();
@@ -265,17 +289,22 @@ mod tests {
         let scratch = fs::File::open(scratch).unwrap();
 
         let named: Vec<Vec<u8>> = named.iter().map(|path| path.as_bytes().to_vec()).collect();
-        let mut found = BTreeMap::new();
+        let mut opened = Opened::default();
         Resolver::new(&store, root)
-            .add(&named, scratch.as_fd(), &mut found)
+            .add(&named, scratch.as_fd(), &mut opened)
             .unwrap();
-        assert!(found.values().all(|digest| *digest == content.hash));
-        found.into_keys().collect()
+        let mut digests = opened.files.values();
+        assert!(digests.all(|digest| *digest == content.hash));
+        opened
+    }
+
+    fn files(named: &[&str]) -> Vec<String> {
+        resolved(named).files.into_keys().collect()
     }
 
     fn check(named: &str, expected: Option<&str>) {
         assert_eq!(
-            resolved(&[named]),
+            files(&[named]),
             Vec::from_iter(expected.map(str::to_owned)),
             "{named}"
         );
@@ -327,7 +356,23 @@ mod tests {
     #[test]
     fn a_file_counts_once() {
         let named = ["/bin/cc", "/usr/bin/cc", "/in/source/a.c", "/nowhere"];
-        assert_eq!(resolved(&named), ["in/source/a.c", "usr/bin/cc"]);
+        assert_eq!(files(&named), ["in/source/a.c", "usr/bin/cc"]);
+    }
+
+    #[test]
+    fn links_of_inputs_count_if_they_lead_to_a_file() {
+        let links = |named: &[&str]| Vec::from_iter(resolved(named).links);
+        assert_eq!(
+            links(&["/bin/../lib/libc.so", "/build/back/c99", "/into/cc"]),
+            [
+                "bin",
+                "into",
+                "usr/bin/c99",
+                "usr/lib/libc.so",
+                "usr/lib/x/libc.so"
+            ]
+        );
+        assert!(links(&["/bin/none", "/loop", "/bin"]).is_empty());
     }
 
     #[test]
@@ -336,14 +381,14 @@ mod tests {
         let store = Store::create(&directory.path().join("store")).unwrap();
         let root = TreeBuilder::new().finish(&store).unwrap();
         let top = fs::File::open(directory.path()).unwrap();
-        let mut found = BTreeMap::new();
+        let mut opened = Opened::default();
         Resolver::new(&store, root)
             .add(
                 &[b"/\xff/\xfe".to_vec(), b"/build/\xff".to_vec()],
                 top.as_fd(),
-                &mut found,
+                &mut opened,
             )
             .unwrap();
-        assert!(found.is_empty());
+        assert_eq!(opened, Opened::default());
     }
 }

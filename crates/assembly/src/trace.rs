@@ -1,9 +1,6 @@
 //! Says which inputs an assembly opened, as an in-toto runtime trace. It is the provenance's
 //! byproduct, not evidence of its own: the provenance, which is signed, names its digest.
 
-use std::collections::BTreeMap;
-
-use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::provenance::BUILD_TYPE;
 use counterseal_attestation::runtime_trace::{
     InputUse, MONITOR_TYPE, Monitor, MonitorLog, MonitoredProcess, RuntimeTrace,
@@ -15,6 +12,7 @@ use counterseal_store::{Store, StoreError};
 use crate::assembly::Assembly;
 use crate::error::AssemblyError;
 use crate::execute::Assembled;
+use crate::opened::Opened;
 use crate::prepare::{Part, Prepared};
 use crate::statement::subjects;
 
@@ -31,19 +29,22 @@ pub fn trace(
 ) -> Result<Statement<RuntimeTrace>, AssemblyError> {
     let opened = &assembled.opened;
     let mut inputs = Vec::with_capacity(prepared.parts.len() + 1);
-    let own = &assembly.recipe.root_files;
-    if !own.is_empty() {
-        let name = assembly.recipe_name.clone();
-        let paths = own.iter().map(|file| file.path.as_str());
-        inputs.push(counted(name, None, paths, opened));
+    let recipe = &assembly.recipe;
+    if !(recipe.root_files.is_empty() && recipe.root_links.is_empty()) {
+        let mut input = unused(&assembly.recipe_name, None);
+        for file in &recipe.root_files {
+            count_file(&mut input, &file.path, opened);
+        }
+        for path in recipe.root_links.keys() {
+            count_link(&mut input, path, opened);
+        }
+        inputs.push(input);
     }
     for part in &prepared.parts {
-        let paths = paths(part, store)?;
-        let uri = Some(part.purl.clone());
-        let paths = paths.iter().map(String::as_str);
-        inputs.push(counted(part.name.clone(), uri, paths, opened));
+        inputs.push(used(part, store, opened)?);
     }
     let file_access = opened
+        .files
         .iter()
         .map(|(path, digest)| ResourceDescriptor {
             name: Some(path.clone()),
@@ -66,36 +67,42 @@ pub fn trace(
     Ok(Statement::new(subjects(assembled), trace))
 }
 
-/// The files that an item brings, by path in the root.
-fn paths(part: &Part, store: &Store) -> Result<Vec<String>, StoreError> {
+/// How much of an item was opened.
+fn used(part: &Part, store: &Store, opened: &Opened) -> Result<InputUse, StoreError> {
+    let mut input = unused(&part.name, Some(part.purl.clone()));
     let Some(tree) = &part.tree else {
-        return Ok(vec![part.at.clone()]);
+        count_file(&mut input, &part.at, opened);
+        return Ok(input);
     };
-    let files = walk(store, tree)?.into_iter();
-    Ok(files
-        .filter(|entry| matches!(entry.kind, WalkKind::File { .. }))
-        .map(|entry| match part.at.as_str() {
+    for entry in walk(store, tree)? {
+        let path = match part.at.as_str() {
             "" => entry.path,
             at => format!("{at}/{}", entry.path),
-        })
-        .collect())
+        };
+        match entry.kind {
+            WalkKind::File { .. } => count_file(&mut input, &path, opened),
+            WalkKind::Symlink { .. } => count_link(&mut input, &path, opened),
+            WalkKind::Directory { .. } => {}
+        }
+    }
+    Ok(input)
 }
 
-fn counted<'a>(
-    name: String,
-    uri: Option<String>,
-    paths: impl Iterator<Item = &'a str>,
-    opened: &BTreeMap<String, Sha256Digest>,
-) -> InputUse {
-    let mut input = InputUse {
-        name,
+fn unused(name: &str, uri: Option<String>) -> InputUse {
+    InputUse {
+        name: name.to_owned(),
         uri,
         files_declared: 0,
         files_opened: 0,
-    };
-    for path in paths {
-        input.files_declared += 1;
-        input.files_opened += u64::from(opened.contains_key(path));
+        links_followed: 0,
     }
-    input
+}
+
+fn count_file(input: &mut InputUse, path: &str, opened: &Opened) {
+    input.files_declared += 1;
+    input.files_opened += u64::from(opened.files.contains_key(path));
+}
+
+fn count_link(input: &mut InputUse, path: &str, opened: &Opened) {
+    input.links_followed += u64::from(opened.links.contains(path));
 }

@@ -87,6 +87,8 @@ pub struct InputUse {
     pub files_declared: u64,
     /// How many of them were opened.
     pub files_opened: u64,
+    /// How many of its symbolic links led to an opened file, of this or another input.
+    pub links_followed: u64,
 }
 
 impl Statement<RuntimeTrace> {
@@ -153,6 +155,7 @@ mod tests {
                 uri: Some("pkg:deb/debian/dash@1".to_owned()),
                 files_declared: 2,
                 files_opened: 1,
+                links_followed: 1,
             }],
         };
         Statement::new(vec![subject], predicate)

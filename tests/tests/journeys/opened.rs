@@ -64,8 +64,8 @@ fn everything_that_a_compiler_reads_is_in_its_trace() {
     let shown = bench.run(&format!("show {artifact} --inputs")).exits(0);
     assert_eq!(
         shown.stdout(),
-        "opened         6 of     6 files  pkg:generic/rules\n\
-         opened         1 of     1 files  pkg:generic/rulec\n"
+        "opened         6 of     6 files,   0 links  pkg:generic/rules\n\
+         opened         1 of     1 files,   0 links  pkg:generic/rulec\n"
     );
     shown.says("inputs: 2 declared, 2 opened, 0 never touched");
 
@@ -90,7 +90,7 @@ fn what_was_never_touched_is_listed_last() {
     let bench = Bench::new();
     let product = Probe {
         words: "symlink /in/deep /build/link then read /build/link/../deep/x/y \
-            then read /in/once then list /in then stat /in/untouched then write-text /build/out done",
+            then read /in/again then list /in then stat /in/untouched then write-text /build/out done",
         ..Probe::default()
     };
     product.write(&bench, "probe");
@@ -130,10 +130,10 @@ content = "a file of the recipe's own"
     let shown = bench.run("show out/probe.out --inputs").exits(0);
     assert_eq!(
         shown.stdout(),
-        "opened         1 of     1 files  assembly.toml\n\
-         opened         1 of     1 files  pkg:generic/probe\n\
-         opened         1 of     2 files  pkg:generic/deep\n\
-         untouched      0 of     1 files  pkg:generic/untouched\n"
+        "opened         1 of     1 files,   1 links  assembly.toml\n\
+         opened         1 of     1 files,   0 links  pkg:generic/probe\n\
+         opened         1 of     2 files,   0 links  pkg:generic/deep\n\
+         untouched      0 of     1 files,   0 links  pkg:generic/untouched\n"
     );
     let document = bench.run("show out/probe.out --inputs --json").exits(0);
     let document = document.json();

@@ -80,10 +80,9 @@ fn report(
     arguments: &ShowArgs,
     trace: &RuntimeTrace,
 ) -> Result<(), CommandError> {
-    let (opened, untouched): (Vec<&InputUse>, Vec<&InputUse>) = trace
-        .inputs
-        .iter()
-        .partition(|input| input.files_opened > 0);
+    let is_touched = |input: &&InputUse| input.files_opened > 0 || input.links_followed > 0;
+    let (opened, untouched): (Vec<&InputUse>, Vec<&InputUse>) =
+        trace.inputs.iter().partition(is_touched);
     if arguments.json {
         return output::result(json!({
             "format": 1,
@@ -97,9 +96,10 @@ fn report(
     for (state, inputs) in [("opened", &opened), ("untouched", &untouched)] {
         for input in inputs {
             output::text(format!(
-                "{state:<9}  {:>5} of {:>5} files  {}",
+                "{state:<9}  {:>5} of {:>5} files, {:>3} links  {}",
                 input.files_opened,
                 input.files_declared,
+                input.links_followed,
                 input.uri.as_ref().unwrap_or(&input.name)
             ))?;
         }
