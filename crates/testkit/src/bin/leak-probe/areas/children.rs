@@ -1,12 +1,63 @@
-//! Children: what they cost, as waiting for them and the signal of their end tell.
+//! Children: what they cost, as waiting for them and the signal of their end tell, and what their
+//! signals interrupt.
 
 use super::waits::compute;
-use crate::raw::{Memory, call};
+use crate::raw::{Answer, Errno, Memory, call};
 use crate::report::Report;
 
 pub(crate) fn look(report: &mut Report) {
     end_of_a_child(report);
     waited_for(report);
+    under_signals(report);
+}
+
+/// Whether calls that never wait are interrupted while a child sends signals: the kernel finishes
+/// them first.
+fn under_signals(report: &mut Report) {
+    crate::raw::catch(libc::SIGUSR1);
+    let parent = std::process::id();
+    let sender = match crate::raw::fork() {
+        Ok(Some(sender)) => sender,
+        Ok(None) => {
+            while call!(libc::SYS_kill, parent, libc::SIGUSR1).is_ok() {}
+            let _ = call!(libc::SYS_exit_group, 0);
+            std::process::abort()
+        }
+        Err(errno) => return report.note("under-signals", errno),
+    };
+    let memory = Memory::new();
+    let status = || call!(libc::SYS_stat, c"/", &memory).map(|_| 0);
+    let opened = || {
+        let file = call!(libc::SYS_open, c"/dev/null", libc::O_RDONLY, 0)?;
+        call!(libc::SYS_close, file)
+    };
+    let forked = || {
+        let Some(child) = crate::raw::fork()? else {
+            let _ = call!(libc::SYS_exit_group, 0);
+            std::process::abort()
+        };
+        while call!(libc::SYS_wait4, child, 0, 0, 0) == Err(Errno(libc::EINTR)) {}
+        Ok(0)
+    };
+    let mut answers = [
+        ("stat", answers(2000, &status)),
+        ("open", answers(500, &opened)),
+        ("fork", answers(50, &forked)),
+    ];
+    let _ = call!(libc::SYS_kill, sender, libc::SIGKILL);
+    while call!(libc::SYS_wait4, sender, 0, 0, 0) == Err(Errno(libc::EINTR)) {}
+    for (name, answers) in &mut answers {
+        answers.sort_unstable();
+        answers.dedup();
+        report.note(format!("under-signals.{name}"), answers.join(", "));
+    }
+}
+
+/// What a call answers when it is made so often.
+fn answers(count: usize, once: &dyn Fn() -> Answer) -> Vec<String> {
+    let shown =
+        |answer: Answer| answer.map_or_else(|errno| errno.to_string(), |_| "done".to_owned());
+    (0..count).map(|_| shown(once())).collect()
 }
 
 /// What the signal of a child's end tells.
