@@ -247,8 +247,8 @@ pub(super) const SIOCGSTAMP: u32 = 0x8906;
 pub(super) const SIOCGSTAMPNS: u32 = 0x8907;
 
 /// Requests of `ioctl(2)` that show how a file system keeps a file: blocks, generation, flags,
-/// identifiers. By their kind, the second byte: `f`, `v` and `X`; and two older ones.
-pub(super) const FILE_SYSTEM_REQUEST_KINDS: [u32; 3] = [0x6600, 0x7600, 0x5800];
+/// identifiers. By their kind, the second byte: `f`, `v`, `X`, 21 and 148; and two older ones.
+pub(super) const FILE_SYSTEM_REQUEST_KINDS: [u32; 5] = [0x6600, 0x7600, 0x5800, 0x1500, 0x9400];
 pub(super) const FILE_SYSTEM_REQUESTS: [u32; 2] = [1, 2];
 
 /// Calls that tell when and by whom System V objects were used, and the argument that asks so.

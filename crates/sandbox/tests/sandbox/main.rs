@@ -8,3 +8,4 @@ mod hostile;
 mod isolation;
 mod limits;
 mod stage;
+mod virtual_host;

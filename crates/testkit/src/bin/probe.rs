@@ -33,6 +33,9 @@ usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
   leave-behind               leave-briefly          loop
   allocate MIB               hold MIB               hold-together COUNT MIB
   fork-bomb                  threads COUNT          make-files PATH COUNT
+  now                        waits                  processors
+  clock-storm THREADS READS  start-storm THREADS STARTS
+  list-as-given PATH
   exit CODE                  crash                  run PROGRAM [ARGUMENTS]";
 
 fn main() -> ExitCode {
@@ -127,6 +130,22 @@ fn perform(words: &[&str]) -> io::Result<Option<ExitCode>> {
         }
         ["fork-bomb"] => fork_bomb()?,
         ["threads", count] => threads(parse(count)?)?,
+        ["list-as-given", path] => {
+            for entry in fs::read_dir(path)? {
+                println!("{}", entry?.file_name().to_string_lossy());
+            }
+        }
+        ["now"] => println!("{}", since_1970().as_nanos()),
+        ["waits"] => waits()?,
+        ["processors"] => println!("{}", std::thread::available_parallelism()?),
+        ["clock-storm", threads, reads] => {
+            let reads = parse(reads)?;
+            in_threads(parse(threads)?, move || clock_storm(reads))?;
+        }
+        ["start-storm", threads, starts] => {
+            let starts = parse(starts)?;
+            in_threads(parse(threads)?, move || start_storm(starts))?;
+        }
         ["exit", code] => return Ok(Some(ExitCode::from(parse::<u8>(code)?))),
         ["crash"] => std::process::abort(),
         ["run", program, arguments @ ..] => {
@@ -322,6 +341,93 @@ fn fork_bomb() -> io::Result<()> {
     } else {
         Ok(())
     }
+}
+
+fn since_1970() -> Duration {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// Waits for things that do not come, in several ways, and prints how long that took by the
+/// clock, in hundredths of a second.
+fn waits() -> io::Result<()> {
+    const LONG: Duration = Duration::from_millis(100);
+    let timed = |name: &str, wait: &mut dyn FnMut()| {
+        let before = std::time::Instant::now();
+        wait();
+        println!("{name} {}", before.elapsed().as_millis() / 10);
+    };
+    timed("sleep", &mut || std::thread::sleep(LONG));
+    let (_sender, receiver) = std::sync::mpsc::channel::<()>();
+    timed("channel", &mut || drop(receiver.recv_timeout(LONG)));
+    let (mutex, condition) = (std::sync::Mutex::new(()), std::sync::Condvar::new());
+    timed("condition", &mut || {
+        if let Ok(guard) = mutex.lock() {
+            drop(condition.wait_timeout_while(guard, LONG, |()| true));
+        }
+    });
+    timed("park", &mut || std::thread::park_timeout(LONG));
+    timed("spin", &mut || {
+        let until = std::time::Instant::now() + LONG;
+        while std::time::Instant::now() < until {}
+    });
+    let (here, _there) = UnixStream::pair()?;
+    here.set_read_timeout(Some(LONG))?;
+    // The kernel's own time limit, which the clock does not see.
+    let answer = (&here).read(&mut [0]).map(drop);
+    println!(
+        "read {}",
+        answer.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    );
+    Ok(())
+}
+
+/// Runs the same in several threads at once; fails if it fails in one.
+fn in_threads(
+    count: usize,
+    run: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+) -> io::Result<()> {
+    let run = std::sync::Arc::new(run);
+    let started: Vec<_> = (0..count)
+        .map(|_| {
+            let run = run.clone();
+            std::thread::spawn(move || run())
+        })
+        .collect();
+    for thread in started {
+        thread
+            .join()
+            .map_err(|_| io::Error::other("a thread panicked"))??;
+    }
+    Ok(())
+}
+
+fn clock_storm(reads: u32) -> io::Result<()> {
+    let mut last = std::time::Instant::now();
+    for _ in 0..reads {
+        let now = std::time::Instant::now();
+        if now <= last {
+            return Err(io::Error::other("the clock stood still or ran backwards"));
+        }
+        last = now;
+    }
+    Ok(())
+}
+
+fn start_storm(starts: u32) -> io::Result<()> {
+    for _ in 0..starts {
+        let output = Command::new("/proc/self/exe")
+            .args(["print", "x"])
+            .output()?;
+        if output.stdout != b"x\n" || !output.status.success() {
+            return Err(io::Error::other(format!(
+                "a start ended with {}",
+                output.status
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn threads(count: usize) -> io::Result<()> {
