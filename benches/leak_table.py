@@ -74,8 +74,10 @@ def observations(text):
 
 def is_nothing(value):
     """Whether a value says that there was nothing to see."""
-    words = ("errno 2", "errno 13", "absent", "2", "13")
-    return value is None or value in words or value.startswith("No such")
+    if value is None or value in ("errno 2", "errno 13", "absent", "2", "13"):
+        return True
+    has_no_bit = len(value) >= 16 and not value.strip("0-")
+    return has_no_bit or value.startswith("No such")
 
 
 def verdict(names, runs, hosts):
