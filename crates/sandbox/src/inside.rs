@@ -178,6 +178,9 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
         }
     }
 
+    // The kernel's default, whatever the caller has.
+    let slack_ns = 50_000;
+    sys::process_control(libc::PR_SET_TIMERSLACK, slack_ns).during(SetupStep::Personality)?;
     sys::process_control(libc::PR_SET_NO_NEW_PRIVS, 1).during(SetupStep::SetNoNewPrivileges)?;
     for capability in 0..64 {
         // The first number that the kernel does not know ends the list.

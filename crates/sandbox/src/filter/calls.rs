@@ -25,6 +25,9 @@ pub(super) const MISSING_CALLS: &[i64] = &[
     libc::SYS_perf_event_open,
     libc::SYS_bpf,
     libc::SYS_fanotify_init,
+    // Its cookies count in the whole kernel.
+    libc::SYS_inotify_init,
+    libc::SYS_inotify_init1,
     libc::SYS_uselib,
     libc::SYS__sysctl,
     libc::SYS_nfsservctl,
@@ -246,10 +249,10 @@ pub(super) const STAMP_OPTIONS: &[(i32, i32)] = &[
 pub(super) const SIOCGSTAMP: u32 = 0x8906;
 pub(super) const SIOCGSTAMPNS: u32 = 0x8907;
 
-/// Requests of `ioctl(2)` that show how a file system keeps a file: blocks, generation, flags,
-/// identifiers. By their kind, the second byte: `f`, `v`, `X`, 21 and 148; and two older ones.
-pub(super) const FILE_SYSTEM_REQUEST_KINDS: [u32; 5] = [0x6600, 0x7600, 0x5800, 0x1500, 0x9400];
-pub(super) const FILE_SYSTEM_REQUESTS: [u32; 2] = [1, 2];
+/// Requests of `ioctl(2)` that exist inside, by their kind, the second byte: those of terminals and
+/// of any descriptor, and of sockets. The others show how a file system keeps its files, or what
+/// the host's numbers for its own things are.
+pub(super) const REQUEST_KINDS: [u32; 2] = [0x5400, 0x8900];
 
 /// Calls that tell when and by whom System V objects were used, and the argument that asks so.
 pub(super) const STATISTICS: &[(i64, u32)] = &[

@@ -213,6 +213,9 @@ impl Service {
             }
         }
         if flags & (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) != 0 {
+            if flags & libc::O_CREAT == 0 {
+                self.refuse_inputs(&path)?;
+            }
             self.note_writing(call, path);
         } else {
             self.paths.note_opened(&path);
@@ -220,25 +223,44 @@ impl Service {
         Ok(Reply::Proceed)
     }
 
+    /// Inputs cannot be written, and that is the reason, whoever owns them on the host.
+    fn refuse_inputs(&self, path: &[u8]) -> Result<(), Errno> {
+        if let Ok(file) = self.paths.look_up(path, true)
+            && let Ok(found) = super::status::look(&file, "", rustix::fs::AtFlags::EMPTY_PATH)
+            && self.identities.place(&found) == super::status::Place::Input
+        {
+            return Err(Errno(libc::EROFS));
+        }
+        Ok(())
+    }
+
     /// Files of `/proc` that exist for the action only have to be accessible, too.
     fn accessing(&mut self, call: &Call, directory: i32, name: u64) -> Answer {
-        if let Ok(name) = call.memory().read_path(name)
-            && let Ok(path) = self.absolute(call, directory, &name)
-            && path.starts_with(b"/proc")
+        let mode = call.int(if call.number == libc::SYS_access {
+            1
+        } else {
+            2
+        });
+        let Ok(path) = call
+            .memory()
+            .read_path(name)
+            .and_then(|name| self.absolute(call, directory, &name))
+        else {
+            return Ok(Reply::Proceed);
+        };
+        let is_to_write = mode & libc::W_OK != 0;
+        if path.starts_with(b"/proc")
             && let Some(text) = self.process_file(call, &lexical(&path))
         {
             text?;
-            return if call.int(if call.number == libc::SYS_access {
-                1
+            return if is_to_write {
+                Err(Errno(libc::EROFS))
             } else {
-                2
-            }) & libc::W_OK
-                == 0
-            {
                 DONE
-            } else {
-                Err(Errno(libc::EACCES))
             };
+        }
+        if is_to_write {
+            self.refuse_inputs(&path)?;
         }
         Ok(Reply::Proceed)
     }
