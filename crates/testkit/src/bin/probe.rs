@@ -360,7 +360,9 @@ fn waits() -> io::Result<()> {
     };
     timed("sleep", &mut || std::thread::sleep(LONG));
     let (_sender, receiver) = std::sync::mpsc::channel::<()>();
-    timed("channel", &mut || drop(receiver.recv_timeout(LONG)));
+    timed("channel", &mut || {
+        let _ = receiver.recv_timeout(LONG);
+    });
     let (mutex, condition) = (std::sync::Mutex::new(()), std::sync::Condvar::new());
     timed("condition", &mut || {
         if let Ok(guard) = mutex.lock() {
