@@ -133,7 +133,8 @@ impl Switch {
             Self::ProcessIds => host.first_process += 98,
             Self::HostName => host.host_name = format!("{}-varied", host.host_name),
             Self::User => host.user_id += 1729,
-            Self::Umask => host.umask ^= 0o025,
+            // 002 for 022: what a group may write; tighter masks break tools that insist on modes.
+            Self::Umask => host.umask ^= 0o020,
             Self::Locale => "et_EE.UTF-8".clone_into(&mut host.locale),
             Self::TimeZone => "VRY-13:45".clone_into(&mut host.time_zone),
             Self::Home => TEMPORARY_DIRECTORY.clone_into(&mut host.home),
