@@ -94,6 +94,10 @@ pub enum AssemblyError {
     Store(#[from] counterseal_store::StoreError),
     #[error("step {step}: {source}")]
     Sandbox { step: String, source: SandboxError },
+    #[error("the recipe asks for the guarantee {guarantee}, which this version does not offer")]
+    NotOffered {
+        guarantee: counterseal_sandbox::Guarantee,
+    },
     #[error("lock does not pin input {input} as the recipe declares it")]
     LockStale { input: String },
     #[error(transparent)]

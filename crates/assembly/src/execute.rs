@@ -171,6 +171,10 @@ pub(crate) fn run_steps(
         log_bytes: recipe.limits.log_bytes,
         processes_max: u32::try_from(recipe.limits.processes_max).unwrap_or(u32::MAX),
     };
+    let wanted = Guarantee::TimestampCounter;
+    if !recipe.host.is_given_up(wanted) && !wanted.is_offered() && !waived.contains(&wanted) {
+        return Err(AssemblyError::NotOffered { guarantee: wanted });
+    }
     let checkout = store.checkout(&prepared.root, UnixSeconds(epoch))?;
     let log_directory =
         tempfile::tempdir().map_err(|source| io("create", "directory for logs", source))?;
