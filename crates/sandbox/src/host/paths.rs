@@ -212,9 +212,12 @@ impl Service {
                 });
             }
         }
+        if flags & libc::O_NOATIME != 0 {
+            self.refuse_inputs(&path, libc::EPERM)?;
+        }
         if flags & (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) != 0 {
             if flags & libc::O_CREAT == 0 {
-                self.refuse_inputs(&path)?;
+                self.refuse_inputs(&path, libc::EROFS)?;
             }
             self.note_writing(call, path);
         } else {
@@ -223,13 +226,13 @@ impl Service {
         Ok(Reply::Proceed)
     }
 
-    /// Inputs cannot be written, and that is the reason, whoever owns them on the host.
-    fn refuse_inputs(&self, path: &[u8]) -> Result<(), Errno> {
+    /// Inputs belong to somebody else and cannot be written, whoever owns them on the host.
+    fn refuse_inputs(&self, path: &[u8], reason: i32) -> Result<(), Errno> {
         if let Ok(file) = self.paths.look_up(path, true)
             && let Ok(found) = super::status::look(&file, "", rustix::fs::AtFlags::EMPTY_PATH)
             && self.identities.place(&found) == super::status::Place::Input
         {
-            return Err(Errno(libc::EROFS));
+            return Err(Errno(reason));
         }
         Ok(())
     }
@@ -260,7 +263,7 @@ impl Service {
             };
         }
         if is_to_write {
-            self.refuse_inputs(&path)?;
+            self.refuse_inputs(&path, libc::EROFS)?;
         }
         Ok(Reply::Proceed)
     }

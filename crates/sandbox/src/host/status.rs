@@ -127,7 +127,14 @@ impl Identities {
                 if let Some(known) = self.inputs.get(&key(found)) {
                     return *known;
                 }
-                let number = self.input_number(&path());
+                let mut path = path();
+                // A namespace is named by its kind and by a number of the host's.
+                if let Some(end) = path.windows(2).position(|pair| pair == b":[")
+                    && !path.starts_with(b"/")
+                {
+                    path.truncate(end);
+                }
+                let number = self.input_number(&path);
                 self.inputs.insert(key(found), number);
                 number
             }

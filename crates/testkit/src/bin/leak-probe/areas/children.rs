@@ -8,12 +8,11 @@ use crate::report::Report;
 pub(crate) fn look(report: &mut Report) {
     end_of_a_child(report);
     waited_for(report);
-    under_signals(report);
 }
 
 /// Whether calls that never wait are interrupted while a child sends signals: the kernel finishes
 /// them first.
-fn under_signals(report: &mut Report) {
+pub(crate) fn under_signals(report: &mut Report) {
     crate::raw::catch(libc::SIGUSR1);
     let parent = std::process::id();
     let sender = match crate::raw::fork() {
@@ -23,7 +22,7 @@ fn under_signals(report: &mut Report) {
             let _ = call!(libc::SYS_exit_group, 0);
             std::process::abort()
         }
-        Err(errno) => return report.note("under-signals", errno),
+        Err(errno) => return report.note("signals", errno),
     };
     let memory = Memory::new();
     let status = || call!(libc::SYS_stat, c"/", &memory).map(|_| 0);
@@ -49,7 +48,7 @@ fn under_signals(report: &mut Report) {
     for (name, answers) in &mut answers {
         answers.sort_unstable();
         answers.dedup();
-        report.note(format!("under-signals.{name}"), answers.join(", "));
+        report.note(format!("signals.{name}"), answers.join(", "));
     }
 }
 

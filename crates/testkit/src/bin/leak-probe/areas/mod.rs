@@ -23,7 +23,7 @@ use crate::report::Report;
 /// Name, and what looks.
 type Area = (&'static str, fn(&mut Report));
 
-pub(crate) const ALL: [Area; 15] = [
+pub(crate) const ALL: [Area; 16] = [
     ("memory", memory::look),
     ("process", process::look),
     ("machine", machine::look),
@@ -39,6 +39,7 @@ pub(crate) const ALL: [Area; 15] = [
     ("again", again::look),
     ("processor", processor::look),
     ("surface", surface::look),
+    ("storms", children::under_signals),
 ];
 
 /// What a program that was executed by the probe itself looks at; only by name.
