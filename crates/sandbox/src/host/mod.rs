@@ -9,7 +9,7 @@
 //! * `task.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
 //! * `times.rs`, `timers.rs`, `deadlines.rs`: calls that ask for the time or wait for one;
 //! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
-//! * `paths.rs`, `status.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
+//! * `paths.rs`, `status.rs`, `shown.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
 //! * `procfs.rs`: the texts of `/proc`;
 //! * `vdso.rs`, `memory.rs`: the processes' memory.
 //!
@@ -26,6 +26,7 @@ mod paths;
 mod procfs;
 mod random;
 mod service;
+mod shown;
 mod stamps;
 mod status;
 mod task;

@@ -215,13 +215,14 @@ impl Service {
         if flags & libc::O_NOATIME != 0 {
             self.refuse_inputs(&path, libc::EPERM)?;
         }
+        if flags & libc::O_ACCMODE != libc::O_WRONLY {
+            self.paths.note_opened(&path);
+        }
         if flags & (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) != 0 {
             if flags & libc::O_CREAT == 0 {
                 self.refuse_inputs(&path, libc::EROFS)?;
             }
             self.note_writing(call, path);
-        } else {
-            self.paths.note_opened(&path);
         }
         Ok(Reply::Proceed)
     }

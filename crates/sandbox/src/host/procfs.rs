@@ -10,7 +10,8 @@ use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags};
 
 use super::paths::{descriptor_path, errno, join};
 use super::service::{Call, Service};
-use super::status::{Shown, look};
+use super::shown::Shown;
+use super::status::look;
 use super::times::{NS, uptime_ns};
 use crate::sys::Errno;
 
