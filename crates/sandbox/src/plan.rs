@@ -30,6 +30,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// The paths to try, for people and for evidence.
+    pub(crate) fn paths(&self) -> Vec<Vec<u8>> {
+        let bytes = |path: &CString| path.to_bytes().to_vec();
+        self.candidates.iter().map(bytes).collect()
+    }
+
     pub(crate) fn argv(&self) -> *const *const c_char {
         self.argv.pointers.as_ptr()
     }

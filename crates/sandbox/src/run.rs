@@ -86,6 +86,10 @@ pub(crate) fn run_with(
         away_from_standard_streams(life_inside)?,
     ];
     drop(inside_ends);
+    let programs = match &goal {
+        Goal::Execute(program) => program.paths(),
+        Goal::Nothing => Vec::new(),
+    };
     let plan = make_plan(action, goal, room, &moved)?;
     let supervision = Supervision::new(
         action,
@@ -97,6 +101,7 @@ pub(crate) fn run_with(
             host: action.host.clone(),
             patch,
             carried,
+            programs,
             is_waived: Guarantee::ALL
                 .into_iter()
                 .filter(|guarantee| guarantee.is_served())

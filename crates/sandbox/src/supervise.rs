@@ -42,6 +42,8 @@ pub(crate) struct HostOrder {
     pub(crate) host: VirtualHost,
     pub(crate) patch: &'static Patch,
     pub(crate) carried: Carried,
+    /// Paths at which the step's program is tried, in this order.
+    pub(crate) programs: Vec<Vec<u8>>,
     /// Whether the step may go on if its calls could not be trapped.
     pub(crate) is_waived: bool,
 }

@@ -303,6 +303,13 @@ impl Service {
 
     /// A program is executed: it and what interprets it are opened.
     pub(super) fn before_execute(&mut self, call: &Call) {
+        // Before its first program a step is a copy of the parent's process, whose memory an
+        // ordinary user may not look into; but what it executes is known.
+        if !self.task(call).has_executed
+            && let Some(path) = self.programs.pop_front()
+        {
+            return self.note_executed(path);
+        }
         let (directory, name) = match call.number {
             libc::SYS_execve => (libc::AT_FDCWD, call.arguments[0]),
             _ => (call.int(0), call.arguments[1]),

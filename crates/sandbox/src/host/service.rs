@@ -1,5 +1,6 @@
 //! Takes trapped calls and answers them, one after the other, on a thread of its own.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,8 @@ pub(crate) struct Carried {
 
 /// The state of one run's host.
 pub(crate) struct Service {
+    /// Paths at which the action's program will be executed until one is there.
+    pub(super) programs: VecDeque<Vec<u8>>,
     pub(super) listener: OwnedFd,
     pub(super) host: VirtualHost,
     pub(super) patch: &'static Patch,
@@ -109,10 +112,12 @@ impl Service {
             host,
             patch,
             carried,
+            programs,
             is_waived: _,
         } = order;
         Self {
             listener,
+            programs: programs.into(),
             patch,
             tasks: Tasks::starting_at(carried.elapsed_ns),
             stamps: carried.stamps,
