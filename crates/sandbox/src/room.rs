@@ -93,8 +93,6 @@ pub(crate) struct Room {
     /// Why something is missing: the step and the kernel's answer.
     pub(crate) missing: Vec<(SetupStep, i32)>,
     pub(crate) host_user: HostUser,
-    /// Has left or is about to; collected with the room.
-    _maker: Child,
 }
 
 impl Room {
@@ -145,7 +143,10 @@ impl Room {
         drop(go);
         let host_user = mapped?;
 
-        let (missing, descriptors) = receive(report.as_fd())?;
+        let made = receive(report.as_fd());
+        // Collected now: as long as it is not, it counts as one of the user's processes.
+        drop(child);
+        let (missing, descriptors) = made?;
         let [user, mounts, network, host_name, cgroup, scratch] = descriptors;
         let lost: BTreeSet<_> = missing
             .iter()
@@ -162,7 +163,6 @@ impl Room {
             scratch,
             missing,
             host_user,
-            _maker: child,
         })
     }
 
@@ -205,7 +205,6 @@ pub(crate) fn away_from_standard_streams(fd: &OwnedFd) -> Result<OwnedFd, Sandbo
 }
 
 /// A forked process that is collected when this is dropped.
-#[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pid: i32,
 }
