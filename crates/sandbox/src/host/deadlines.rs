@@ -96,12 +96,15 @@ impl Service {
     /// every handler therefore asks for it.
     pub(super) fn child_handler(&mut self, call: &Call) -> Reply {
         const FLAGS_AT: u64 = 8;
-        let address = call.arguments[1].wrapping_add(FLAGS_AT);
-        let restart = u64::from(libc::SA_RESTART.unsigned_abs());
-        match call.memory().read(address).map(u64::from_le_bytes) {
-            Ok(flags) if flags & restart == 0 => {
+        /// `SIG_DFL` and `SIG_IGN`.
+        const NOT_CALLED: [i64; 2] = [0, 1];
+        let address = call.arguments[1];
+        let restart = i64::from(libc::SA_RESTART);
+        match call.memory().read_pair(address) {
+            // The first word is the handler.
+            Ok((handler, flags)) if !NOT_CALLED.contains(&handler) && flags & restart == 0 => {
                 let flags = (flags | restart).to_le_bytes().to_vec();
-                self.proceed_and_mend(call, Some((address, flags)), None)
+                self.proceed_and_mend(call, Some((address.wrapping_add(FLAGS_AT), flags)), None)
             }
             _ => Reply::Proceed,
         }

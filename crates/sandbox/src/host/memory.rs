@@ -47,19 +47,18 @@ impl Memory {
 
     /// A path without its end; `ENAMETOOLONG` as the kernel has it.
     pub(super) fn read_path(self, address: u64) -> Result<Vec<u8>> {
-        let mut path = Vec::new();
-        let mut at = address;
-        // The end of a page may be the end of what is mapped, so a read never crosses one.
+        const FIRST_BYTES: usize = 256;
         // Most paths are short: the first read is, too.
-        let mut most = 256;
+        let mut first = [0; FIRST_BYTES];
+        let first = self.read_up_to_page(address, &mut first)?;
+        if let Some(end) = first.iter().position(|byte| *byte == 0) {
+            return Ok(first.get(..end).unwrap_or_default().to_vec());
+        }
+        let mut path = first.to_vec();
+        let mut buffer = [0; PAGE_BYTES];
         while path.len() < PATH_BYTES_MAX {
-            let page = PAGE_BYTES as u64;
-            let in_page = usize::try_from(page - at % page).map_err(|_| FAULT)?;
-            let length = in_page.min(most);
-            let mut buffer = [0; PAGE_BYTES];
-            let buffer = buffer.get_mut(..length).ok_or(FAULT)?;
-            let read = sys::read_memory(self.0, at, buffer)?;
-            let part = buffer.get(..read).unwrap_or_default();
+            let at = address.checked_add(path.len() as u64).ok_or(FAULT)?;
+            let part = self.read_up_to_page(at, &mut buffer)?;
             if let Some(end) = part.iter().position(|byte| *byte == 0) {
                 path.extend_from_slice(part.get(..end).unwrap_or_default());
                 return if path.len() < PATH_BYTES_MAX {
@@ -68,14 +67,23 @@ impl Memory {
                     Err(Errno(libc::ENAMETOOLONG))
                 };
             }
-            if read < length {
-                return Err(FAULT);
-            }
             path.extend_from_slice(part);
-            at = at.checked_add(read as u64).ok_or(FAULT)?;
-            most = PAGE_BYTES;
         }
         Err(Errno(libc::ENAMETOOLONG))
+    }
+
+    /// Fills the buffer, or less of it at the end of a page: that may be the end of what is
+    /// mapped.
+    fn read_up_to_page(self, address: u64, buffer: &mut [u8]) -> Result<&[u8]> {
+        let page = PAGE_BYTES as u64;
+        let in_page = usize::try_from(page - address % page).map_err(|_| FAULT)?;
+        let length = in_page.min(buffer.len());
+        let buffer = buffer.get_mut(..length).ok_or(FAULT)?;
+        if sys::read_memory(self.0, address, buffer)? == length {
+            Ok(buffer)
+        } else {
+            Err(FAULT)
+        }
     }
 
     pub(super) fn write(self, address: u64, bytes: &[u8]) -> Result<()> {
@@ -104,6 +112,11 @@ impl Memory {
 pub(super) struct Words(pub(super) Vec<u8>);
 
 impl Words {
+    /// Room for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     pub(super) fn u64(mut self, value: u64) -> Self {
         self.0.extend_from_slice(&value.to_le_bytes());
         self

@@ -18,6 +18,7 @@
 
 mod clock;
 mod deadlines;
+mod inputs;
 mod listing;
 mod machine;
 mod memory;

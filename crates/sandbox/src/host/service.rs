@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::VirtualHost;
+use super::inputs::Inputs;
 use super::memory::Memory;
 use super::paths::Paths;
 use super::random::Stream;
@@ -89,6 +90,7 @@ pub(crate) struct Service {
     pub(super) paths: Paths,
     pub(super) stamps: Stamps,
     pub(super) identities: Identities,
+    pub(super) inputs: Inputs,
     pub(super) listings: super::listing::Listings,
     pub(super) names: super::network::Names,
     /// Identifiers drawn from `/proc/sys/kernel/random/uuid`.
@@ -122,6 +124,7 @@ impl Service {
             tasks: Tasks::starting_at(carried.elapsed_ns),
             stamps: carried.stamps,
             identities: Identities::new(&root, host.inode_salt),
+            inputs: Inputs::default(),
             paths: Paths::new(root),
             listings: super::listing::Listings::default(),
             names: super::network::Names::default(),
@@ -134,20 +137,24 @@ impl Service {
     /// Answers until every thread that can trap is gone.
     pub(crate) fn serve(&mut self) -> Findings {
         sys::wake_synchronously(&self.listener);
+        let taking_ends = taking_ends();
         loop {
             let timeout = self.answer_due();
-            let mut watched = [PollFd::new(&self.listener, PollFlags::IN)];
-            match poll(&mut watched, timeout.as_ref()) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(_) => break,
-            }
-            let ready = watched[0].revents();
-            if ready.contains(PollFlags::IN) {
-                if let Ok(notification) = sys::next_notification(&self.listener) {
-                    self.take(notification);
+            if !taking_ends || timeout.is_some() {
+                match self.poll(timeout.as_ref()) {
+                    Listener::HasCall => {}
+                    Listener::IsQuiet => continue,
+                    Listener::IsOver => break,
                 }
-            } else if ready.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-                break;
+            }
+            match sys::next_notification(&self.listener) {
+                Ok(notification) => self.take(notification),
+                // Its thread was killed, or there are no threads any more.
+                Err(_) => {
+                    if self.poll(Some(&Timespec::default())) == Listener::IsOver {
+                        break;
+                    }
+                }
             }
         }
         Findings {
@@ -156,6 +163,24 @@ impl Service {
                 elapsed_ns: self.tasks.latest_ns(),
                 stamps: std::mem::take(&mut self.stamps),
             },
+        }
+    }
+
+    /// Waits for a call so long, or without a limit.
+    fn poll(&self, timeout: Option<&Timespec>) -> Listener {
+        let mut watched = [PollFd::new(&self.listener, PollFlags::IN)];
+        match poll(&mut watched, timeout) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Listener::IsQuiet,
+            Err(_) => return Listener::IsOver,
+        }
+        let ready = watched[0].revents();
+        if ready.contains(PollFlags::IN) {
+            Listener::HasCall
+        } else if ready.is_empty() {
+            Listener::IsQuiet
+        } else {
+            Listener::IsOver
         }
     }
 
@@ -314,7 +339,8 @@ impl Service {
         task.has_executed = true;
         let lineage = task.lineage;
         let vector = Auxiliary::read(call.thread);
-        if let Some(base) = vector.value(libc::AT_SYSINFO_EHDR) {
+        task.vdso = vector.value(libc::AT_SYSINFO_EHDR);
+        if let Some(base) = task.vdso {
             let written = memory.write_code(base + self.patch.offset, &self.patch.text);
             debug_assert!(written.is_ok(), "{written:?}");
         }
@@ -361,6 +387,24 @@ const EXECUTE_NS: u64 = 200_000;
 
 /// How often sleepers are asked for signals: a thread that waits for an answer takes none.
 const SIGNALS_EVERY: Duration = Duration::from_millis(20);
+
+/// What there is to hear.
+#[derive(PartialEq, Eq)]
+enum Listener {
+    HasCall,
+    IsQuiet,
+    IsOver,
+}
+
+/// Whether taking a call ends when there are no threads any more (Linux 6.11); else one has to
+/// wait with poll(2), which is dearer.
+fn taking_ends() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|digit: char| !digit.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|digits| digits.parse::<u32>().ok());
+    (number(), number()) >= (Some(6), Some(11))
+}
 
 /// What the kernel itself answers to a call that a signal interrupts: try again after the
 /// handler, or after no handler only.

@@ -6,6 +6,7 @@ use super::memory::Words;
 use super::times::NS;
 
 /// A status as the action sees it, times in nanoseconds since 1970.
+#[derive(Clone, Debug)]
 pub(super) struct Shown {
     pub(super) device: (u32, u32),
     pub(super) inode: u64,
@@ -22,6 +23,8 @@ pub(super) struct Shown {
 }
 
 pub(super) const BLOCK_BYTES: u64 = 4096;
+const STAT_BYTES: usize = 144;
+const STATX_BYTES: usize = 256;
 
 impl Shown {
     pub(super) fn owned_by(mut self, user: u32) -> Self {
@@ -35,7 +38,7 @@ impl Shown {
 
     /// `struct stat` of x86-64.
     pub(super) fn stat(&self) -> Vec<u8> {
-        Words::default()
+        Words::with_capacity(STAT_BYTES)
             .u64(device_number(self.device))
             .u64(self.inode)
             .u64(self.links)
@@ -53,7 +56,7 @@ impl Shown {
             .u64(nanoseconds(self.modified_ns).into())
             .u64(seconds(self.changed_ns).cast_unsigned())
             .u64(nanoseconds(self.changed_ns).into())
-            .padded_to(144)
+            .padded_to(STAT_BYTES)
             .0
     }
 
@@ -66,7 +69,7 @@ impl Shown {
                 .u32(0)
         };
         let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-        let mut words = Words::default()
+        let mut words = Words::with_capacity(STATX_BYTES)
             .u32(mask.bits())
             .u32(u32::try_from(BLOCK_BYTES).unwrap_or(0))
             .u64(0)
@@ -92,7 +95,7 @@ impl Shown {
             .u32(self.special.1)
             .u32(self.device.0)
             .u32(self.device.1)
-            .padded_to(256)
+            .padded_to(STATX_BYTES)
             .0
     }
 }

@@ -151,9 +151,10 @@ impl Service {
             path: Arc::clone(&path),
             at_ns,
         });
-        let written = &mut self.tasks.process(id).written;
-        written.retain(|(known, _)| *known != path);
-        written.push((path, LOOKS));
+        let process = self.tasks.process(id);
+        process.fresh.retain(|(known, _)| *known != path);
+        process.fresh.push((Arc::clone(&path), LOOKS));
+        process.written.insert(path);
     }
 
     /// Files whose opening was announced are open now, if the thread that did it has come back
@@ -183,17 +184,18 @@ impl Service {
     fn look_again(&mut self, call: &Call) {
         let task = self.tasks.task(call.thread, self.patch);
         let (id, now_ns) = (task.process, task.clock.now());
-        let due: Vec<_> = self
-            .tasks
-            .process(id)
-            .written
+        let fresh = &mut self.tasks.process(id).fresh;
+        if fresh.is_empty() {
+            return;
+        }
+        let due: Vec<_> = fresh
             .iter_mut()
-            .filter(|(_, left)| *left > 0)
             .map(|(path, left)| {
                 *left -= 1;
                 Arc::clone(path)
             })
             .collect();
+        fresh.retain(|(_, left)| *left > 0);
         for path in due {
             self.see_scratch(&path, now_ns);
         }
@@ -203,7 +205,7 @@ impl Service {
     pub(super) fn close_writes(&mut self, call: &Call) {
         let task = self.tasks.task(call.thread, self.patch);
         let (id, now_ns) = (task.process, task.clock.now());
-        for (path, _) in std::mem::take(&mut self.tasks.process(id).written) {
+        for path in std::mem::take(&mut self.tasks.process(id).written) {
             self.see_scratch(&path, now_ns);
         }
     }

@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 
+use super::inputs::real_path;
 use super::memory::Words;
 use super::paths::{descriptor_path, descriptor_status, errno, lexical};
 use super::random::word;
@@ -180,6 +181,9 @@ impl Service {
         path: impl FnOnce() -> Vec<u8>,
     ) -> Shown {
         let place = self.identities.place(found);
+        if place == Place::Input {
+            return self.shown_input(found, path);
+        }
         let kind = u32::from(found.stx_mode) & libc::S_IFMT;
         let start_ns = i128::from(self.wall_ns(0));
         let mut shown = Shown {
@@ -199,18 +203,7 @@ impl Service {
         // The service sees real users; inside there is one, and the system's.
         (shown.user, shown.group) = (self.host.user_id, self.host.user_id);
         match place {
-            Place::Input => {
-                let ns = stamp_ns(&found.stx_mtime);
-                shown.modified_ns = ns;
-                shown.accessed_ns = ns;
-                shown.changed_ns = ns;
-                shown.born_ns = ns;
-                shown.links = 1;
-                if kind == libc::S_IFDIR {
-                    shown.size_bytes = BLOCK_BYTES;
-                }
-                (shown.user, shown.group) = (0, 0);
-            }
+            Place::Input => {}
             Place::Scratch => {
                 let now_ns = self.task(call).clock.now();
                 let stamp = self.stamps.see(found, now_ns);
@@ -241,6 +234,30 @@ impl Service {
             }
         }
         shown
+    }
+
+    /// The same for an input, whatever the action has done so far.
+    pub(super) fn shown_input(&mut self, found: &Statx, path: impl FnOnce() -> Vec<u8>) -> Shown {
+        let ns = stamp_ns(&found.stx_mtime);
+        let is_directory = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR;
+        Shown {
+            device: Place::Input.device(),
+            inode: self.identities.number(found, Place::Input, path),
+            mode: found.stx_mode.into(),
+            links: 1,
+            user: 0,
+            group: 0,
+            special: (found.stx_rdev_major, found.stx_rdev_minor),
+            size_bytes: if is_directory {
+                BLOCK_BYTES
+            } else {
+                found.stx_size
+            },
+            accessed_ns: ns,
+            modified_ns: ns,
+            changed_ns: ns,
+            born_ns: ns,
+        }
     }
 
     pub(super) fn status_of(&mut self, call: &Call, descriptor: i32, buffer: u64) -> Answer {
@@ -331,15 +348,12 @@ impl Service {
                 return shown.map(Some);
             }
         }
+        if let Some(known) = self.input_status(&path, follow) {
+            return known.map(Some);
+        }
         let file = self.paths.look_up(&path, follow)?;
         let found = look(&file, "", AtFlags::EMPTY_PATH)?;
-        let real_path = || {
-            let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-            std::fs::read_link(link)
-                .map(|path| path.into_os_string().into_vec())
-                .unwrap_or_default()
-        };
-        Ok(Some(self.shown(call, &found, real_path)))
+        Ok(Some(self.shown(call, &found, || real_path(&file))))
     }
 
     /// A status that stands for a file of `/proc` that only the service knows.

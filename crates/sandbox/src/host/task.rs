@@ -4,7 +4,8 @@
 //! A new thread shows itself with its first trapped call. What it inherited it finds in the
 //! slot (`vdso.rs`) that its parent filled when it forked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::process::{Pid, test_kill_process};
@@ -37,6 +38,8 @@ pub(super) struct Task {
     pub(super) timeout: Option<(Instant, u64)>,
     /// Whether the program has executed since its thread began: then its vDSO is patched.
     pub(super) has_executed: bool,
+    /// Where its vDSO is, once that is known.
+    pub(super) vdso: Option<u64>,
 }
 
 /// One process.
@@ -54,10 +57,11 @@ pub(super) struct Process {
     is_waiting: bool,
     pub(super) timers: Timers,
     /// The working directory, until it may have changed.
-    pub(super) directory: Option<std::sync::Arc<[u8]>>,
-    /// Files that it opened for writing and that may still be open, and how many more of its
-    /// calls each is looked at again after.
-    pub(super) written: Vec<(std::sync::Arc<[u8]>, u8)>,
+    pub(super) directory: Option<Arc<[u8]>>,
+    /// Files that it opened for writing and that may still be open.
+    pub(super) written: HashSet<Arc<[u8]>>,
+    /// The latest of them, and how many more of its calls each is looked at again after.
+    pub(super) fresh: Vec<(Arc<[u8]>, u8)>,
 }
 
 /// All of them.
@@ -112,6 +116,7 @@ impl Tasks {
             task.clock = Clock::starting_at(inherited.clock_ns);
             task.lineage = inherited.lineage;
             task.has_executed = true;
+            task.vdso = Some(inherited.vdso);
         }
         match inherited {
             Some(Inherited {
@@ -146,9 +151,9 @@ impl Tasks {
             .u64(task.lineage.child(task.forks).0)
             .u64(task.lineage.0)
             .u64(if is_thread { IS_THREAD } else { 0 });
-        let (lineage, process) = (task.lineage, task.process);
+        let (lineage, process, vdso) = (task.lineage, task.process, task.vdso);
         self.lineages.insert(lineage.0, process);
-        if let Some(base) = vdso_address(thread) {
+        if let Some(base) = vdso.or_else(|| vdso_address(thread)) {
             // If it fails the child starts at zero, which is as fixed as any other time.
             let _ = Memory(thread).write_code(base + patch.slot, &slot.0);
         }
@@ -230,6 +235,7 @@ impl Task {
             devices_opened: 0,
             timeout: None,
             has_executed: false,
+            vdso: None,
         }
     }
 }
@@ -245,7 +251,8 @@ impl Process {
             is_waiting: false,
             timers: Timers::default(),
             directory: None,
-            written: Vec::new(),
+            written: HashSet::new(),
+            fresh: Vec::new(),
         }
     }
 }
@@ -256,6 +263,7 @@ struct Inherited {
     lineage: Lineage,
     parent: i32,
     is_thread: bool,
+    vdso: u64,
 }
 
 impl Inherited {
@@ -273,6 +281,7 @@ impl Inherited {
             lineage: Lineage(words.next()?),
             parent: lineages.get(&words.next()?).copied().unwrap_or(0),
             is_thread: words.next()? == IS_THREAD,
+            vdso: base,
         })
     }
 }

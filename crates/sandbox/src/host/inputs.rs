@@ -1,0 +1,119 @@
+//! What is known about the inputs' files: they cannot change while the action runs, so that the
+//! status of each is looked up once. Most status calls of a build are about them, and most of
+//! those about files that do not exist (search paths).
+//!
+//! Only paths that stay within one directory of the root, and within its file system, from their
+//! first component to their end are remembered: nothing that the action can change lies on
+//! their way. All others are looked up every time (`status.rs`).
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat, openat2};
+
+use super::paths::errno;
+use super::service::Service;
+use super::shown::Shown;
+use super::status::{Place, look};
+use crate::sys::Errno;
+
+/// How many bytes of paths are remembered; a build's are a few hundred thousand.
+const PATH_BYTES_MAX: usize = 16 << 20;
+
+type Statuses = HashMap<Box<[u8]>, Result<Shown, Errno>>;
+
+/// Statuses, and errors, of inputs.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    /// The root's entries by name: none if one is not an input's directory.
+    directories: HashMap<Box<[u8]>, Option<OwnedFd>>,
+    /// Without and with following a link at a path's end.
+    known: [Statuses; 2],
+    path_bytes: usize,
+}
+
+impl Service {
+    /// The status of an input's file, if this path is one that can only mean an input.
+    pub(super) fn input_status(
+        &mut self,
+        path: &[u8],
+        follow: bool,
+    ) -> Option<Result<Shown, Errno>> {
+        if let Some(known) = self.inputs.known[usize::from(follow)].get(path) {
+            return Some(known.clone());
+        }
+        let found = self.look_up_input(path, follow)?;
+        let inputs = &mut self.inputs;
+        if inputs.path_bytes + path.len() <= PATH_BYTES_MAX {
+            inputs.path_bytes += path.len();
+            inputs.known[usize::from(follow)].insert(path.into(), found.clone());
+        }
+        Some(found)
+    }
+
+    fn look_up_input(&mut self, path: &[u8], follow: bool) -> Option<Result<Shown, Errno>> {
+        let path = path.strip_prefix(b"/")?;
+        let end = path.iter().position(|byte| *byte == b'/')?;
+        let (name, rest) = (path.get(..end)?, path.get(end + 1..)?);
+        let directory = self.input_directory(name)?;
+        let mut flags = OFlags::PATH | OFlags::CLOEXEC;
+        if !follow {
+            flags |= OFlags::NOFOLLOW;
+        }
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+        let opened = openat2(
+            directory,
+            OsStr::from_bytes(rest),
+            flags,
+            Mode::empty(),
+            within,
+        );
+        let file = match opened {
+            Ok(file) => file,
+            Err(error @ (rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR)) => {
+                return Some(Err(errno(error)));
+            }
+            // It leads elsewhere, or cannot be opened: the usual way has the right answer.
+            Err(_) => return None,
+        };
+        let found = look(&file, "", AtFlags::EMPTY_PATH).ok()?;
+        if self.identities.place(&found) != Place::Input {
+            return None;
+        }
+        Some(Ok(self.shown_input(&found, || real_path(&file))))
+    }
+
+    fn input_directory(&mut self, name: &[u8]) -> Option<&OwnedFd> {
+        if !self.inputs.directories.contains_key(name) {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let directory = openat(
+                self.paths.root(),
+                OsStr::from_bytes(name),
+                flags,
+                Mode::empty(),
+            );
+            let directory = directory.ok().filter(|directory| {
+                look(directory, "", AtFlags::EMPTY_PATH)
+                    .is_ok_and(|found| self.identities.place(&found) == Place::Input)
+            });
+            // The root cannot change; but the action can make names up.
+            if directory.is_none() && self.inputs.directories.len() >= NAMES_MAX {
+                return None;
+            }
+            self.inputs.directories.insert(name.into(), directory);
+        }
+        self.inputs.directories.get(name)?.as_ref()
+    }
+}
+
+const NAMES_MAX: usize = 256;
+
+/// Where an open file is.
+pub(super) fn real_path(file: &OwnedFd) -> Vec<u8> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    std::fs::read_link(link)
+        .map(|path| path.into_os_string().into_vec())
+        .unwrap_or_default()
+}
