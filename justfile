@@ -34,10 +34,13 @@ bench-assemble-unchanged *ARGUMENTS:
     cargo build --release --locked -p counterseal-cli
     python3 -B benches/assemble_unchanged.py {{ARGUMENTS}}
 
-# Start of a sandbox, against bubblewrap.
-bench-sandbox-start *ARGUMENTS:
-    cargo build --release --locked -p counterseal-sandbox --example bench_start
-    python3 -B benches/sandbox_start.py {{ARGUMENTS}}
+# What the sandbox costs: its start, whole assemblies, many files (see benches/README.md).
+bench-sandbox *ARGUMENTS:
+    cargo build --release --locked -p counterseal-cli
+    cargo build --release --locked -p counterseal-sandbox --examples
+    python3 -B benches/sandbox_start.py
+    python3 -B benches/hello.py {{ARGUMENTS}}
+    python3 -B benches/sandbox_files.py {{ARGUMENTS}}
 
 # What a build learns about its host in our sandbox, and in others (see benches/README.md).
 leak-table *ARGUMENTS:
@@ -48,11 +51,6 @@ leak-table *ARGUMENTS:
 bench-verify *ARGUMENTS:
     cargo build --release --locked -p counterseal-cli -p counterseal-verify-cli
     python3 -B benches/verify.py {{ARGUMENTS}}
-
-# A whole assembly of hello, against its steps in a plain chroot.
-bench-hello *ARGUMENTS:
-    cargo build --release --locked -p counterseal-cli
-    python3 -B benches/hello.py {{ARGUMENTS}}
 
 # Write a corpus of valid inputs, without which the strict formats are hard to get into.
 fuzz-seeds:

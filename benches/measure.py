@@ -246,6 +246,8 @@ def table(times, peaks=None):
     return medians
 
 
-def ratio(medians, ours, theirs):
-    """Prints how many times `theirs` ours takes."""
-    print(f"  ratio {ours} / {theirs}: {medians[ours] / medians[theirs]:.3f}")
+def ratio(medians, ours, theirs, bar=None):
+    """Prints how many times `theirs` ours takes, and whether that is at most `bar`."""
+    value = medians[ours] / medians[theirs]
+    verdict = "" if bar is None else f" (bar {bar:.2f}: {'met' if value <= bar else 'not met'})"
+    print(f"  ratio {ours} / {theirs}: {value:.3f}{verdict}")
