@@ -27,7 +27,7 @@ mod calls;
 #[cfg(test)]
 mod tests;
 
-use block::{Block, tree};
+use block::{Block, ranges, shorten, tree};
 use calls::{
     ARCH_SET_FS, EMPTY_CALLS, FUTEX_WAITS, HIDDEN_OPTIONS, MISSING_CALLS, MODE_CALLS,
     REFUSED_CALLS, REQUEST_KINDS, SIOCGSTAMP, SIOCGSTAMPNS, STAMP_OPTIONS, STATISTICS,
@@ -76,13 +76,13 @@ const CREATING_FLAGS: u32 = libc::O_CREAT as u32 | TEMPORARY_FILE;
 /// `personality(2)`: the default, the query, and the default without random addresses.
 const PERSONALITIES: [u32; 3] = [0, 0xffff_ffff, 0x0004_0000];
 
-/// Builds the program. At most 4096 instructions, as the kernel demands; in fact under 1024.
+/// Builds the program. At most 4096 instructions, as the kernel demands; in fact under 400.
 ///
-/// The calls lie in a balanced tree: the kernel interprets the program once for every call
-/// number when it is installed, and every time for calls whose arguments matter.
+/// The calls lie in a balanced tree of ranges: the kernel interprets the program once for every
+/// call number when it is installed, and every time for calls whose arguments matter.
 pub(crate) fn program() -> &'static [sock_filter] {
     static PROGRAM: OnceLock<Vec<sock_filter>> = OnceLock::new();
-    PROGRAM.get_or_init(build)
+    PROGRAM.get_or_init(|| shorten(&build()))
 }
 
 fn build() -> Vec<sock_filter> {
@@ -103,6 +103,7 @@ fn build() -> Vec<sock_filter> {
                 .map(|number| (*number as u32, Block::always(verdict))),
         );
     }
+    leaves.extend(UNASSIGNED.map(|number| (number, Block::always(MISSING))));
     leaves.sort_by_key(|(number, _)| *number);
     debug_assert!(
         leaves.is_sorted_by(|(a, _), (b, _)| a < b),
@@ -113,9 +114,9 @@ fn build() -> Vec<sock_filter> {
     program.load(OFFSET_ARCHITECTURE);
     program.unless_equal(ARCHITECTURE, KILL);
     program.load(OFFSET_NUMBER);
-    program.if_in(UNASSIGNED, MISSING);
-    program.if_at_least(LAST_KNOWN + 1, MISSING);
-    program.0.extend(tree(&leaves));
+    program
+        .0
+        .extend(tree(&ranges(leaves, LAST_KNOWN + 1, MISSING)));
     program.0
 }
 

@@ -8,32 +8,156 @@ use libc::sock_filter;
 
 use super::{ALLOW, TRAP, offset_argument};
 
-/// Finds the accumulator's number among the leaves; allows what is not there.
-pub(super) fn tree(leaves: &[(u32, Block)]) -> Vec<sock_filter> {
-    let mut node = Block::default();
-    if leaves.len() <= 3 {
-        for (number, block) in leaves {
-            // A block is a dozen instructions, far below the 255 that a jump can skip.
-            let skip = u8::try_from(block.0.len()).unwrap_or(u8::MAX);
-            node.push(
-                libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-                0,
-                skip,
-                *number,
-            );
-            node.0.extend_from_slice(&block.0);
+/// What to do with the calls from each number up to the next one, in ascending order from 0,
+/// given what to do with single calls; the others are allowed, those from `end` on are not there.
+pub(super) fn ranges(calls: Vec<(u32, Block)>, end: u32, beyond: u32) -> Vec<(u32, Block)> {
+    let mut ranges: Vec<(u32, Block)> = Vec::new();
+    let mut extend = |start: u32, block: Block| {
+        let verdict = block.constant();
+        let goes_on = |(_, last): &(u32, Block)| verdict.is_some() && last.constant() == verdict;
+        if !ranges.last().is_some_and(goes_on) {
+            ranges.push((start, block));
         }
-        node.verdict(ALLOW);
-        return node.0;
+    };
+    let mut next = 0;
+    for (number, block) in calls {
+        if number > next {
+            extend(next, Block::always(ALLOW));
+        }
+        extend(number, block);
+        next = number + 1;
     }
-    let (low, high) = leaves.split_at(leaves.len() / 2);
-    let low = tree(low);
-    let first = high.first().map_or(0, |(number, _)| *number);
-    node.push(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, first);
-    node.push(libc::BPF_JMP | libc::BPF_JA, 0, 0, low.len() as u32);
-    node.0.extend(low);
-    node.0.extend(tree(high));
+    if end > next {
+        extend(next, Block::always(ALLOW));
+    }
+    extend(end, Block::always(beyond));
+    ranges
+}
+
+/// Finds the accumulator's number among the ranges.
+pub(super) fn tree(ranges: &[(u32, Block)]) -> Vec<sock_filter> {
+    let mut node = Block::default();
+    let (low, high) = ranges.split_at(ranges.len() / 2);
+    match (low, high) {
+        (_, []) => {}
+        ([], [(_, only), ..]) => node.0.extend_from_slice(&only.0),
+        (_, [(first, _), ..]) => {
+            let low = tree(low);
+            node.push(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, *first);
+            node.push(libc::BPF_JMP | libc::BPF_JA, 0, 0, low.len() as u32);
+            node.0.extend(low);
+            node.0.extend(tree(high));
+        }
+    }
     node.0
+}
+
+/// The same program, shorter: equal verdicts within a jump's reach become one, and jumps go
+/// straight to where they lead in the end. Each instruction costs time whenever the program is
+/// installed.
+///
+/// Written from the end to the beginning, since jumps only go forward.
+pub(super) fn shorten(program: &[sock_filter]) -> Vec<sock_filter> {
+    let mut written = Reversed::default();
+    // Where each instruction has gone; none for verdicts and plain jumps, which have no place.
+    let mut places = vec![None; program.len()];
+    let end = |mut index: usize| {
+        while let Some(jump) = program.get(index)
+            && u32::from(jump.code) == libc::BPF_JMP | libc::BPF_JA
+        {
+            index += 1 + jump.k as usize;
+        }
+        index
+    };
+    for (index, instruction) in program.iter().enumerate().rev() {
+        let code = u32::from(instruction.code);
+        let class = code & 0x07;
+        if class == libc::BPF_RET || code == libc::BPF_JMP | libc::BPF_JA {
+            continue;
+        }
+        let mut instruction = *instruction;
+        let mut place = |target: usize| {
+            let target = end(target);
+            match places.get(target).copied().flatten() {
+                Some(place) => written.within_reach(place),
+                None => written.verdict(program.get(target).map_or(ALLOW, |verdict| verdict.k)),
+            }
+        };
+        if class == libc::BPF_JMP {
+            let otherwise = place(index + 1 + usize::from(instruction.jf));
+            let then = place(index + 1 + usize::from(instruction.jt));
+            instruction.jt = written.distance(then);
+            instruction.jf = written.distance(otherwise);
+        } else {
+            let next = place(index + 1);
+            written.go_on_at(next);
+        }
+        if let Some(place) = places.get_mut(index) {
+            *place = Some(written.0.len());
+        }
+        written.0.push(instruction);
+    }
+    // The first instruction loads, so it was written last.
+    written.0.reverse();
+    written.0
+}
+
+/// A program from its end; a place is counted from there.
+#[derive(Default)]
+struct Reversed(Vec<sock_filter>);
+
+impl Reversed {
+    /// As far back as a jump may go that is written next or next but one.
+    const REACH: usize = 254;
+
+    fn distance(&self, place: usize) -> u8 {
+        u8::try_from(self.0.len() - 1 - place).unwrap_or(u8::MAX)
+    }
+
+    /// The place itself, or that of a jump there.
+    fn within_reach(&mut self, place: usize) -> usize {
+        let distance = self.0.len() - 1 - place;
+        if distance < Self::REACH {
+            return place;
+        }
+        self.push(libc::BPF_JMP | libc::BPF_JA, distance as u32)
+    }
+
+    fn verdict(&mut self, verdict: u32) -> usize {
+        let first = self.0.len().saturating_sub(Self::REACH);
+        let is_it = |instruction: &sock_filter| {
+            u32::from(instruction.code) == libc::BPF_RET | libc::BPF_K && instruction.k == verdict
+        };
+        let near = self.0.get(first..).unwrap_or_default();
+        match near.iter().rposition(is_it) {
+            Some(position) => first + position,
+            None => self.push(libc::BPF_RET | libc::BPF_K, verdict),
+        }
+    }
+
+    /// Makes what is written next be followed by a place.
+    fn go_on_at(&mut self, place: usize) {
+        let distance = self.0.len() - 1 - place;
+        if distance > 0 {
+            // A verdict is as short as a jump to it, and quicker.
+            match self.0.get(place).copied() {
+                Some(verdict) if u32::from(verdict.code) == libc::BPF_RET | libc::BPF_K => {
+                    self.0.push(verdict);
+                }
+                _ => drop(self.push(libc::BPF_JMP | libc::BPF_JA, distance as u32)),
+            }
+        }
+    }
+
+    fn push(&mut self, code: u32, k: u32) -> usize {
+        self.0.push(sock_filter {
+            code: code as u16,
+            jt: 0,
+            jf: 0,
+            k,
+        });
+        self.0.len() - 1
+    }
 }
 
 /// A run of instructions.
@@ -45,6 +169,14 @@ impl Block {
         let mut block = Self::default();
         block.verdict(verdict);
         block
+    }
+
+    /// The verdict, if there is only one.
+    fn constant(&self) -> Option<u32> {
+        match self.0.as_slice() {
+            [only] => Some(only.k),
+            _ => None,
+        }
     }
 
     /// Instructions over the low half of an argument.
@@ -110,14 +242,6 @@ impl Block {
         let skip = u8::try_from(block.0.len()).unwrap_or(u8::MAX);
         self.push(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, skip, value);
         self.0.extend_from_slice(&block.0);
-    }
-
-    /// A verdict for a range of numbers.
-    pub(super) fn if_in(&mut self, range: std::ops::RangeInclusive<u32>, verdict: u32) {
-        let jump = libc::BPF_JMP | libc::BPF_K;
-        self.push(jump | libc::BPF_JGE, 0, 2, *range.start());
-        self.push(jump | libc::BPF_JGT, 1, 0, *range.end());
-        self.verdict(verdict);
     }
 
     /// For a pointer argument: both of its halves count.
