@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use counterseal_attestation::Sha256Digest;
+use rustix::buffer::spare_capacity;
 use sha2::{Digest as _, Sha256};
 
 use crate::action::Captured;
@@ -23,7 +24,7 @@ pub(crate) struct Stream {
     file: Option<File>,
     hasher: Sha256,
     pub(crate) size_bytes: u64,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
 }
 
 /// Whether all that came fitted.
@@ -40,7 +41,8 @@ impl Stream {
             file: None,
             hasher: Sha256::new(),
             size_bytes: 0,
-            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            // Not written to before there is something to read.
+            buffer: Vec::with_capacity(READ_BYTES),
         }
     }
 
@@ -49,7 +51,8 @@ impl Stream {
         let Some(source) = &self.source else {
             return Ok(Intake::Whole);
         };
-        let count = match rustix::io::read(source, &mut *self.buffer) {
+        self.buffer.clear();
+        let count = match rustix::io::read(source, spare_capacity(&mut self.buffer)) {
             Ok(0) => {
                 self.source = None;
                 return Ok(Intake::Whole);

@@ -1,6 +1,7 @@
 //! Makes a room from the inside: namespaces, the scratch file system, and the root assembled
-//! from read-only binds. Runs once per assembly, in a forked process that holds every
-//! capability in a user namespace of its own and nothing outside it.
+//! from read-only binds. Runs once per assembly, in the forked process that then goes on to
+//! start the first step there; it holds every capability in a user namespace of its own and
+//! nothing outside it.
 //!
 //! Mounts are made with the file-descriptor calls (`fsopen`, `open_tree`, `move_mount`,
 //! `mount_setattr`): what comes from the host is opened first, restricted while it is still
@@ -19,8 +20,10 @@ use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 
 use crate::error::SetupStep;
+use crate::inside::{GO, REPORT};
+use crate::loopback::Loopback;
 use crate::plan::ABSENT;
-use crate::report::{During, Failure, Report, tolerate};
+use crate::report::{During, Failure, tolerate};
 use crate::root::{RootEntry, RootEntryKind};
 use crate::sys::{self, Reach};
 
@@ -48,12 +51,15 @@ const DEVICE_LINKS: [(&CStr, &CStr); 4] = [
     (c"/proc/self/fd/2", c"root/dev/stderr"),
 ];
 
+/// What the parent says once it has mapped user and group: go on, or end as soon as the room is
+/// made, because no process limit binds the user.
+pub(crate) const START: u8 = 1;
+pub(crate) const MAKE_ONLY: u8 = 2;
+
 /// A room to be made; prepared by the parent.
 pub(crate) struct Order {
-    /// Reads one byte once the parent has mapped user and group.
+    /// Reads [`START`] or [`MAKE_ONLY`].
     pub(crate) go: RawFd,
-    /// A local socket for reports and, at the end, descriptors.
-    pub(crate) report: RawFd,
     pub(crate) root: CString,
     pub(crate) entries: Vec<RootEntry>,
     pub(crate) scratch_bytes: CString,
@@ -68,66 +74,23 @@ pub(crate) struct Order {
     pub(crate) network_waived: bool,
     pub(crate) host_name_waived: bool,
     pub(crate) cgroup_waived: bool,
+    pub(crate) network: Loopback,
 }
 
-/// Which descriptors a finished room sends, in this order; those of waived namespaces repeat
-/// the user namespace's, and a [`Report::Missing`] has said so before.
+/// How many descriptors a finished room has: those of the user, mount, network, uts and cgroup
+/// namespaces and of the scratch space, in this order. Those of waived namespaces repeat the user
+/// namespace's, and a [`Report::Missing`](crate::report::Report::Missing) has said so before.
 pub(crate) const DESCRIPTORS: usize = 6;
 
-/// Where the two descriptors of an [`Order`] end up.
-const GO: RawFd = 3;
-const REPORT: RawFd = 4;
-
-/// The body of the forked process.
-pub(crate) fn make(order: &Order) -> ! {
-    // Everything else that the parent has open is let go at once: a writable program or the
-    // end of a pipe, kept here, would disturb other threads of the parent. The parent keeps
-    // the sources at 10 and above, so neither place is overwritten too early.
-    let placed = sys::duplicate_onto(order.go, GO, libc::O_CLOEXEC)
-        .and_then(|()| sys::duplicate_onto(order.report, REPORT, libc::O_CLOEXEC))
-        .and_then(|()| sys::close_from(REPORT + 1));
-    if let Err(sys::Errno(errno)) = placed {
-        Report::Failed {
-            step: SetupStep::PlaceDescriptors,
-            errno,
-        }
-        .send(order.report);
-        sys::exit(0);
-    }
-    match try_make(order) {
-        Ok(descriptors) => {
-            if let Err(sys::Errno(errno)) = Report::Made.send_with(REPORT, &descriptors) {
-                Report::Failed {
-                    step: SetupStep::OpenNamespace,
-                    errno,
-                }
-                .send(REPORT);
-            }
-        }
-        Err(Failure { step, errno }) => Report::Failed { step, errno }.send(REPORT),
-    }
-    sys::exit(0)
-}
-
-fn try_make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
-    let mut byte = [0];
-    if sys::read(GO, &mut byte) != Ok(1) {
-        // The parent could not map the user, or is gone: it knows.
-        sys::exit(0);
-    }
+/// Makes the room and enters it. The process has all of its descriptors in place.
+pub(crate) fn make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
     sys::set_umask(0);
     let user = open_namespace(c"/proc/self/ns/user")?;
+    let network = order.network.begin();
 
     sys::unshare(libc::CLONE_NEWNS).during(SetupStep::CreateMountNamespace)?;
     sys::make_mounts_private().during(SetupStep::PrivateMounts)?;
     let mounts = open_namespace(c"/proc/self/ns/mnt")?;
-
-    let network = tolerate(make_network(), order.network_waived, REPORT)?;
-    let network = if network {
-        open_namespace(c"/proc/self/ns/net")?
-    } else {
-        user
-    };
 
     let host_name = tolerate(
         make_host_name(&order.host_name),
@@ -148,17 +111,28 @@ fn try_make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
         user
     };
 
+    // Only what comes from here on needs a user.
+    let mut byte = [0];
+    if sys::read(GO, &mut byte) != Ok(1) {
+        // The parent could not map the user, or is gone: it knows.
+        sys::exit(0);
+    }
     let scratch = furnish(order)?;
-    Ok([user, mounts, network, host_name, cgroup, scratch])
+    let network = network.and_then(|()| order.network.end());
+    let descriptor = network.as_ref().map_or(user, |descriptor| *descriptor);
+    tolerate(network.map(drop), order.network_waived, REPORT)?;
+    // The last, because whatever else is missing comes with better advice.
+    if byte == [MAKE_ONLY] {
+        return Err(Failure {
+            step: SetupStep::SetProcessLimit,
+            errno: 0,
+        });
+    }
+    Ok([user, mounts, descriptor, host_name, cgroup, scratch])
 }
 
 fn open_namespace(path: &CStr) -> Result<RawFd, Failure> {
     sys::open(ABSENT, path, libc::O_RDONLY | libc::O_CLOEXEC, 0).during(SetupStep::OpenNamespace)
-}
-
-fn make_network() -> Result<(), Failure> {
-    sys::unshare(libc::CLONE_NEWNET).during(SetupStep::CreateNetworkNamespace)?;
-    sys::raise_loopback().during(SetupStep::RaiseLoopback)
 }
 
 fn make_host_name(name: &CStr) -> Result<(), Failure> {
@@ -214,10 +188,8 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
     let scratch =
         sys::new_file_system(c"tmpfs", &bounded, SCRATCH).during(SetupStep::CreateScratch)?;
 
-    // The base takes the place of the host's root.
     sys::attach_over(base, given).during(SetupStep::SwapRoot)?;
     sys::change_directory_to(base).during(SetupStep::SwapRoot)?;
-    sys::swap_root().during(SetupStep::SwapRoot)?;
 
     for (tree, place) in [(root, c"root"), (scratch, c"scratch"), (host_proc, c"proc")] {
         make_and_attach(tree, place)?;
@@ -249,6 +221,9 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
         place_entry(tree, entry)?;
     }
     seal(order, root)?;
+    // The base takes the place of the host's root. Detaching that waits for the kernel's readers,
+    // and so for the network namespace, too, which by now has had its time.
+    sys::swap_root().during(SetupStep::SwapRoot)?;
     let directory = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     sys::open(libc::AT_FDCWD, c"scratch", directory, 0).during(SetupStep::OpenScratch)
 }

@@ -1,7 +1,7 @@
 //! What runs between fork and execute, in three processes:
 //!
-//! * the *entrant* enters the room's namespaces and starts process 1, whose parent is the
-//!   assembly, not the entrant; then it exits;
+//! * the *entrant* enters the room's namespaces, or makes the room, and starts process 1, whose
+//!   parent is the assembly, not the entrant; then it exits;
 //! * *process 1* takes its fresh mount, process and ipc namespaces, mounts `/proc`, makes the
 //!   assembled root the root, gives up every privilege, starts the step and reaps;
 //! * the *step* installs the system call filter, checks what it can, and executes.
@@ -13,7 +13,8 @@ use std::ffi::c_void;
 use std::os::fd::RawFd;
 
 use crate::error::SetupStep;
-use crate::plan::{ABSENT, Goal, Plan};
+use crate::furnish::{self, Order};
+use crate::plan::{ABSENT, Doors, Goal, Plan};
 use crate::report::{During, Failure, Report, tolerate};
 use crate::sys;
 
@@ -21,71 +22,95 @@ use crate::sys;
 const STDIN: RawFd = 0;
 const STDOUT: RawFd = 1;
 const STDERR: RawFd = 2;
-const REPORT: RawFd = 3;
+pub(crate) const REPORT: RawFd = 3;
 const LIFE: RawFd = 4;
+const TRAPS: RawFd = 5;
+/// While a room is made.
+pub(crate) const GO: RawFd = 6;
 
 const PROC: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NOSUID
     | libc::MOUNT_ATTR_NODEV
     | libc::MOUNT_ATTR_NOEXEC;
 
-/// The body of the forked process.
-pub(crate) fn enter(plan: &Plan) -> ! {
+/// The body of the forked process that enters a room.
+pub(crate) fn enter(doors: &Doors, plan: &Plan) -> ! {
     // Until the descriptors are placed, number 3 may be anything of the parent's.
     let mut report = plan.report;
-    let entered = enter_room(plan)
-        .and_then(|()| place_descriptors(plan))
+    let started = enter_room(doors)
+        .and_then(|()| place_descriptors(plan, ABSENT))
         .and_then(|()| {
             report = REPORT;
-            start_first_process(plan)
+            start_first_process(plan, &[])
         });
-    match entered {
-        Ok(pid) => Report::Started { pid }.send(report),
-        Err(Failure { step, errno }) => Report::Failed { step, errno }.send(report),
+    if let Err(Failure { step, errno }) = started {
+        Report::Failed { step, errno }.send(report);
     }
     sys::exit(0)
 }
 
-fn enter_room(plan: &Plan) -> Result<(), Failure> {
+/// The body of the forked process that makes a room; it has been forked into the user namespace.
+pub(crate) fn found(order: &Order, plan: &Plan) -> ! {
+    let mut report = plan.report;
+    let started = place_descriptors(plan, order.go).and_then(|()| {
+        report = REPORT;
+        prefer_in_out_of_memory();
+        let room = furnish::make(order)?;
+        start_first_process(plan, &room)
+    });
+    if let Err(Failure { step, errno }) = started {
+        Report::Failed { step, errno }.send(report);
+    }
+    sys::exit(0)
+}
+
+fn enter_room(doors: &Doors) -> Result<(), Failure> {
     prefer_in_out_of_memory();
-    sys::enter_namespace(plan.user_namespace, libc::CLONE_NEWUSER)
-        .during(SetupStep::EnterUserNamespace)?;
-    sys::enter_namespace(plan.mount_namespace, libc::CLONE_NEWNS)
-        .during(SetupStep::EnterMountNamespace)?;
+    sys::enter_namespace(doors.user, libc::CLONE_NEWUSER).during(SetupStep::EnterUserNamespace)?;
+    sys::enter_namespace(doors.mounts, libc::CLONE_NEWNS).during(SetupStep::EnterMountNamespace)?;
     for (namespace, kind) in [
-        (plan.network_namespace, libc::CLONE_NEWNET),
-        (plan.host_name_namespace, libc::CLONE_NEWUTS),
-        (plan.cgroup_namespace, libc::CLONE_NEWCGROUP),
+        (doors.network, libc::CLONE_NEWNET),
+        (doors.host_name, libc::CLONE_NEWUTS),
+        (doors.cgroup, libc::CLONE_NEWCGROUP),
     ] {
         if namespace != ABSENT {
             sys::enter_namespace(namespace, kind).during(SetupStep::EnterNamespace)?;
         }
     }
-    let ipc = sys::unshare(libc::CLONE_NEWIPC).during(SetupStep::CreateIpcNamespace);
-    tolerate(ipc, plan.ipc_waived, plan.report)?;
     // Refused where groups cannot be dropped (every user but root); the filter hides them.
     let _ = sys::drop_supplementary_groups();
     Ok(())
 }
 
-fn place_descriptors(plan: &Plan) -> Result<(), Failure> {
+/// Everything else that the parent has open is let go: a writable program or the end of a pipe,
+/// kept here, would disturb other threads of the parent.
+fn place_descriptors(plan: &Plan, go: RawFd) -> Result<(), Failure> {
+    let mut last = TRAPS;
     // The parent keeps the sources at 10 and above, so no place is overwritten too early.
     for (from, onto, flags) in [
         (plan.stdout, STDOUT, 0),
         (plan.stderr, STDERR, 0),
         (plan.report, REPORT, libc::O_CLOEXEC),
         (plan.life, LIFE, libc::O_CLOEXEC),
+        (plan.traps, TRAPS, libc::O_CLOEXEC),
+        (go, GO, libc::O_CLOEXEC),
     ] {
-        sys::duplicate_onto(from, onto, flags).during(SetupStep::PlaceDescriptors)?;
+        if from != ABSENT {
+            sys::duplicate_onto(from, onto, flags).during(SetupStep::PlaceDescriptors)?;
+            last = onto;
+        }
     }
-    sys::close_from(LIFE + 1).during(SetupStep::PlaceDescriptors)
+    sys::close_from(last + 1).during(SetupStep::PlaceDescriptors)
 }
 
-fn start_first_process(plan: &Plan) -> Result<i32, Failure> {
+/// Starts process 1 and tells the parent, who takes it and the room's descriptors over.
+fn start_first_process(plan: &Plan, room: &[RawFd]) -> Result<(), Failure> {
+    let ipc = sys::unshare(libc::CLONE_NEWIPC).during(SetupStep::CreateIpcNamespace);
+    tolerate(ipc, plan.ipc_waived, REPORT)?;
     let flags = libc::CLONE_VM | libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::CLONE_NEWNS;
     // SAFETY: the stack is the plan's, used by process 1 alone; the plan lies in memory that
     // lives as long as any process shares it, and neither process changes it.
-    unsafe {
+    let pid = unsafe {
         sys::clone_onto(
             plan.first_process_stack.top(),
             flags,
@@ -93,7 +118,13 @@ fn start_first_process(plan: &Plan) -> Result<i32, Failure> {
             plan.as_argument(),
         )
     }
-    .during(SetupStep::CreatePidNamespace)
+    .during(SetupStep::CreatePidNamespace)?;
+    let started = Report::Started { pid };
+    if room.is_empty() || started.send_with(REPORT, room).is_err() {
+        // The parent misses the descriptors and ends process 1, which it must hear of for that.
+        started.send(REPORT);
+    }
+    Ok(())
 }
 
 /// If memory runs out on the host, the sandbox goes first. Also hides the host's value.
@@ -148,6 +179,8 @@ fn skip_process_ids(first: i32) {
 
 /// Everything up to and including the loss of all privileges.
 fn take_place(plan: &Plan) -> Result<(), Failure> {
+    // What the room was made with.
+    sys::close_from(TRAPS + 1).during(SetupStep::PlaceDescriptors)?;
     sys::reset_signal_handlers();
     sys::set_user_and_group(plan.user).during(SetupStep::TakeUser)?;
     sys::new_session().during(SetupStep::Session)?;
@@ -206,6 +239,7 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
 fn reap(step: i32) -> ! {
     sys::close(STDOUT);
     sys::close(STDERR);
+    sys::close(TRAPS);
     loop {
         match sys::wait_any() {
             Ok((pid, status, resident_kib_max)) if pid == step => {
@@ -265,7 +299,7 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
         ensure(mode == Ok(2), SetupStep::CheckFilter)?;
         // From here on some calls wait for the parent, which this message gives the means.
         Report::Ready
-            .send_with(REPORT, &[listener, root])
+            .send_with(TRAPS, &[listener, root])
             .during(SetupStep::SendListener)?;
         sys::close(listener);
     } else {

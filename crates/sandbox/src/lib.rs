@@ -7,14 +7,14 @@
 //!
 //! 1. The first run with a [`Scratch`] makes a *room*: user, mount, network, uts and
 //!    cgroup namespaces, the scratch file system, and the root assembled from binds
-//!    (`room.rs`, `furnish.rs`). The room lives as long as the [`Scratch`] and is
+//!    (`room.rs`, `furnish.rs`, `loopback.rs`). The room lives as long as the [`Scratch`] and is
 //!    shared by the steps of one assembly; no process stays in it.
-//! 2. Each run forks a process that enters the room and starts process 1 in fresh
-//!    mount, pid and ipc namespaces (`inside.rs`). Process 1 mounts `/proc`, makes the
+//! 2. Each run forks a process that enters the room, if it has not just made it, and starts
+//!    process 1 in fresh mount, pid and ipc namespaces (`inside.rs`). Process 1 mounts `/proc`, makes the
 //!    assembled root the root, gives up every privilege, and starts the step, which
 //!    installs the system call filter (`filter.rs`), checks what it can check, and
 //!    executes the program.
-//! 3. The calling thread supervises: logs, time, memory, leftovers (`supervise.rs`).
+//! 3. The calling thread hears of process 1 (`start.rs`) and supervises: logs, time, memory, leftovers (`supervise.rs`).
 //!
 //! What runs between fork and execute is a function over a prepared plan (`plan.rs`): no
 //! allocation, no C library, direct system calls only.
@@ -44,11 +44,13 @@ mod furnish;
 mod guarantee;
 mod host;
 mod inside;
+mod loopback;
 mod plan;
 mod report;
 mod room;
 mod root;
 mod run;
+mod start;
 mod supervise;
 mod sys;
 mod usage;

@@ -76,20 +76,25 @@ pub(crate) struct ResourceLimit {
     pub(crate) required: bool,
 }
 
+/// Namespaces of a room; [`ABSENT`] for one that was waived.
+pub(crate) struct Doors {
+    pub(crate) user: RawFd,
+    pub(crate) mounts: RawFd,
+    pub(crate) network: RawFd,
+    pub(crate) host_name: RawFd,
+    pub(crate) cgroup: RawFd,
+}
+
 /// One run, prepared.
 pub(crate) struct Plan {
-    /// Namespaces of the room; [`ABSENT`] for one that was waived.
-    pub(crate) user_namespace: RawFd,
-    pub(crate) mount_namespace: RawFd,
-    pub(crate) network_namespace: RawFd,
-    pub(crate) host_name_namespace: RawFd,
-    pub(crate) cgroup_namespace: RawFd,
     /// Write ends for the step's output, and for reports to the parent.
     pub(crate) stdout: RawFd,
     pub(crate) stderr: RawFd,
     pub(crate) report: RawFd,
     /// Read end of a pipe that hangs up when the parent is gone.
     pub(crate) life: RawFd,
+    /// A socket for what answers the step's trapped calls: their listener and the step's root.
+    pub(crate) traps: RawFd,
     pub(crate) goal: Goal,
     pub(crate) working_directory: CString,
     pub(crate) filter: &'static [libc::sock_filter],

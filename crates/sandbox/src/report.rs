@@ -13,11 +13,11 @@ pub(crate) enum Report {
     Failed { step: SetupStep, errno: i32 },
     /// A step failed whose guarantee was waived; the setup goes on without it.
     Missing { step: SetupStep, errno: i32 },
-    /// The room is made; its descriptors come with this message.
-    Made,
-    /// Process 1 runs under this process id of the host.
+    /// Process 1 runs under this process id of the host; the descriptors of a room that was
+    /// made for it come with this message.
     Started { pid: i32 },
-    /// Everything is in place and checked; the program comes next.
+    /// Everything is in place and checked; the program comes next. Goes to who answers trapped
+    /// calls, with their listener and the root; to the supervisor if no call can be trapped.
     Ready,
     /// The step's process ended: its wait status, and the largest resident set in KiB of
     /// any process that it waited for or was.
@@ -31,13 +31,12 @@ impl Report {
         let (tag, word, value) = match self {
             Self::Failed { step, errno } => (1_u32, step as u32, i64::from(errno)),
             Self::Missing { step, errno } => (2, step as u32, i64::from(errno)),
-            Self::Made => (3, 0, 0),
-            Self::Started { pid } => (4, pid.cast_unsigned(), 0),
-            Self::Ready => (5, 0, 0),
+            Self::Started { pid } => (3, pid.cast_unsigned(), 0),
+            Self::Ready => (4, 0, 0),
             Self::Ended {
                 status,
                 resident_kib_max,
-            } => (6, status.cast_unsigned(), resident_kib_max),
+            } => (5, status.cast_unsigned(), resident_kib_max),
         };
         let mut bytes = [0; Self::SIZE];
         let parts = tag.to_le_bytes().into_iter().chain(word.to_le_bytes());
@@ -56,12 +55,11 @@ impl Report {
         Some(match u32::from_le_bytes(*tag) {
             1 => failure().map(|(step, errno)| Self::Failed { step, errno })?,
             2 => failure().map(|(step, errno)| Self::Missing { step, errno })?,
-            3 => Self::Made,
-            4 => Self::Started {
+            3 => Self::Started {
                 pid: word.cast_signed(),
             },
-            5 => Self::Ready,
-            6 => Self::Ended {
+            4 => Self::Ready,
+            5 => Self::Ended {
                 status: word.cast_signed(),
                 resident_kib_max: value,
             },
@@ -128,7 +126,6 @@ mod tests {
                 step: SetupStep::InstallFilter,
                 errno: 22,
             },
-            Report::Made,
             Report::Started { pid: 4_194_304 },
             Report::Ready,
             Report::Ended {

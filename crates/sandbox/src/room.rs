@@ -1,25 +1,26 @@
-//! The parent's side of a room: makes it once, keeps its namespaces open, and gives the
+//! The parent's side of a room: orders it once, keeps its namespaces open, and gives the
 //! caller a way to read the scratch space. No process stays in a room between runs.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rustix::io::{Errno, FdFlags};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
 };
 
 use crate::action::Action;
-use crate::error::{SandboxError, SetupStep, io, io_at};
+use crate::error::{SandboxError, SetupStep, io};
 use crate::furnish::{self, Order};
 use crate::guarantee::Guarantee;
 use crate::host::Carried;
-use crate::plan::{self, SignalsBlocked};
+use crate::loopback::Loopback;
+use crate::plan::{self, ABSENT, Doors};
 use crate::report::Report;
 use crate::{root, sys};
 
@@ -55,27 +56,25 @@ impl Scratch {
             .map_err(|source| io("opening the scratch space", source))
     }
 
-    /// The room for an action, made now if this is the first.
-    pub(crate) fn room(&mut self, action: &Action<'_>) -> Result<&Room, SandboxError> {
-        let root = action
-            .root
-            .canonicalize()
-            .map_err(|source| io_at("opening the root", action.root, source))?;
-        if let Some(made) = &self.room
-            && made.root != root
-        {
-            let expected = made.root.clone();
-            return Err(SandboxError::RootChanged {
-                expected,
-                found: root,
-            });
+    /// The room that an action with this root runs in, if it has been made.
+    pub(crate) fn room(&self, root: &Path) -> Result<Option<&Room>, SandboxError> {
+        match &self.room {
+            Some(made) if made.root != root => Err(SandboxError::RootChanged {
+                expected: made.root.clone(),
+                found: root.to_owned(),
+            }),
+            made => Ok(made.as_ref()),
         }
+    }
+
+    /// The room, which is kept from now on if this was the run that made it.
+    pub(crate) fn keep(
+        &mut self,
+        made: impl FnOnce() -> Result<Room, SandboxError>,
+    ) -> Result<&Room, SandboxError> {
         // Taken out and put back, so that the borrow of a freshly made one is simple.
-        let made = match self.room.take() {
-            Some(made) => made,
-            None => Room::make(action, root)?,
-        };
-        Ok(self.room.insert(made))
+        let room = self.room.take().map_or_else(made, Ok)?;
+        Ok(self.room.insert(room))
     }
 }
 
@@ -83,71 +82,58 @@ impl Scratch {
 #[derive(Debug)]
 pub(crate) struct Room {
     root: PathBuf,
-    pub(crate) user: OwnedFd,
-    pub(crate) mounts: OwnedFd,
+    user: OwnedFd,
+    mounts: OwnedFd,
     /// None if the guarantee was waived and could not be kept; the same below.
-    pub(crate) network: Option<OwnedFd>,
-    pub(crate) host_name: Option<OwnedFd>,
-    pub(crate) cgroup: Option<OwnedFd>,
-    pub(crate) scratch: OwnedFd,
+    network: Option<OwnedFd>,
+    host_name: Option<OwnedFd>,
+    cgroup: Option<OwnedFd>,
+    scratch: OwnedFd,
     /// Why something is missing: the step and the kernel's answer.
     pub(crate) missing: Vec<(SetupStep, i32)>,
     pub(crate) host_user: HostUser,
 }
 
+/// What the process that makes a room has to know.
+pub(crate) fn order(action: &Action<'_>, root: &Path, go: &OwnedFd) -> Result<Order, SandboxError> {
+    let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
+    Ok(Order {
+        go: go.as_raw_fd(),
+        entries: root::root_entries(root)?,
+        root: CString::new(root.as_os_str().as_bytes()).map_err(|_| {
+            SandboxError::InvalidAction {
+                problem: "the root's path holds a zero byte",
+            }
+        })?,
+        scratch_bytes: decimal(action.limits.scratch_bytes.max(PAGE_BYTES)),
+        scratch_inodes: decimal(inodes_for(action.limits.scratch_bytes)),
+        second_build_place: plan::second_build_place(action.host)?,
+        host_name: plan::host_name(action.host)?,
+        user: action.host.user_id,
+        user_option: decimal(action.host.user_id.into()),
+        epoch: i64::try_from(action.source_date_epoch).map_err(|_| {
+            SandboxError::InvalidAction {
+                problem: "the source date epoch is out of range",
+            }
+        })?,
+        network_waived: waived(Guarantee::Network),
+        host_name_waived: waived(Guarantee::HostName),
+        cgroup_waived: waived(Guarantee::CgroupNamespace),
+        network: Loopback::new(),
+    })
+}
+
 impl Room {
-    /// Forks the process that furnishes the room, maps its user, and takes over what it made.
-    fn make(action: &Action<'_>, root: PathBuf) -> Result<Self, SandboxError> {
-        let (report, report_inside) = report_sockets()?;
-        let (go_inside, go) = pipe()?;
-        let inside = [
-            away_from_standard_streams(&go_inside)?,
-            away_from_standard_streams(&report_inside)?,
-        ];
-        drop((go_inside, report_inside));
-        let [go_inside, report_inside] = &inside;
-        let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
-        let order = Order {
-            go: go_inside.as_raw_fd(),
-            report: report_inside.as_raw_fd(),
-            entries: root::root_entries(&root)?,
-            root: CString::new(root.as_os_str().as_bytes()).map_err(|_| {
-                SandboxError::InvalidAction {
-                    problem: "the root's path holds a zero byte",
-                }
-            })?,
-            scratch_bytes: decimal(action.limits.scratch_bytes.max(PAGE_BYTES)),
-            scratch_inodes: decimal(inodes_for(action.limits.scratch_bytes)),
-            second_build_place: plan::second_build_place(action.host)?,
-            host_name: plan::host_name(action.host)?,
-            user: action.host.user_id,
-            user_option: decimal(action.host.user_id.into()),
-            epoch: i64::try_from(action.source_date_epoch).map_err(|_| {
-                SandboxError::InvalidAction {
-                    problem: "the source date epoch is out of range",
-                }
-            })?,
-            network_waived: waived(Guarantee::Network),
-            host_name_waived: waived(Guarantee::HostName),
-            cgroup_waived: waived(Guarantee::CgroupNamespace),
-        };
-
-        let child = Child::fork(libc::CLONE_NEWUSER, || furnish::make(&order))
-            .map_err(|errno| SetupStep::CreateUserNamespace.failed(errno))?;
-        drop(inside);
-        let mapped = map_user(child.pid, action.host.user_id).and_then(|host_user| {
-            rustix::io::write(&go, &[1]).map_err(|errno| io("starting the setup", errno))?;
-            Ok(host_user)
-        });
-        // On failure the child sees the pipe close and leaves; only then it can be collected.
-        drop(go);
-        let host_user = mapped?;
-
-        let made = receive(report.as_fd());
-        // Collected now: as long as it is not, it counts as one of the user's processes.
-        drop(child);
-        let (missing, descriptors) = made?;
-        let [user, mounts, network, host_name, cgroup, scratch] = descriptors;
+    /// Takes over what a process has made by an [`order`].
+    pub(crate) fn new(
+        root: PathBuf,
+        host_user: HostUser,
+        missing: Vec<(SetupStep, i32)>,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<Self, SandboxError> {
+        let [user, mounts, network, host_name, cgroup, scratch] =
+            <[OwnedFd; furnish::DESCRIPTORS]>::try_from(descriptors)
+                .map_err(|_| SetupStep::OpenNamespace.failed(0))?;
         let lost: BTreeSet<_> = missing
             .iter()
             .filter_map(|(step, _)| step.guarantee())
@@ -164,6 +150,18 @@ impl Room {
             missing,
             host_user,
         })
+    }
+
+    /// For the process that enters.
+    pub(crate) fn doors(&self) -> Doors {
+        let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(ABSENT, AsRawFd::as_raw_fd);
+        Doors {
+            user: self.user.as_raw_fd(),
+            mounts: self.mounts.as_raw_fd(),
+            network: number(&self.network),
+            host_name: number(&self.host_name),
+            cgroup: number(&self.cgroup),
+        }
     }
 
     /// Whether the scratch space has no room left worth speaking of.
@@ -195,58 +193,19 @@ pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), SandboxError> {
         .map_err(|errno| io("making a pipe", errno))
 }
 
-/// The same file under a number that no standard stream has.
-pub(crate) fn away_from_standard_streams(fd: &OwnedFd) -> Result<OwnedFd, SandboxError> {
-    let moved = rustix::io::fcntl_dupfd_cloexec(fd, 10);
-    debug_assert!(moved.as_ref().is_ok_and(|fd| {
-        rustix::io::fcntl_getfd(fd).is_ok_and(|flags| flags.contains(FdFlags::CLOEXEC))
-    }));
-    moved.map_err(|errno| io("moving a descriptor", errno))
-}
-
-/// A forked process that is collected when this is dropped.
-pub(crate) struct Child {
-    pub(crate) pid: i32,
-}
-
-impl Child {
-    /// Forks; `body` runs in the child with all signals blocked.
-    pub(crate) fn fork(flags: i32, body: impl FnOnce()) -> Result<Self, i32> {
-        let blocked = SignalsBlocked::new();
-        // SAFETY: the flags hold neither CLONE_VM nor CLONE_SETTLS, and `body` exits;
-        // it runs code of this crate that neither allocates nor locks nor unwinds.
-        let forked = unsafe { sys::fork(flags) };
-        match forked {
-            Ok(0) => {
-                body();
-                sys::exit(0)
-            }
-            Ok(pid) => {
-                drop(blocked);
-                Ok(Self { pid })
-            }
-            Err(sys::Errno(errno)) => Err(errno),
+/// The same files under numbers at which nothing is placed inside.
+pub(crate) fn moved<const N: usize>(
+    descriptors: [OwnedFd; N],
+) -> Result<[OwnedFd; N], SandboxError> {
+    let mut failure = None;
+    let moved = descriptors.map(|fd| match rustix::io::fcntl_dupfd_cloexec(&fd, 10) {
+        Ok(moved) => moved,
+        Err(errno) => {
+            failure = Some(io("moving a descriptor", errno));
+            fd
         }
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        collect(self.pid);
-    }
-}
-
-/// Waits for a child to end and forgets it.
-pub(crate) fn collect(pid: i32) {
-    let Some(pid) = rustix::process::Pid::from_raw(pid) else {
-        return;
-    };
-    loop {
-        let waited = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-        if !matches!(waited, Err(Errno::INTR)) {
-            return;
-        }
-    }
+    });
+    failure.map_or(Ok(moved), Err)
 }
 
 /// Whom the steps are on the host.
@@ -267,7 +226,7 @@ pub(crate) const NOBODY: u32 = 65_534;
 /// Maps user and group inside to one user and group of the host: the caller's own, or,
 /// if the caller is root and may do so, to `nobody`, so that the step is not even root's
 /// unprivileged shadow (the kernel lets user 0 do some things without any capability).
-fn map_user(pid: i32, inside: u32) -> Result<HostUser, SandboxError> {
+pub(crate) fn map_user(pid: i32, inside: u32) -> Result<HostUser, SandboxError> {
     let user = rustix::process::geteuid();
     let group = rustix::process::getegid();
     let write = |file: &str, text: String| {
@@ -300,30 +259,6 @@ fn outer_root(map: &str) -> bool {
         let mut fields = line.split_ascii_whitespace();
         (fields.next(), fields.next()) == (Some("0"), Some("0"))
     })
-}
-
-type Made = (Vec<(SetupStep, i32)>, [OwnedFd; furnish::DESCRIPTORS]);
-
-/// Reads reports until the room is made or cannot be.
-fn receive(socket: BorrowedFd<'_>) -> Result<Made, SandboxError> {
-    let mut missing = Vec::new();
-    loop {
-        let (report, descriptors) = match receive_report(socket) {
-            Err(Errno::INTR) => continue,
-            other => other.map_err(|errno| io("hearing from the setup", errno))?,
-        };
-        match report {
-            Some(Report::Missing { step, errno }) => missing.push((step, errno)),
-            Some(Report::Failed { step, errno }) => return Err(step.failed(errno)),
-            Some(Report::Made) => {
-                let descriptors = descriptors
-                    .try_into()
-                    .map_err(|_| SandboxError::SetupKilled)?;
-                return Ok((missing, descriptors));
-            }
-            _ => return Err(SandboxError::SetupKilled),
-        }
-    }
 }
 
 /// One message and the descriptors that came with it; no report at the end, or if it is none.

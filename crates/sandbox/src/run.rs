@@ -1,18 +1,19 @@
 //! One run: plan, fork, supervise, and the isolation report.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
 use crate::action::{Action, Outcome};
-use crate::error::{SandboxError, SetupStep};
+use crate::capture::Stream;
+use crate::error::{SandboxError, SetupStep, io, io_at};
+use crate::furnish::{MAKE_ONLY, START};
 use crate::guarantee::{Guarantee, Isolation, State};
 use crate::host::{Findings, Patch, Randomness};
-use crate::plan::{self, ABSENT, Goal, Plan, Stack};
-use crate::room::{
-    Child, HostUser, Room, Scratch, away_from_standard_streams, pipe, report_sockets,
-};
-use crate::supervise::{Ending, HostOrder, Supervision};
+use crate::plan::{self, Goal, Plan, Stack};
+use crate::room::{self, HostUser, Room, Scratch, map_user, moved, pipe, report_sockets};
+use crate::start::{Child, Started};
+use crate::supervise::{Ending, HostOrder, Serving, Supervision};
 use crate::{filter, inside, usage};
 
 /// Runs an action to its end and reports what it did and how it was isolated.
@@ -21,7 +22,7 @@ use crate::{filter, inside, usage};
 /// must exist; they are there after an error, too, as far as the step came. A program that
 /// fails is an [`Outcome`], not an error. Blocks the calling thread; several threads may run
 /// actions in scratch spaces of their own. Costs about two forks and an execute; the first
-/// run in a scratch space makes its room, which costs about as much again.
+/// run in a scratch space makes its room as well, which costs about half as much again.
 ///
 /// # Errors
 /// [`SandboxError`]: a guarantee that cannot be kept and was not waived, a malformed action,
@@ -69,51 +70,65 @@ pub(crate) fn run_with(
     }
     let started = Instant::now();
     let patch = Patch::of_this_kernel().ok_or_else(|| SetupStep::PatchClock.failed(0))?;
+    let directory = action
+        .root
+        .canonicalize()
+        .map_err(|source| io_at("opening the root", action.root, source))?;
     let carried = std::mem::take(&mut scratch.carried);
-    let room = scratch.room(action)?;
-    check_room(action, room)?;
 
     let (stdout, stdout_inside) = pipe()?;
     let (stderr, stderr_inside) = pipe()?;
     let (report, report_inside) = report_sockets()?;
     let (life_inside, life) = pipe()?;
-    let inside_ends = [stdout_inside, stderr_inside, report_inside, life_inside];
-    let [stdout_inside, stderr_inside, report_inside, life_inside] = &inside_ends;
-    let moved = [
-        away_from_standard_streams(stdout_inside)?,
-        away_from_standard_streams(stderr_inside)?,
-        away_from_standard_streams(report_inside)?,
-        away_from_standard_streams(life_inside)?,
-    ];
-    drop(inside_ends);
+    let (traps, traps_inside) = report_sockets()?;
+    let inside_ends = moved([
+        stdout_inside,
+        stderr_inside,
+        report_inside,
+        life_inside,
+        traps_inside,
+    ])?;
     let programs = match &goal {
         Goal::Execute(program) => program.paths(),
         Goal::Nothing => Vec::new(),
     };
-    let plan = make_plan(action, goal, room, &moved)?;
+    let plan = make_plan(action, goal, &inside_ends)?;
+    let (entrant, host_user) = match scratch.room(&directory)? {
+        Some(room) => enter(action, room, &plan)?,
+        None => found(action, &directory, &plan)?,
+    };
+    drop(inside_ends);
+    let host = HostOrder {
+        host: action.host.clone(),
+        patch,
+        carried,
+        programs,
+        is_waived: Guarantee::ALL
+            .into_iter()
+            .filter(|guarantee| guarantee.is_served())
+            .all(|guarantee| action.waived.contains(&guarantee)),
+    };
+    // A failure is told once process 1 is known, so that it can be ended.
+    let serving = Serving::start(host, traps, host_user);
+    let mut begun = Started::hear(report.as_fd())?;
+    let room = scratch.keep(|| {
+        let missing = begun.take_missing();
+        let descriptors = std::mem::take(&mut begun.descriptors);
+        Room::new(directory, host_user, missing, descriptors)
+    })?;
     let supervision = Supervision::new(
         action,
         room,
-        [stdout, stderr],
+        [
+            Stream::new(stdout, log_directory.join("stdout.log")),
+            Stream::new(stderr, log_directory.join("stderr.log")),
+        ],
         report,
         can_sample,
-        HostOrder {
-            host: action.host.clone(),
-            patch,
-            carried,
-            programs,
-            is_waived: Guarantee::ALL
-                .into_iter()
-                .filter(|guarantee| guarantee.is_served())
-                .all(|guarantee| action.waived.contains(&guarantee)),
-        },
-        log_directory,
+        (entrant, begun),
+        serving?,
     );
-
-    let entrant =
-        Child::fork(0, || inside::enter(&plan)).map_err(|errno| SetupStep::Fork.failed(errno))?;
-    drop(moved);
-    let ending = supervision.watch(entrant, started);
+    let ending = supervision.watch(started);
     // Process 1 polls the other end of this while it is set up: it must live until here.
     drop(life);
     let Ending {
@@ -134,6 +149,52 @@ pub(crate) fn run_with(
         opened,
         wall: started.elapsed(),
     })
+}
+
+/// Forks the process that enters a room and starts process 1 there.
+fn enter(action: &Action<'_>, room: &Room, plan: &Plan) -> Result<(Child, HostUser), SandboxError> {
+    // The room may have been made for a step that gave more up than this one.
+    for (step, errno) in &room.missing {
+        if step
+            .guarantee()
+            .is_none_or(|guarantee| !action.waived.contains(&guarantee))
+        {
+            return Err(step.failed(*errno));
+        }
+    }
+    check_host_user(action, room.host_user)?;
+    let doors = room.doors();
+    let entrant = Child::fork(0, || inside::enter(&doors, plan))
+        .map_err(|errno| SetupStep::Fork.failed(errno))?;
+    Ok((entrant, room.host_user))
+}
+
+/// Forks the process that makes the room and starts process 1 there, and maps its user.
+fn found(action: &Action<'_>, root: &Path, plan: &Plan) -> Result<(Child, HostUser), SandboxError> {
+    let (go_inside, go) = pipe()?;
+    let [go_inside] = moved([go_inside])?;
+    let order = room::order(action, root, &go_inside)?;
+    let entrant = Child::fork(libc::CLONE_NEWUSER, || inside::found(&order, plan))
+        .map_err(|errno| SetupStep::CreateUserNamespace.failed(errno))?;
+    drop(go_inside);
+    let mapped = map_user(entrant.pid, action.host.user_id).and_then(|host_user| {
+        let word = match check_host_user(action, host_user) {
+            Ok(()) => START,
+            Err(_) => MAKE_ONLY,
+        };
+        rustix::io::write(&go, &[word]).map_err(|errno| io("starting the setup", errno))?;
+        Ok(host_user)
+    });
+    // On failure the child sees the pipe close and leaves; only then it can be collected.
+    drop(go);
+    Ok((entrant, mapped?))
+}
+
+fn check_host_user(action: &Action<'_>, user: HostUser) -> Result<(), SandboxError> {
+    if user == HostUser::Root && !action.waived.contains(&Guarantee::ProcessLimit) {
+        return Err(SetupStep::SetProcessLimit.failed(0));
+    }
+    Ok(())
 }
 
 const FIRST_PROCESS_MAX: i32 = 30_000;
@@ -160,40 +221,18 @@ fn check_waivers(action: &Action<'_>) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// The room may have been made for a step that gave more up than this one.
-fn check_room(action: &Action<'_>, room: &Room) -> Result<(), SandboxError> {
-    for (step, errno) in &room.missing {
-        if step
-            .guarantee()
-            .is_none_or(|guarantee| !action.waived.contains(&guarantee))
-        {
-            return Err(step.failed(*errno));
-        }
-    }
-    if room.host_user == HostUser::Root && !action.waived.contains(&Guarantee::ProcessLimit) {
-        return Err(SetupStep::SetProcessLimit.failed(0));
-    }
-    Ok(())
-}
-
 fn make_plan(
     action: &Action<'_>,
     goal: Goal,
-    room: &Room,
-    [stdout, stderr, report, life]: &[OwnedFd; 4],
+    [stdout, stderr, report, life, traps]: &[OwnedFd; 5],
 ) -> Result<Plan, SandboxError> {
-    let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(ABSENT, AsRawFd::as_raw_fd);
     let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
     Ok(Plan {
-        user_namespace: room.user.as_raw_fd(),
-        mount_namespace: room.mounts.as_raw_fd(),
-        network_namespace: number(&room.network),
-        host_name_namespace: number(&room.host_name),
-        cgroup_namespace: number(&room.cgroup),
         stdout: stdout.as_raw_fd(),
         stderr: stderr.as_raw_fd(),
         report: report.as_raw_fd(),
         life: life.as_raw_fd(),
+        traps: traps.as_raw_fd(),
         goal,
         working_directory: plan::working_directory(action.working_directory)?,
         filter: filter::program(),

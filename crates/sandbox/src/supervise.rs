@@ -6,19 +6,18 @@
 //! only when all of them are gone (`pid_namespaces(7)`): that is the one way a run ends.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::action::{Action, Captured, Exit, Limits};
 use crate::capture::{Intake, Stream};
 use crate::error::{SandboxError, SetupStep, io};
 use crate::host::{Carried, Findings, Patch, Service, VirtualHost};
 use crate::report::Report;
-use crate::room::{Child, HostUser, NOBODY, Room, collect, receive_report};
+use crate::room::{HostUser, NOBODY, Room, receive_report};
+use crate::start::{Child, FirstProcess, Started, collect};
 use crate::usage;
 
 /// How often memory is measured.
@@ -48,21 +47,66 @@ pub(crate) struct HostOrder {
     pub(crate) is_waived: bool,
 }
 
+/// The thread that answers a step's trapped calls.
+pub(crate) struct Serving {
+    /// One message at its end: none if it got nothing to answer.
+    findings: Receiver<Option<Findings>>,
+    is_waived: bool,
+}
+
+impl Serving {
+    /// Starts the thread. It waits for the step's means to trap, or for the step's end.
+    pub(crate) fn start(
+        order: HostOrder,
+        traps: OwnedFd,
+        host_user: HostUser,
+    ) -> Result<Self, SandboxError> {
+        let file_user = (host_user == HostUser::Nobody).then_some(NOBODY);
+        let is_waived = order.is_waived;
+        let (sender, findings) = mpsc::sync_channel(1);
+        std::thread::Builder::new()
+            .name("virtual host".to_owned())
+            .spawn(move || {
+                let Some([listener, root]) = traps_from(&traps) else {
+                    let _ = sender.send(None);
+                    return;
+                };
+                let mut service = Service::new(order, listener, root, file_user);
+                // Nobody waits for what the service leaves behind to be taken down.
+                let _ = sender.send(Some(service.serve()));
+            })
+            .map_err(|source| io("starting to answer system calls", source))?;
+        Ok(Self {
+            findings,
+            is_waived,
+        })
+    }
+}
+
+/// The listener and the root of a step; none if it ends without having sent them.
+fn traps_from(socket: &OwnedFd) -> Option<[OwnedFd; 2]> {
+    loop {
+        match receive_report(socket.as_fd()) {
+            Ok((_, descriptors)) => return descriptors.try_into().ok(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
 /// Everything known about a run in progress.
 pub(crate) struct Supervision<'a> {
     limits: &'a Limits,
     room: &'a Room,
     streams: [Stream; 2],
     report: Option<OwnedFd>,
-    /// Until it has started process 1 and left.
-    entrant: Option<Child>,
+    /// It has started process 1 and leaves; collected at the end.
+    _entrant: Child,
     can_sample: bool,
-    first_process: Option<FirstProcess>,
+    first: FirstProcess,
     progress: Progress,
     missing: Vec<(SetupStep, i32)>,
-    /// What the step sees of its host; taken when the step is ready.
-    host: Option<HostOrder>,
-    service: Option<Receiver<Findings>>,
+    service: Serving,
     /// The first thing that went wrong; what follows from it is not interesting.
     failure: Option<SandboxError>,
     is_kill_due: bool,
@@ -78,69 +122,39 @@ enum Progress {
     Ended(Exit, u64),
 }
 
-struct FirstProcess {
-    pid: i32,
-    /// None once it is gone, and with it everything inside.
-    alive: Option<OwnedFd>,
-}
-
-impl FirstProcess {
-    fn kill(&self) {
-        if let Some(alive) = &self.alive {
-            // The only failure left is that it is gone already.
-            let _ = rustix::process::pidfd_send_signal(alive, Signal::KILL);
-        }
-    }
-}
-
-impl Drop for FirstProcess {
-    /// Only if the supervision itself failed: nothing may outlive it.
-    fn drop(&mut self) {
-        if self.alive.is_some() {
-            self.kill();
-            collect(self.pid);
-        }
-    }
-}
-
 impl<'a> Supervision<'a> {
     pub(crate) fn new(
         action: &Action<'a>,
         room: &'a Room,
-        [stdout, stderr]: [OwnedFd; 2],
+        streams: [Stream; 2],
         report: OwnedFd,
         can_sample: bool,
-        host: HostOrder,
-        log_directory: &Path,
+        (entrant, started): (Child, Started),
+        service: Serving,
     ) -> Self {
-        Self {
+        let mut supervision = Self {
             limits: action.limits,
             room,
-            streams: [
-                Stream::new(stdout, log_directory.join("stdout.log")),
-                Stream::new(stderr, log_directory.join("stderr.log")),
-            ],
+            streams,
             report: Some(report),
-            entrant: None,
+            _entrant: entrant,
             can_sample,
-            first_process: None,
+            first: started.first,
             progress: Progress::SettingUp,
             missing: Vec::new(),
-            host: Some(host),
-            service: None,
+            service,
             failure: None,
             is_kill_due: false,
             scratch_was_full: false,
+        };
+        for report in started.reports {
+            supervision.take_report(report);
         }
+        supervision
     }
 
     /// Returns when nothing of the run is alive any more.
-    pub(crate) fn watch(
-        mut self,
-        entrant: Child,
-        started: Instant,
-    ) -> Result<Ending, SandboxError> {
-        self.entrant = Some(entrant);
+    pub(crate) fn watch(mut self, started: Instant) -> Result<Ending, SandboxError> {
         let mut sample_due = started + SAMPLE_EVERY;
         let mut grace_due = None;
         while !self.is_over() {
@@ -182,10 +196,7 @@ impl<'a> Supervision<'a> {
     fn is_over(&self) -> bool {
         self.report.is_none()
             && self.streams.iter().all(|stream| stream.source.is_none())
-            && self
-                .first_process
-                .as_ref()
-                .is_none_or(|first| first.alive.is_none())
+            && self.first.alive.is_none()
     }
 
     /// Waits for any descriptor until the given time, and serves those that are ready.
@@ -198,16 +209,12 @@ impl<'a> Supervision<'a> {
                 tv_nsec: left.subsec_nanos().into(),
             }
         });
-        let alive = self
-            .first_process
-            .as_ref()
-            .and_then(|first| first.alive.as_ref());
         let [stdout, stderr] = &self.streams;
         let sources = [
             stdout.source.as_ref(),
             stderr.source.as_ref(),
             self.report.as_ref(),
-            alive,
+            self.first.alive.as_ref(),
         ];
         let mut ready = [false; 4];
         {
@@ -227,39 +234,40 @@ impl<'a> Supervision<'a> {
         }
         let [stdout_ready, stderr_ready, report_ready, alive_ready] = ready;
         if report_ready {
-            self.read_reports()?;
+            self.read_report();
         }
         for (index, is_ready) in [stdout_ready, stderr_ready].into_iter().enumerate() {
             if is_ready {
                 self.read_stream(index);
             }
         }
-        if alive_ready && let Some(first) = &mut self.first_process {
-            first.alive = None;
-            collect(first.pid);
+        if alive_ready {
+            self.first.alive = None;
+            collect(self.first.pid);
         }
         Ok(())
     }
 
-    fn read_reports(&mut self) -> Result<(), SandboxError> {
+    fn read_report(&mut self) {
         let Some(report) = &self.report else {
-            return Ok(());
+            return;
         };
-        let (report, descriptors) = match receive_report(report.as_fd()) {
-            Ok((Some(report), descriptors)) => (report, descriptors),
-            Err(rustix::io::Errno::INTR) => return Ok(()),
-            Ok((None, _)) | Err(_) => {
-                self.report = None;
-                return Ok(());
-            }
-        };
+        match receive_report(report.as_fd()) {
+            Ok((Some(report), _)) => self.take_report(report),
+            Err(rustix::io::Errno::INTR) => {}
+            Ok((None, _)) | Err(_) => self.report = None,
+        }
+    }
+
+    fn take_report(&mut self, report: Report) {
         match report {
-            Report::Started { pid } => self.adopt(pid)?,
             Report::Missing { step, errno } => self.missing.push((step, errno)),
             Report::Failed { step, errno } => self.fail(step.failed(errno)),
             Report::Ready => {
                 self.progress = Progress::Running;
-                self.serve(descriptors)?;
+                if !self.service.is_waived {
+                    self.fail(SetupStep::SendListener.failed(0));
+                }
             }
             Report::Ended {
                 status,
@@ -268,55 +276,8 @@ impl<'a> Supervision<'a> {
                 let resident_bytes = u64::try_from(resident_kib_max).unwrap_or(0) * 1024;
                 self.progress = Progress::Ended(exit_from(status), resident_bytes);
             }
-            Report::Made => {}
+            Report::Started { .. } => {}
         }
-        Ok(())
-    }
-
-    /// Takes process 1 over. It is this process's child and not collected yet, so its id
-    /// cannot mean another process.
-    fn adopt(&mut self, pid: i32) -> Result<(), SandboxError> {
-        let Some(id) = Pid::from_raw(pid) else {
-            return Err(SandboxError::SetupKilled);
-        };
-        let alive = rustix::process::pidfd_open(id, PidfdFlags::empty()).map_err(|errno| {
-            let _ = rustix::process::kill_process(id, Signal::KILL);
-            collect(pid);
-            io("watching process 1 of the sandbox", errno)
-        })?;
-        self.first_process = Some(FirstProcess {
-            pid,
-            alive: Some(alive),
-        });
-        if self.is_kill_due {
-            self.kill();
-        }
-        Ok(())
-    }
-
-    /// Starts to answer the step's trapped calls.
-    fn serve(&mut self, descriptors: Vec<OwnedFd>) -> Result<(), SandboxError> {
-        let Some(order) = self.host.take() else {
-            return Ok(());
-        };
-        let Ok([listener, root]) = <[OwnedFd; 2]>::try_from(descriptors) else {
-            if !order.is_waived {
-                self.fail(SetupStep::SendListener.failed(0));
-            }
-            return Ok(());
-        };
-        let file_user = (self.room.host_user == HostUser::Nobody).then_some(NOBODY);
-        let (findings, found) = mpsc::sync_channel(1);
-        std::thread::Builder::new()
-            .name("virtual host".to_owned())
-            .spawn(move || {
-                let mut service = Service::new(order, listener, root, file_user);
-                // Nobody waits for what the service leaves behind to be taken down.
-                let _ = findings.send(service.serve());
-            })
-            .map_err(|source| io("starting to answer system calls", source))?;
-        self.service = Some(found);
-        Ok(())
     }
 
     fn fail(&mut self, error: SandboxError) {
@@ -328,9 +289,7 @@ impl<'a> Supervision<'a> {
 
     fn kill(&mut self) {
         self.is_kill_due = true;
-        if let Some(first) = &self.first_process {
-            first.kill();
-        }
+        self.first.kill();
     }
 
     fn read_stream(&mut self, index: usize) {
@@ -354,10 +313,10 @@ impl<'a> Supervision<'a> {
     }
 
     fn fail_leftovers(&mut self, exit: Exit) {
-        let Some(&FirstProcess {
+        let FirstProcess {
             pid,
             alive: Some(_),
-        }) = self.first_process.as_ref()
+        } = self.first
         else {
             return;
         };
@@ -373,10 +332,10 @@ impl<'a> Supervision<'a> {
     }
 
     fn sample(&mut self) {
-        let Some(&FirstProcess {
+        let FirstProcess {
             pid,
             alive: Some(_),
-        }) = self.first_process.as_ref()
+        } = self.first
         else {
             return;
         };
@@ -405,13 +364,26 @@ impl<'a> Supervision<'a> {
     }
 
     fn conclude(self) -> Result<Ending, SandboxError> {
+        // Every thread that could trap is gone, so this comes to an end, too.
+        let (findings, has_panicked) = match self.service.findings.recv() {
+            Ok(findings) => (findings, false),
+            Err(_) => (None, true), // Its thread has panicked: the step had no answers.
+        };
         if let Some(failure) = self.failure {
-            return Err(failure);
+            return Err(match failure {
+                // Nobody could answer the call that executes the program.
+                SandboxError::Setup {
+                    doing: SetupStep::Execute,
+                    errno: libc::ENOSYS,
+                } if findings.is_none() => SetupStep::SendListener.failed(0),
+                failure => failure,
+            });
         }
         let (exit, resident_bytes) = match self.progress {
+            _ if has_panicked => return Err(SandboxError::Killed),
             Progress::Ended(exit, resident_bytes) => (exit, resident_bytes),
-            Progress::Running => return Err(SandboxError::Killed),
-            Progress::SettingUp => return Err(SandboxError::SetupKilled),
+            Progress::SettingUp if findings.is_none() => return Err(SandboxError::SetupKilled),
+            Progress::SettingUp | Progress::Running => return Err(SandboxError::Killed),
         };
         if !exit.is_success() {
             if self.scratch_was_full || self.room.is_full() {
@@ -428,13 +400,6 @@ impl<'a> Supervision<'a> {
                 });
             }
         }
-        // Every thread that could trap is gone, so this comes to an end, too.
-        let findings = match self.service.map(|service| service.recv()) {
-            // The service's thread has panicked, which leaves the step without answers.
-            Some(Err(_)) => return Err(SandboxError::Killed),
-            Some(Ok(findings)) => Some(findings),
-            None => None,
-        };
         let [stdout, stderr] = self.streams.map(Stream::finish);
         Ok(Ending {
             findings,

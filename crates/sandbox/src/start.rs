@@ -1,0 +1,157 @@
+//! The parent's side of a start: forks, and hears from the processes inside until process 1 runs.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use crate::error::{SandboxError, SetupStep, io};
+use crate::guarantee::Guarantee;
+use crate::plan::SignalsBlocked;
+use crate::report::Report;
+use crate::room::receive_report;
+use crate::sys;
+
+/// A forked process that is collected when this is dropped.
+pub(crate) struct Child {
+    pub(crate) pid: i32,
+}
+
+impl Child {
+    /// Forks; `body` runs in the child with all signals blocked.
+    pub(crate) fn fork(flags: i32, body: impl FnOnce()) -> Result<Self, i32> {
+        let blocked = SignalsBlocked::new();
+        // SAFETY: the flags hold neither CLONE_VM nor CLONE_SETTLS, and `body` exits;
+        // it runs code of this crate that neither allocates nor locks nor unwinds.
+        let forked = unsafe { sys::fork(flags) };
+        match forked {
+            Ok(0) => {
+                body();
+                sys::exit(0)
+            }
+            Ok(pid) => {
+                drop(blocked);
+                Ok(Self { pid })
+            }
+            Err(sys::Errno(errno)) => Err(errno),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        collect(self.pid);
+    }
+}
+
+/// Waits for a child to end and forgets it.
+pub(crate) fn collect(pid: i32) {
+    let Some(pid) = rustix::process::Pid::from_raw(pid) else {
+        return;
+    };
+    loop {
+        let waited = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        if !matches!(waited, Err(Errno::INTR)) {
+            return;
+        }
+    }
+}
+
+/// Process 1 of a run.
+pub(crate) struct FirstProcess {
+    pub(crate) pid: i32,
+    /// None once it is gone, and with it everything inside.
+    pub(crate) alive: Option<OwnedFd>,
+}
+
+impl FirstProcess {
+    /// Takes process 1 over. It is this process's child and not collected yet, so its id
+    /// cannot mean another process.
+    fn adopt(pid: i32) -> Result<Self, SandboxError> {
+        let Some(id) = Pid::from_raw(pid) else {
+            return Err(SandboxError::SetupKilled);
+        };
+        let alive = rustix::process::pidfd_open(id, PidfdFlags::empty()).map_err(|errno| {
+            let _ = rustix::process::kill_process(id, Signal::KILL);
+            collect(pid);
+            io("watching process 1 of the sandbox", errno)
+        })?;
+        Ok(Self {
+            pid,
+            alive: Some(alive),
+        })
+    }
+
+    pub(crate) fn kill(&self) {
+        if let Some(alive) = &self.alive {
+            // The only failure left is that it is gone already.
+            let _ = rustix::process::pidfd_send_signal(alive, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for FirstProcess {
+    /// Only if the supervision itself failed: nothing may outlive it.
+    fn drop(&mut self) {
+        if self.alive.is_some() {
+            self.kill();
+            collect(self.pid);
+        }
+    }
+}
+
+/// Process 1 runs.
+pub(crate) struct Started {
+    pub(crate) first: FirstProcess,
+    /// What was reported before that, by the entrant or by process 1.
+    pub(crate) reports: Vec<Report>,
+    /// Of a room that was made.
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+impl Started {
+    /// Reads reports until process 1 runs or never will.
+    pub(crate) fn hear(socket: BorrowedFd<'_>) -> Result<Self, SandboxError> {
+        let mut reports = Vec::new();
+        loop {
+            match receive_report(socket) {
+                Ok((Some(Report::Started { pid }), descriptors)) => {
+                    return Ok(Self {
+                        first: FirstProcess::adopt(pid)?,
+                        reports,
+                        descriptors,
+                    });
+                }
+                // A failure may be that of process 1, which is faster than who tells of it.
+                Ok((Some(report), _)) => reports.push(report),
+                Ok((None, _)) => {
+                    let failed = reports.iter().find_map(|report| match report {
+                        Report::Failed { step, errno } => Some(step.failed(*errno)),
+                        _ => None,
+                    });
+                    return Err(failed.unwrap_or(SandboxError::SetupKilled));
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(io("hearing from the setup", errno)),
+            }
+        }
+    }
+
+    /// What a room had to be made without: the step and the kernel's answer.
+    pub(crate) fn take_missing(&mut self) -> Vec<(SetupStep, i32)> {
+        let of_room = |report: &mut Report| match report {
+            Report::Missing { step, .. } => matches!(
+                step.guarantee(),
+                Some(Guarantee::Network | Guarantee::HostName | Guarantee::CgroupNamespace)
+            ),
+            _ => false,
+        };
+        self.reports
+            .extract_if(.., of_room)
+            .filter_map(|report| match report {
+                Report::Missing { step, errno } => Some((step, errno)),
+                _ => None,
+            })
+            .collect()
+    }
+}
