@@ -26,25 +26,44 @@ pub struct Finding {
     pub advice: Option<String>,
 }
 
-/// Tries every guarantee on this machine; takes a few milliseconds and leaves nothing behind.
-/// There is one finding for each guarantee, in the order of [`Guarantee::ALL`].
+/// Tries every guarantee on this machine; takes some milliseconds and leaves nothing behind.
+/// There is one finding for each guarantee, in the order of [`Guarantee::ALL`]. What a recipe has
+/// to ask for is tried, too: the finding says whether it may.
 pub fn doctor() -> Vec<Finding> {
-    match rehearse() {
-        Ok(isolation) => isolation.into_iter().map(finding).collect(),
-        Err(error) => Guarantee::ALL
-            .map(|guarantee| without_sandbox(guarantee, &error))
-            .into(),
-    }
-}
-
-fn rehearse() -> Result<Isolation, SandboxError> {
-    let failed = |source| io("making a temporary directory", source);
-    let root = tempfile::tempdir().map_err(failed)?;
-    let logs = tempfile::tempdir().map_err(failed)?;
-    let waived: BTreeSet<_> = Guarantee::ALL
+    let mut waived: BTreeSet<_> = Guarantee::ALL
         .into_iter()
         .filter(|guarantee| guarantee.is_waivable())
         .collect();
+    let isolation = match rehearse(&waived) {
+        Ok(isolation) => isolation,
+        Err(error) => {
+            return Guarantee::ALL
+                .map(|guarantee| without_sandbox(guarantee, &error))
+                .into();
+        }
+    };
+    // Nothing takes the place of a tracer that was tried and failed, so it has its own run.
+    let counter = Guarantee::TimestampCounter;
+    waived.remove(&counter);
+    let traced = rehearse(&waived);
+    isolation
+        .into_iter()
+        .map(|found| match &traced {
+            _ if found.0 != counter => finding(found),
+            Ok(traced) => finding(
+                traced
+                    .get_key_value(&counter)
+                    .map_or(found, |(_, state)| (counter, state.clone())),
+            ),
+            Err(error) => without_sandbox(counter, error),
+        })
+        .collect()
+}
+
+fn rehearse(waived: &BTreeSet<Guarantee>) -> Result<Isolation, SandboxError> {
+    let failed = |source| io("making a temporary directory", source);
+    let root = tempfile::tempdir().map_err(failed)?;
+    let logs = tempfile::tempdir().map_err(failed)?;
     let limits = Limits {
         scratch_bytes: 1 << 20,
         ..Limits::default()
@@ -56,8 +75,11 @@ fn rehearse() -> Result<Isolation, SandboxError> {
         working_directory: BUILD_DIRECTORY,
         limits: &limits,
         source_date_epoch: 0,
-        host: &VirtualHost::standard(0, [0; 32]),
-        waived: &waived,
+        host: &VirtualHost {
+            virtual_timestamp_counter: true,
+            ..VirtualHost::standard(0, [0; 32])
+        },
+        waived,
     };
     let outcome = run_with(&action, Goal::Nothing, &mut Scratch::new(), logs.path())?;
     Ok(outcome.isolation)
@@ -79,7 +101,11 @@ fn without_sandbox(guarantee: Guarantee, error: &SandboxError) -> Finding {
     let (mechanism, advice) = if guarantee.is_offered() {
         (error.to_string(), error.advice())
     } else {
-        ("not offered by this version".to_owned(), None)
+        let shows = crate::processor::what_shows(guarantee);
+        (
+            shows.unwrap_or_else(|| "not offered by this version".to_owned()),
+            None,
+        )
     };
     Finding {
         guarantee,
@@ -129,6 +155,13 @@ fn general_advice(guarantee: Guarantee) -> String {
         Guarantee::ProcessLimit => Some(
             "run the assembly as an ordinary user, or as root with the capabilities \
              CAP_SETUID and CAP_SETGID; or raise ulimit -u above the recipe's process limit"
+                .to_owned(),
+        ),
+        Guarantee::TimestampCounter => Some(
+            "the recipe asks for a virtual time stamp counter, for which the assembly must be \
+             allowed to trace its own steps: sysctl kernel.yama.ptrace_scope=1 or less; in a \
+             container, the system calls ptrace and prctl must be allowed (for Docker: \
+             --security-opt seccomp=unconfined); a debugger may not trace the assembly's children"
                 .to_owned(),
         ),
         _ => None,

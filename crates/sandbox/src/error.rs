@@ -268,6 +268,8 @@ setup_steps! {
     InstallFilter = "installing the system call filter" => Seccomp;
     SendListener = "handing over the trapped system calls" => VirtualClock;
     PatchClock = "finding the kernel's clock functions (vDSO)" => VirtualClock;
+    TrapCounter = "forbidding the step to read the time stamp counter" => TimestampCounter;
+    TraceStep = "tracing the step (ptrace)" => TimestampCounter;
     CheckUser = "checking user and group" => FixedUser;
     CheckUmask = "checking the file creation mask" => Umask;
     CheckHostName = "checking the host name" => HostName;

@@ -29,9 +29,10 @@ mod tests;
 
 use block::{Block, ranges, shorten, tree};
 use calls::{
-    ARCH_SET_FS, EMPTY_CALLS, FUTEX_WAITS, HIDDEN_OPTIONS, MISSING_CALLS, MODE_CALLS,
-    REFUSED_CALLS, REQUEST_KINDS, SIOCGSTAMP, SIOCGSTAMPNS, STAMP_OPTIONS, STATISTICS,
-    STATISTICS_COMMANDS, TRAPPED_CALLS, UNASSIGNED, UNSUPPORTED_CALLS, WAITS, WAITS_MS,
+    ARCH_SET_FS, CHILD_WAITS, EMPTY_CALLS, FUTEX_WAITS, HIDDEN_OPTIONS, MENDED_CALLS,
+    MISSING_CALLS, MODE_CALLS, REFUSED_CALLS, REQUEST_KINDS, SIOCGSTAMP, SIOCGSTAMPNS,
+    STAMP_OPTIONS, STATISTICS, STATISTICS_COMMANDS, TRAPPED_CALLS, UNASSIGNED, UNSUPPORTED_CALLS,
+    WAITS, WAITS_MS,
 };
 
 /// The newest call that exists inside, `set_mempolicy_home_node`: that of the release that the
@@ -59,6 +60,8 @@ const fn answer(errno: i32) -> u32 {
 }
 /// The call waits for an answer of the parent (`host/`).
 const TRAP: u32 = libc::SECCOMP_RET_USER_NOTIF;
+/// The call waits for the tracer (`host/tracer.rs`).
+const TRACE: u32 = libc::SECCOMP_RET_TRACE;
 const REFUSE: u32 = answer(libc::EPERM);
 const MISSING: u32 = answer(libc::ENOSYS);
 
@@ -76,17 +79,40 @@ const CREATING_FLAGS: u32 = libc::O_CREAT as u32 | TEMPORARY_FILE;
 /// `personality(2)`: the default, the query, and the default without random addresses.
 const PERSONALITIES: [u32; 3] = [0, 0xffff_ffff, 0x0004_0000];
 
+/// Whether every thread of the step has a tracer. A thread can have one only, so those calls that
+/// need one are then the tracer's and not the service's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tracer {
+    Absent,
+    Present,
+}
+
+impl Tracer {
+    /// The verdict for calls whose arguments or results are mended.
+    const fn mending(self) -> u32 {
+        match self {
+            Self::Absent => TRAP,
+            Self::Present => TRACE,
+        }
+    }
+}
+
 /// Builds the program. At most 4096 instructions, as the kernel demands; in fact under 400.
 ///
 /// The calls lie in a balanced tree of ranges: the kernel interprets the program once for every
 /// call number when it is installed, and every time for calls whose arguments matter.
-pub(crate) fn program() -> &'static [sock_filter] {
-    static PROGRAM: OnceLock<Vec<sock_filter>> = OnceLock::new();
-    PROGRAM.get_or_init(|| shorten(&build()))
+pub(crate) fn program(tracer: Tracer) -> &'static [sock_filter] {
+    static PLAIN: OnceLock<Vec<sock_filter>> = OnceLock::new();
+    static TRACED: OnceLock<Vec<sock_filter>> = OnceLock::new();
+    let program = match tracer {
+        Tracer::Absent => &PLAIN,
+        Tracer::Present => &TRACED,
+    };
+    program.get_or_init(|| shorten(&build(tracer)))
 }
 
-fn build() -> Vec<sock_filter> {
-    let mut leaves: Vec<(u32, Block)> = blocks()
+fn build(tracer: Tracer) -> Vec<sock_filter> {
+    let mut leaves: Vec<(u32, Block)> = blocks(tracer)
         .into_iter()
         .map(|(number, block)| (number as u32, block))
         .collect();
@@ -96,6 +122,7 @@ fn build() -> Vec<sock_filter> {
         (UNSUPPORTED_CALLS, answer(libc::EOPNOTSUPP)),
         (EMPTY_CALLS, answer(0)),
         (TRAPPED_CALLS, TRAP),
+        (MENDED_CALLS, tracer.mending()),
     ] {
         leaves.extend(
             calls
@@ -121,13 +148,13 @@ fn build() -> Vec<sock_filter> {
 }
 
 /// Calls whose arguments matter. Each block ends in a verdict.
-fn blocks() -> Vec<(i64, Block)> {
+fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
     let mut blocks = vec![
         (libc::SYS_openat, creating(2, 3)),
         (libc::SYS_open, creating(1, 2)),
         (libc::SYS_creat, set_id(1, TRAP)),
-        (libc::SYS_futex, futex()),
-        (libc::SYS_rt_sigaction, child_handler()),
+        (libc::SYS_futex, futex(tracer.mending())),
+        (libc::SYS_rt_sigaction, child_handler(tracer.mending())),
         (libc::SYS_fcntl, descriptor_control()),
         (libc::SYS_preadv2, without_waiting()),
         (libc::SYS_pwritev2, without_waiting()),
@@ -161,6 +188,10 @@ fn blocks() -> Vec<(i64, Block)> {
             libc::SYS_clone,
             Block::on_argument(0, |block| {
                 block.if_any_bit(NAMESPACE_FLAGS, REFUSE);
+                if tracer == Tracer::Present {
+                    // It would escape, and die by the first time stamp.
+                    block.if_any_bit(libc::CLONE_UNTRACED as u32, REFUSE);
+                }
                 block.verdict(TRAP);
             }),
         ),
@@ -174,6 +205,20 @@ fn blocks() -> Vec<(i64, Block)> {
             }),
         ),
     ];
+    if tracer == Tracer::Present {
+        let control = Block::on_argument(0, |block| {
+            block.if_equal(libc::PR_GET_TSC as u32, TRAP);
+            block.if_equal(libc::PR_SET_TSC as u32, REFUSE);
+            block.verdict(ALLOW);
+        });
+        blocks.push((libc::SYS_prctl, control));
+    }
+    for (number, argument) in CHILD_WAITS {
+        let mut block = Block::default();
+        block.unless_null(*argument, tracer.mending());
+        block.verdict(TRAP);
+        blocks.push((*number, block));
+    }
     for (number, argument) in STATISTICS {
         let block = Block::on_argument(*argument, |block| {
             for command in STATISTICS_COMMANDS {
@@ -196,7 +241,7 @@ fn blocks() -> Vec<(i64, Block)> {
     }
     for (number, argument) in WAITS {
         let mut block = Block::default();
-        block.trap_unless_null(*argument);
+        block.unless_null(*argument, TRAP);
         block.verdict(ALLOW);
         blocks.push((*number, block));
     }
@@ -220,7 +265,7 @@ fn set_id(mode: u32, otherwise: u32) -> Block {
     })
 }
 
-fn futex() -> Block {
+fn futex(timed: u32) -> Block {
     Block::on_argument(1, |block| {
         let count = FUTEX_WAITS.len();
         for (index, operation) in FUTEX_WAITS.iter().enumerate() {
@@ -234,7 +279,7 @@ fn futex() -> Block {
             );
         }
         block.verdict(ALLOW);
-        block.trap_unless_null(3);
+        block.unless_null(3, timed);
         block.verdict(ALLOW);
     })
 }
@@ -264,10 +309,10 @@ fn without_waiting() -> Block {
 }
 
 /// A handler for the end of a child.
-fn child_handler() -> Block {
+fn child_handler(set: u32) -> Block {
     Block::on_argument(0, |block| {
         let mut is_set = Block::default();
-        is_set.trap_unless_null(1);
+        is_set.unless_null(1, set);
         is_set.verdict(ALLOW);
         block.if_equal_run(libc::SIGCHLD as u32, &is_set);
         block.verdict(ALLOW);

@@ -86,6 +86,12 @@ pub enum Guarantee {
     TimestampCounter,
     /// The processor does not show its model and features (CPUID).
     ProcessorIdentity,
+    /// The processor does not show its number (`rdpid`, the limit of a segment).
+    ProcessorNumber,
+    /// The processor gives no random numbers of its own (`rdrand`, `rdseed`).
+    HardwareRandomness,
+    /// How far a thread counts while another works does not depend on the host.
+    CountingThreads,
 }
 
 /// How far a [`Guarantee`] was kept.
@@ -105,7 +111,7 @@ pub type Isolation = BTreeMap<Guarantee, (State, String)>;
 
 impl Guarantee {
     /// Every guarantee, in the order in which people expect to read them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 38] = [
         Self::UserNamespace,
         Self::MountNamespace,
         Self::ReadOnlyRoot,
@@ -141,6 +147,9 @@ impl Guarantee {
         Self::MachineView,
         Self::TimestampCounter,
         Self::ProcessorIdentity,
+        Self::ProcessorNumber,
+        Self::HardwareRandomness,
+        Self::CountingThreads,
     ];
 
     /// The stable kebab-case name.
@@ -181,13 +190,22 @@ impl Guarantee {
             Self::MachineView => "machine-view",
             Self::TimestampCounter => "timestamp-counter",
             Self::ProcessorIdentity => "processor-identity",
+            Self::ProcessorNumber => "processor-number",
+            Self::HardwareRandomness => "hardware-randomness",
+            Self::CountingThreads => "counting-threads",
         }
     }
 
     /// Whether this version offers the guarantee at all. One that is not offered
     /// is always reported as absent and never stops a run.
     pub const fn is_offered(self) -> bool {
-        !matches!(self, Self::TimestampCounter | Self::ProcessorIdentity)
+        !matches!(
+            self,
+            Self::ProcessorIdentity
+                | Self::ProcessorNumber
+                | Self::HardwareRandomness
+                | Self::CountingThreads
+        )
     }
 
     /// Whether it rests on trapped system calls.
@@ -220,6 +238,7 @@ impl Guarantee {
                 | Self::Seccomp
                 | Self::MemoryLimit
                 | Self::ProcessLimit
+                | Self::TimestampCounter
         )
     }
 }

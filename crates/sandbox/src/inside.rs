@@ -13,6 +13,7 @@ use std::ffi::c_void;
 use std::os::fd::RawFd;
 
 use crate::error::SetupStep;
+use crate::filter::Tracer;
 use crate::furnish::{self, Order};
 use crate::plan::{ABSENT, Doors, Goal, Plan};
 use crate::report::{During, Failure, Report, tolerate};
@@ -291,6 +292,10 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
     let no_new_privileges = sys::process_control(libc::PR_GET_NO_NEW_PRIVS, 0);
     ensure(no_new_privileges == Ok(1), SetupStep::CheckNoNewPrivileges)?;
 
+    if plan.tracer == Tracer::Present {
+        let state = libc::PR_TSC_SIGSEGV.unsigned_abs() as usize;
+        sys::process_control(libc::PR_SET_TSC, state).during(SetupStep::TrapCounter)?;
+    }
     let installed = sys::install_filter(plan.filter).during(SetupStep::InstallFilter);
     let listener = installed.as_ref().map_or(ABSENT, |listener| *listener);
     if tolerate(installed.map(drop), plan.filter_waived, REPORT)? {
@@ -304,6 +309,9 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
         sys::close(listener);
     } else {
         Report::Ready.send(REPORT);
+    }
+    if plan.tracer == Tracer::Present {
+        be_traced()?;
     }
     let Goal::Execute(program) = &plan.goal else {
         return Ok(());
@@ -326,6 +334,19 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
         step: SetupStep::Execute,
         errno: answer,
     })
+}
+
+/// Asks the parent for a tracer, which without privileges may trace only who lets itself be seen.
+/// Nobody is there yet who could look, and the program will not share this memory.
+fn be_traced() -> Result<(), Failure> {
+    sys::process_control(libc::PR_SET_DUMPABLE, 1).during(SetupStep::TraceStep)?;
+    let state = sys::timestamp_counter_state();
+    sys::process_control(libc::PR_SET_DUMPABLE, 0).during(SetupStep::TraceStep)?;
+    // The kernel's own answer would be that reading it is a fault.
+    ensure(
+        state.during(SetupStep::TraceStep)? == libc::PR_TSC_ENABLE,
+        SetupStep::TraceStep,
+    )
 }
 
 fn ensure(holds: bool, step: SetupStep) -> Result<(), Failure> {

@@ -46,6 +46,7 @@ mod host;
 mod inside;
 mod loopback;
 mod plan;
+mod processor;
 mod report;
 mod room;
 mod root;

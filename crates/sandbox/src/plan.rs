@@ -9,6 +9,7 @@ use std::os::fd::RawFd;
 
 use crate::action::{Action, BUILD_DIRECTORY, TEMPORARY_DIRECTORY};
 use crate::error::SandboxError;
+use crate::filter::Tracer;
 use crate::guarantee::Guarantee;
 use crate::host::VirtualHost;
 use crate::sys;
@@ -98,6 +99,8 @@ pub(crate) struct Plan {
     pub(crate) goal: Goal,
     pub(crate) working_directory: CString,
     pub(crate) filter: &'static [libc::sock_filter],
+    /// Present if the step's time stamp counter is to be the action's own.
+    pub(crate) tracer: Tracer,
     /// `personality(2)`.
     pub(crate) personality: usize,
     /// User and group inside.

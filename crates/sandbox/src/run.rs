@@ -7,14 +7,15 @@ use std::time::Instant;
 use crate::action::{Action, Outcome};
 use crate::capture::Stream;
 use crate::error::{SandboxError, SetupStep, io, io_at};
+use crate::filter::Tracer;
 use crate::furnish::{MAKE_ONLY, START};
 use crate::guarantee::{Guarantee, Isolation, State};
-use crate::host::{Findings, Patch, Randomness};
+use crate::host::{Findings, Patch, Randomness, VirtualHost};
 use crate::plan::{self, Goal, Plan, Stack};
 use crate::room::{self, HostUser, Room, Scratch, map_user, moved, pipe, report_sockets};
 use crate::start::{Child, Started};
 use crate::supervise::{Ending, HostOrder, Serving, Supervision};
-use crate::{filter, inside, usage};
+use crate::{filter, inside, processor, usage};
 
 /// Runs an action to its end and reports what it did and how it was isolated.
 ///
@@ -99,7 +100,10 @@ pub(crate) fn run_with(
     };
     drop(inside_ends);
     let host = HostOrder {
-        host: action.host.clone(),
+        host: VirtualHost {
+            virtual_timestamp_counter: tracer(action) == Tracer::Present,
+            ..action.host.clone()
+        },
         patch,
         carried,
         programs,
@@ -235,7 +239,8 @@ fn make_plan(
         traps: traps.as_raw_fd(),
         goal,
         working_directory: plan::working_directory(action.working_directory)?,
-        filter: filter::program(),
+        filter: filter::program(tracer(action)),
+        tracer: tracer(action),
         user: action.host.user_id,
         umask: action.host.umask & 0o777,
         host_name: plan::host_name(action.host)?,
@@ -252,6 +257,17 @@ fn make_plan(
         first_process_stack: Stack::new(),
         step_stack: Stack::new(),
     })
+}
+
+/// A tracer that is given up is not tried, since the filter cannot do without it any more once it
+/// is there.
+fn tracer(action: &Action<'_>) -> Tracer {
+    let is_given_up = action.waived.contains(&Guarantee::TimestampCounter);
+    if action.host.virtual_timestamp_counter && !is_given_up {
+        Tracer::Present
+    } else {
+        Tracer::Absent
+    }
 }
 
 /// `personality(2)`: no random addresses.
@@ -294,10 +310,7 @@ fn isolation(
                 "given up by the user; system calls are not trapped".to_owned(),
             ),
             Some(mechanism) => (State::Enforced, mechanism),
-            None if guarantee.is_offered() => {
-                (State::Absent, "real by the recipe's wish".to_owned())
-            }
-            None => (State::Absent, "not offered by this version".to_owned()),
+            None => (State::Absent, absence(guarantee, action)),
         };
         states.insert(guarantee, state);
     }
@@ -317,6 +330,24 @@ fn isolation(
         states.insert(Guarantee::ProcessLimit, (State::Degraded, why.to_owned()));
     }
     states
+}
+
+/// Why a guarantee without a mechanism is absent, and what shows therefore.
+fn absence(guarantee: Guarantee, action: &Action<'_>) -> String {
+    let shows = processor::what_shows(guarantee);
+    let why = match guarantee {
+        Guarantee::TimestampCounter if action.host.virtual_timestamp_counter => {
+            "given up by the user"
+        }
+        Guarantee::TimestampCounter | Guarantee::Aslr | Guarantee::Randomness => {
+            "real by the recipe's wish"
+        }
+        _ => return shows.unwrap_or_else(|| "not offered by this version".to_owned()),
+    };
+    match shows {
+        Some(shows) => format!("{why}; {shows}"),
+        None => why.to_owned(),
+    }
 }
 
 fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<String> {
@@ -385,7 +416,15 @@ fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<S
         Guarantee::MachineView => {
             "memory, load, uptime, priorities and /proc answered by the supervisor; no /sys"
         }
-        Guarantee::TimestampCounter | Guarantee::ProcessorIdentity => return None,
+        Guarantee::TimestampCounter if tracer(action) == Tracer::Absent => return None,
+        Guarantee::TimestampCounter => {
+            "rdtsc and rdtscp forbidden (PR_SET_TSC) and answered by a tracer (ptrace) from the \
+             thread's logical clock"
+        }
+        Guarantee::ProcessorIdentity
+        | Guarantee::ProcessorNumber
+        | Guarantee::HardwareRandomness
+        | Guarantee::CountingThreads => return None,
     };
     Some(text.to_owned())
 }

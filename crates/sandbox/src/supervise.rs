@@ -71,7 +71,7 @@ impl Serving {
                     let _ = sender.send(None);
                     return;
                 };
-                let mut service = Service::new(order, listener, root, file_user);
+                let service = Service::new(order, listener, root, file_user);
                 // Nobody waits for what the service leaves behind to be taken down.
                 let _ = sender.send(Some(service.serve()));
             })

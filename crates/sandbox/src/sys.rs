@@ -19,11 +19,13 @@ use core::ffi::{CStr, c_char, c_void};
 mod files;
 mod mounts;
 mod privileges;
+mod tracing;
 mod traps;
 
 pub(crate) use files::*;
 pub(crate) use mounts::*;
 pub(crate) use privileges::*;
+pub(crate) use tracing::*;
 pub(crate) use traps::*;
 
 /// An error number of the kernel.

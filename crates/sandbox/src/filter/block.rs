@@ -6,7 +6,7 @@
 
 use libc::sock_filter;
 
-use super::{ALLOW, TRAP, offset_argument};
+use super::{ALLOW, offset_argument};
 
 /// What to do with the calls from each number up to the next one, in ascending order from 0,
 /// given what to do with single calls; the others are allowed, those from `end` on are not there.
@@ -244,11 +244,11 @@ impl Block {
         self.0.extend_from_slice(&block.0);
     }
 
-    /// For a pointer argument: both of its halves count.
-    pub(super) fn trap_unless_null(&mut self, argument: u32) {
+    /// A verdict for a pointer argument that is not null: both of its halves count.
+    pub(super) fn unless_null(&mut self, argument: u32, verdict: u32) {
         for offset in [offset_argument(argument), offset_argument(argument) + 4] {
             self.load(offset);
-            self.unless_equal(0, TRAP);
+            self.unless_equal(0, verdict);
         }
     }
 }

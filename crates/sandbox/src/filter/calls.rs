@@ -121,13 +121,9 @@ pub(super) const TRAPPED_CALLS: &[i64] = &[
     libc::SYS_getrusage,
     libc::SYS_nanosleep,
     libc::SYS_clock_nanosleep,
-    libc::SYS_alarm,
     libc::SYS_getitimer,
-    libc::SYS_setitimer,
     libc::SYS_timer_gettime,
-    libc::SYS_timer_settime,
     libc::SYS_timerfd_gettime,
-    libc::SYS_timerfd_settime,
     // Sockets.
     libc::SYS_bind,
     libc::SYS_connect,
@@ -185,9 +181,16 @@ pub(super) const TRAPPED_CALLS: &[i64] = &[
     libc::SYS_execveat,
     libc::SYS_exit,
     libc::SYS_exit_group,
-    libc::SYS_wait4,
-    libc::SYS_waitid,
 ];
+/// Calls whose arguments or results are mended (`host/deadlines.rs`).
+pub(super) const MENDED_CALLS: &[i64] = &[
+    libc::SYS_alarm,
+    libc::SYS_setitimer,
+    libc::SYS_timer_settime,
+    libc::SYS_timerfd_settime,
+];
+/// Calls that wait for a child: mended if this argument, for the child's usage, is not null.
+pub(super) const CHILD_WAITS: &[(i64, u32)] = &[(libc::SYS_wait4, 3), (libc::SYS_waitid, 4)];
 pub(super) const SYS_FACCESSAT2: i64 = 439;
 
 /// Calls that wait, and which argument says for how long: in milliseconds, negative for ever.

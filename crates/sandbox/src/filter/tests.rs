@@ -3,7 +3,11 @@
 use super::*;
 
 fn run(architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
-    interpret(program(), architecture, number, arguments)
+    run_with(Tracer::Absent, architecture, number, arguments)
+}
+
+fn run_with(tracer: Tracer, architecture: u32, number: u32, arguments: [u64; 6]) -> u32 {
+    interpret(program(tracer), architecture, number, arguments)
 }
 
 /// Interprets a program the way the kernel does (the subset that is used here).
@@ -268,7 +272,13 @@ fn other_tables_are_closed() {
 
 #[test]
 fn shortening_changes_no_verdict() {
-    let long = build();
+    for tracer in [Tracer::Absent, Tracer::Present] {
+        shortening_changes_no_verdict_of(tracer);
+    }
+}
+
+fn shortening_changes_no_verdict_of(tracer: Tracer) {
+    let long = build(tracer);
     let mut words = vec![0, 1, u64::MAX, u64::from(u32::MAX), 1 << 32, 0x8000_0000];
     words.extend(long.iter().map(|instruction| u64::from(instruction.k)));
     words.sort_unstable();
@@ -280,7 +290,7 @@ fn shortening_changes_no_verdict() {
                     let mut arguments = [other; 6];
                     arguments[at] = *word;
                     assert_eq!(
-                        run(ARCHITECTURE, number, arguments),
+                        run_with(tracer, ARCHITECTURE, number, arguments),
                         interpret(&long, ARCHITECTURE, number, arguments),
                         "{number} {arguments:?}"
                     );
@@ -292,5 +302,54 @@ fn shortening_changes_no_verdict() {
 
 #[test]
 fn the_program_fits() {
-    assert!(program().len() < 400, "{}", program().len());
+    for tracer in [Tracer::Absent, Tracer::Present] {
+        let length = program(tracer).len();
+        assert!(length < 400, "{tracer:?}: {length}");
+    }
+}
+
+#[test]
+fn what_goes_to_the_tracer_if_there_is_one() {
+    let get = libc::PR_GET_TSC as u64;
+    let set = libc::PR_SET_TSC as u64;
+    let untraced = libc::CLONE_UNTRACED as u64;
+    for (name, number, arguments, plain, traced) in [
+        ("read", libc::SYS_read, [0; 6], ALLOW, ALLOW),
+        ("uname", libc::SYS_uname, [0; 6], TRAP, TRAP),
+        ("alarm", libc::SYS_alarm, [0; 6], TRAP, TRACE),
+        ("wait", libc::SYS_wait4, [0; 6], TRAP, TRAP),
+        ("wait usage", libc::SYS_wait4, mode(8, 3), TRAP, TRACE),
+        (
+            "waitid usage",
+            libc::SYS_waitid,
+            mode(1 << 40, 4),
+            TRAP,
+            TRACE,
+        ),
+        ("futex", libc::SYS_futex, mode(128, 1), ALLOW, ALLOW),
+        (
+            "futex timed",
+            libc::SYS_futex,
+            [8, 128, 0, 8, 0, 0],
+            TRAP,
+            TRACE,
+        ),
+        (
+            "child",
+            libc::SYS_rt_sigaction,
+            [17, 8, 0, 8, 0, 0],
+            TRAP,
+            TRACE,
+        ),
+        ("prctl", libc::SYS_prctl, mode(15, 0), ALLOW, ALLOW),
+        ("counter?", libc::SYS_prctl, mode(get, 0), ALLOW, TRAP),
+        ("counter!", libc::SYS_prctl, mode(set, 0), ALLOW, REFUSE),
+        ("fork", libc::SYS_clone, mode(17, 0), TRAP, TRAP),
+        ("untraced", libc::SYS_clone, mode(untraced, 0), TRAP, REFUSE),
+        ("ptrace", libc::SYS_ptrace, [0; 6], REFUSE, REFUSE),
+    ] {
+        let verdict = |tracer| run_with(tracer, ARCHITECTURE, number as u32, arguments);
+        assert_eq!(verdict(Tracer::Absent), plain, "{name}");
+        assert_eq!(verdict(Tracer::Present), traced, "{name}, traced");
+    }
 }

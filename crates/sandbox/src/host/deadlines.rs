@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::memory::Words;
+use super::memory::{Memory, Words};
 use super::service::{Call, Reply, Service};
 use super::times::{NS, duration, rusage, uptime_ns};
 use crate::sys::{self, Held};
@@ -25,6 +25,44 @@ const FUTEX_CLOCK_REALTIME: i32 = 256;
 
 /// How often a wait for a child is looked at that the kernel is not yet left to.
 const CHILDREN_EVERY: Duration = Duration::from_millis(1);
+
+/// What is to be done around a call that the kernel does.
+pub(super) struct Mend {
+    /// What the kernel reads at an address in place of the program's own bytes.
+    read: Option<(u64, Vec<u8>)>,
+    after: After,
+}
+
+/// What is to be done behind it.
+enum After {
+    Nothing,
+    /// These bytes at this address are what the program reads.
+    Write(u64, Vec<u8>),
+    /// The call returns this.
+    Return(i64),
+    /// If the kernel has written a child's usage at this address, it is one of ours.
+    Usage(u64),
+}
+
+/// A call that the kernel does now.
+pub(super) struct Pending {
+    thread: i32,
+    process: i32,
+    own: Option<(u64, Vec<u8>)>,
+    after: After,
+    usage_before: Option<[u8; USAGE_BYTES]>,
+    busy_before_ns: u64,
+}
+
+impl Pending {
+    /// Whether the kernel reads other bytes than the program's own.
+    pub(super) const fn has_replaced(&self) -> bool {
+        self.own.is_some()
+    }
+}
+
+/// The size of a `struct rusage`.
+const USAGE_BYTES: usize = 144;
 
 impl Service {
     /// `futex(2)` with a time limit.
@@ -52,49 +90,33 @@ impl Service {
         // Before the host's clock is read, so that this never comes after the kernel's end.
         self.note_timeout(call, left_ns);
         let until = host_time(is_real_time, left_ns);
-        self.proceed_and_mend(call, Some((address, until)), None)
+        Self::proceed_and_mend(Some((address, until)), None)
     }
 
     /// Lets the kernel do a call that reads other bytes at an address than the program's own, or
     /// whose result at an address is replaced.
     pub(super) fn proceed_and_mend(
-        &mut self,
-        call: &Call,
         read: Option<(u64, Vec<u8>)>,
         result: Option<(u64, Vec<u8>)>,
     ) -> Reply {
-        if read.is_none() && result.is_none() {
-            return Reply::Proceed;
+        match (read, result) {
+            (None, None) => Reply::Proceed,
+            (read, None) => Reply::Mend(Mend {
+                read,
+                after: After::Nothing,
+            }),
+            (read, Some((address, bytes))) => Reply::Mend(Mend {
+                read,
+                after: After::Write(address, bytes),
+            }),
         }
-        // Without the right to trace the program's own bytes stay. A time among them is long
-        // past, so that a wait ends at once, as waits may.
-        let Ok(held) = Held::seize(call.thread) else {
-            return Reply::Proceed;
-        };
-        let memory = call.memory();
-        // Forced, since the bytes may lie in memory that the program cannot write.
-        let own = read.and_then(|(address, replaced)| {
-            let own = memory.read_some(address, replaced.len()).ok()?;
-            memory.write_code(address, &replaced).ok()?;
-            Some((address, own))
-        });
-        sys::answer(&self.listener, call.id, 0, 0, true);
-        if held.has_stopped() {
-            if let Some((address, own)) = own {
-                let _ = memory.write_code(address, &own);
-            }
-            if let Some((address, result)) = result {
-                let _ = memory.write(address, &result);
-            }
-        }
-        Reply::Answered
     }
 
     /// A signal that interrupts a call before the service has taken it would end it with `EINTR`
     /// if the signal's handler does not ask for calls to be begun anew (`SA_RESTART`): calls that
     /// never end like that otherwise. For the signal that builds live with, the end of a child,
     /// every handler therefore asks for it.
-    pub(super) fn child_handler(&mut self, call: &Call) -> Reply {
+    pub(super) fn child_handler(call: &Call) -> Reply {
         const FLAGS_AT: u64 = 8;
         /// `SIG_DFL` and `SIG_IGN`.
         const NOT_CALLED: [i64; 2] = [0, 1];
@@ -104,7 +126,7 @@ impl Service {
             // The first word is the handler.
             Ok((handler, flags)) if !NOT_CALLED.contains(&handler) && flags & restart == 0 => {
                 let flags = (flags | restart).to_le_bytes().to_vec();
-                self.proceed_and_mend(call, Some((address.wrapping_add(FLAGS_AT), flags)), None)
+                Self::proceed_and_mend(Some((address.wrapping_add(FLAGS_AT), flags)), None)
             }
             _ => Reply::Proceed,
         }
@@ -118,44 +140,110 @@ impl Service {
             _ => call.int(3),
         };
         let process = self.task(call).process;
-        let children = crate::usage::children(process);
-        if options & libc::WNOHANG == 0
-            && !children.is_empty()
-            && !children.iter().any(|child| has_ended(*child))
-        {
-            return Reply::Again(CHILDREN_EVERY);
+        // The tracer holds the thread behind the call however long it takes; here everybody
+        // else would wait.
+        if !self.is_traced {
+            let children = crate::usage::children(process);
+            if options & libc::WNOHANG == 0
+                && !children.is_empty()
+                && !children.iter().any(|child| has_ended(*child))
+            {
+                return Reply::Again(CHILDREN_EVERY);
+            }
         }
-        let usage = match call.number {
+        let address = match call.number {
             libc::SYS_wait4 => call.arguments[3],
             _ => call.arguments[4],
         };
-        let Ok(held) = Held::seize(call.thread) else {
-            return Reply::Proceed;
-        };
-        let memory = call.memory();
-        let before = memory.read::<144>(usage);
-        let busy_before_ns = self.tasks.process(process).children_busy_ns;
-        self.tasks.before_wait(process);
-        sys::answer(&self.listener, call.id, 0, 0, true);
-        // What the kernel has not filled in stays as it is.
-        if held.has_stopped() && memory.read::<144>(usage) != before {
-            self.tasks.settle(call.thread, process);
-            let busy_ns = self.tasks.process(process).children_busy_ns - busy_before_ns;
-            let _ = memory.write(usage, &rusage(busy_ns));
-        }
-        Reply::Answered
+        Reply::Mend(Mend {
+            read: None,
+            after: After::Usage(address),
+        })
     }
 
     /// Lets the kernel do a call, and has it return this value.
-    pub(super) fn proceed_with_result(&mut self, call: &Call, value: i64) -> Reply {
+    pub(super) fn proceed_with_result(value: i64) -> Reply {
+        Reply::Mend(Mend {
+            read: None,
+            after: After::Return(value),
+        })
+    }
+
+    /// Lets the kernel do a call of a thread that nobody traces, and mends it.
+    pub(super) fn hold_and_mend(&mut self, call: &Call, mend: Mend) {
+        // Without the right to trace the program's own bytes stay. A time among them is long
+        // past, so that a wait ends at once, as waits may.
         let Ok(held) = Held::seize(call.thread) else {
-            return Reply::Proceed;
+            sys::answer(&*self.listener, call.id, 0, 0, true);
+            return;
         };
-        sys::answer(&self.listener, call.id, 0, 0, true);
-        if held.has_stopped() {
-            held.set_result(value);
+        let pending = self.begin(call, mend);
+        sys::answer(&*self.listener, call.id, 0, 0, true);
+        if held.has_stopped()
+            && let Some(result) = self.finish(pending)
+        {
+            held.set_result(result);
         }
-        Reply::Answered
+    }
+
+    /// Prepares memory for a call that the kernel is about to do.
+    pub(super) fn begin(&mut self, call: &Call, Mend { read, after }: Mend) -> Pending {
+        let memory = call.memory();
+        // Forced, since the bytes may lie in memory that the program cannot write.
+        let own = read.and_then(|(address, replaced)| {
+            let own = memory.read_some(address, replaced.len()).ok()?;
+            memory.write_code(address, &replaced).ok()?;
+            Some((address, own))
+        });
+        let process = self.task(call).process;
+        let mut usage_before = None;
+        if let After::Usage(address) = after {
+            usage_before = memory.read(address).ok();
+            self.tasks.before_wait(process);
+        }
+        Pending {
+            thread: call.thread,
+            process,
+            own,
+            after,
+            usage_before,
+            busy_before_ns: self.tasks.process(process).children_busy_ns,
+        }
+    }
+
+    /// Mends what a call has left, now that its thread has stopped behind it; the value that the
+    /// call shall return, if that is another than the kernel's.
+    pub(super) fn finish(&mut self, pending: Pending) -> Option<i64> {
+        let Pending {
+            thread,
+            process,
+            own,
+            after,
+            usage_before,
+            busy_before_ns,
+        } = pending;
+        let memory = Memory(thread);
+        if let Some((address, own)) = own {
+            let _ = memory.write_code(address, &own);
+        }
+        match after {
+            After::Nothing => {}
+            After::Write(address, bytes) => {
+                let _ = memory.write(address, &bytes);
+            }
+            After::Return(value) => return Some(value),
+            // What the kernel has not filled in stays as it is.
+            After::Usage(address) => {
+                if memory.read(address).ok() != usage_before {
+                    self.tasks.before_wait(process);
+                    self.tasks.settle(thread, process);
+                    let busy_after_ns = self.tasks.process(process).children_busy_ns;
+                    let busy_ns = busy_after_ns.saturating_sub(busy_before_ns);
+                    let _ = memory.write(address, &rusage(busy_ns));
+                }
+            }
+        }
+        None
     }
 }
 

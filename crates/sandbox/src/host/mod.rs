@@ -8,6 +8,7 @@
 //! * `service.rs` takes the calls and hands them out;
 //! * `task.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
 //! * `times.rs`, `timers.rs`, `deadlines.rs`: calls that ask for the time or wait for one;
+//! * `tracer.rs`: the processor's time stamp counter, for an action that wants it;
 //! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
 //! * `paths.rs`, `status.rs`, `shown.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
 //! * `procfs.rs`: the texts of `/proc`;
@@ -33,6 +34,7 @@ mod status;
 mod task;
 mod timers;
 mod times;
+mod tracer;
 mod vdso;
 
 use std::collections::BTreeMap;
@@ -65,7 +67,9 @@ pub struct VirtualHost {
     pub inode_salt: u64,
     /// Whether addresses are random, by the kernel.
     pub random_addresses: bool,
-    /// Whether the processor's time stamp counter shows the action's own time.
+    /// Whether the processor's time stamp counter shows the action's own time: nanoseconds of
+    /// its `CLOCK_MONOTONIC`. A reading, a started process and a signal then cost some
+    /// microseconds more.
     pub virtual_timestamp_counter: bool,
     /// The host name, at most 64 bytes.
     pub host_name: String,

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::VirtualHost;
+use super::deadlines::Mend;
 use super::inputs::Inputs;
 use super::memory::Memory;
 use super::paths::Paths;
@@ -14,6 +16,7 @@ use super::random::Stream;
 use super::stamps::Stamps;
 use super::status::Identities;
 use super::task::{Auxiliary, Task, Tasks};
+use super::tracer::Launch;
 use super::vdso::Patch;
 use crate::supervise::HostOrder;
 use crate::sys::{self, Errno, Notification};
@@ -24,8 +27,8 @@ pub(super) enum Reply {
     Value(i64),
     /// The kernel does it after all.
     Proceed,
-    /// It has been answered already.
-    Answered,
+    /// The kernel does it, and what it would see or show of the host is mended.
+    Mend(Mend),
     /// With a copy of this descriptor.
     Descriptor {
         descriptor: OwnedFd,
@@ -83,7 +86,7 @@ pub(crate) struct Carried {
 pub(crate) struct Service {
     /// Paths at which the action's program will be executed until one is there.
     pub(super) programs: VecDeque<Vec<u8>>,
-    pub(super) listener: OwnedFd,
+    pub(super) listener: Arc<OwnedFd>,
     pub(super) host: VirtualHost,
     pub(super) patch: &'static Patch,
     pub(super) tasks: Tasks,
@@ -95,6 +98,10 @@ pub(crate) struct Service {
     pub(super) names: super::network::Names,
     /// Identifiers drawn from `/proc/sys/kernel/random/uuid`.
     pub(super) uuids: u64,
+    /// Until the step is traced, if it is to be.
+    pub(super) launch: Option<Launch>,
+    /// Whether calls that are mended come to the tracer, and not here.
+    pub(super) is_traced: bool,
     later: Vec<Later>,
 }
 
@@ -118,7 +125,7 @@ impl Service {
             is_waived: _,
         } = order;
         Self {
-            listener,
+            listener: Arc::new(listener),
             programs: programs.into(),
             patch,
             tasks: Tasks::starting_at(carried.elapsed_ns),
@@ -129,58 +136,56 @@ impl Service {
             listings: super::listing::Listings::default(),
             names: super::network::Names::default(),
             uuids: 0,
+            launch: None,
+            is_traced: false,
             later: Vec::new(),
             host,
         }
     }
 
     /// Answers until every thread that can trap is gone.
-    pub(crate) fn serve(&mut self) -> Findings {
-        sys::wake_synchronously(&self.listener);
+    pub(crate) fn serve(self) -> Findings {
+        let listener = Arc::clone(&self.listener);
+        sys::wake_synchronously(&listener);
         let taking_ends = taking_ends();
+        let wants_tracer = self.host.virtual_timestamp_counter;
+        let service = Arc::new(Mutex::new(self));
+        if wants_tracer {
+            // Without it the step is told so when it asks, and ends.
+            let launch = Launch::prepare(&service).ok();
+            lock(&service).launch = launch;
+        }
         loop {
-            let timeout = self.answer_due();
+            let timeout = lock(&service).answer_due();
             if !taking_ends || timeout.is_some() {
-                match self.poll(timeout.as_ref()) {
+                match poll_listener(&listener, timeout.as_ref()) {
                     Listener::HasCall => {}
                     Listener::IsQuiet => continue,
                     Listener::IsOver => break,
                 }
             }
-            match sys::next_notification(&self.listener) {
-                Ok(notification) => self.take(notification),
+            match sys::next_notification(&listener) {
+                Ok(notification) => lock(&service).take(notification),
                 // Its thread was killed, or there are no threads any more.
                 Err(_) => {
-                    if self.poll(Some(&Timespec::default())) == Listener::IsOver {
+                    if poll_listener(&listener, Some(&Timespec::default())) == Listener::IsOver {
                         break;
                     }
                 }
             }
         }
+        lock(&service).conclude()
+    }
+
+    fn conclude(&mut self) -> Findings {
+        // A tracer that nobody has called has nothing to wait for any more.
+        self.launch = None;
         Findings {
             opened: self.paths.take_opened(),
             carried: Carried {
                 elapsed_ns: self.tasks.latest_ns(),
                 stamps: std::mem::take(&mut self.stamps),
             },
-        }
-    }
-
-    /// Waits for a call so long, or without a limit.
-    fn poll(&self, timeout: Option<&Timespec>) -> Listener {
-        let mut watched = [PollFd::new(&self.listener, PollFlags::IN)];
-        match poll(&mut watched, timeout) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => return Listener::IsQuiet,
-            Err(_) => return Listener::IsOver,
-        }
-        let ready = watched[0].revents();
-        if ready.contains(PollFlags::IN) {
-            Listener::HasCall
-        } else if ready.is_empty() {
-            Listener::IsQuiet
-        } else {
-            Listener::IsOver
         }
     }
 
@@ -202,12 +207,12 @@ impl Service {
     }
 
     fn answer(&mut self, call: Call, reply: Answer) {
-        let listener = &self.listener;
+        let listener = &*self.listener;
         let id = call.id;
         match reply {
             Ok(Reply::Value(value)) => sys::answer(listener, id, value, 0, false),
             Ok(Reply::Proceed) => sys::answer(listener, id, 0, 0, true),
-            Ok(Reply::Answered) => {}
+            Ok(Reply::Mend(mend)) => self.hold_and_mend(&call, mend),
             Ok(Reply::Again(delay)) => self.later.push(Later {
                 due: Instant::now() + delay,
                 call,
@@ -275,7 +280,8 @@ impl Service {
         self.tasks.task(call.thread, self.patch)
     }
 
-    fn handle(&mut self, call: &Call) -> Answer {
+    /// Brings the clock of a thread that asks for something up to what it has learned since.
+    pub(super) fn arrive(&mut self, call: &Call) {
         let task = self.tasks.task(call.thread, self.patch);
         if let Some((until, ns)) = task.timeout.take()
             && Instant::now() >= until
@@ -285,7 +291,12 @@ impl Service {
         let process = task.process;
         self.tasks.settle(call.thread, process);
         self.see_timers(call);
+    }
+
+    pub(super) fn handle(&mut self, call: &Call) -> Answer {
+        self.arrive(call);
         self.note_writes(call);
+        let process = self.task(call).process;
         match call.number {
             libc::SYS_arch_prctl => {
                 self.after_execute(call);
@@ -299,7 +310,7 @@ impl Service {
                 self.tasks.sweep();
                 Ok(Reply::Proceed)
             }
-            libc::SYS_rt_sigaction => Ok(self.child_handler(call)),
+            libc::SYS_rt_sigaction => Ok(Self::child_handler(call)),
             libc::SYS_wait4 if call.arguments[3] != 0 => Ok(self.wait_with_usage(call)),
             libc::SYS_waitid if call.arguments[4] != 0 => Ok(self.wait_with_usage(call)),
             libc::SYS_wait4 | libc::SYS_waitid => {
@@ -319,6 +330,7 @@ impl Service {
                 Ok(Reply::Proceed)
             }
             libc::SYS_getrandom => self.random(call),
+            libc::SYS_prctl => self.timestamp_counter_state(call),
             _ => self
                 .time_call(call)
                 .or_else(|| self.machine_call(call))
@@ -380,6 +392,29 @@ impl Service {
         }
         Ok(Reply::Value(i64::try_from(length).unwrap_or(i64::MAX)))
     }
+}
+
+/// Waits for a call so long, or without a limit.
+fn poll_listener(listener: &OwnedFd, timeout: Option<&Timespec>) -> Listener {
+    let mut watched = [PollFd::new(listener, PollFlags::IN)];
+    match poll(&mut watched, timeout) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Listener::IsQuiet,
+        Err(_) => return Listener::IsOver,
+    }
+    let ready = watched[0].revents();
+    if ready.contains(PollFlags::IN) {
+        Listener::HasCall
+    } else if ready.is_empty() {
+        Listener::IsQuiet
+    } else {
+        Listener::IsOver
+    }
+}
+
+fn lock(service: &Mutex<Service>) -> MutexGuard<'_, Service> {
+    // Only the tracer can have panicked while it held this, and the step ends with it.
+    service.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const FORK_NS: u64 = 50_000;

@@ -126,7 +126,7 @@ impl Service {
         let (_, left_ns) = self.tasks.process(process).timers.left(timer, now_ns);
         let seconds = u64::from(call.int(0).cast_unsigned());
         self.note_timer(call, timer, 0, seconds.saturating_mul(NS));
-        self.proceed_with_result(call, i64::try_from(left_ns.div_ceil(NS)).unwrap_or(0))
+        Self::proceed_with_result(i64::try_from(left_ns.div_ceil(NS)).unwrap_or(0))
     }
 
     fn arm(
@@ -169,7 +169,7 @@ impl Service {
         self.note_timer(call, timer, every_ns, first_ns);
         let scale = scale.cast_unsigned();
         let after = (old != 0).then(|| (old, setting(before, scale)));
-        self.proceed_and_mend(call, replaced, after)
+        Self::proceed_and_mend(replaced, after)
     }
 
     fn note_timer(&mut self, call: &Call, timer: Timer, every_ns: u64, first_ns: u64) {

@@ -81,6 +81,15 @@ pub(crate) fn process_control(option: i32, value: usize) -> Result<usize> {
     unsafe { call!(libc::SYS_prctl, option, value, 0, 0, 0) }
 }
 
+/// What `prctl(PR_GET_TSC)` answers for this thread.
+pub(crate) fn timestamp_counter_state() -> Result<i32> {
+    let mut state = 0_i32;
+    // SAFETY: this option fills the word that its argument points to.
+    unsafe { call!(libc::SYS_prctl, libc::PR_GET_TSC, &raw mut state, 0, 0, 0) }?;
+    // The parent may have filled it, out of the compiler's sight.
+    Ok(core::hint::black_box(state))
+}
+
 pub(crate) fn clear_ambient_capabilities() -> Result<()> {
     // SAFETY: takes integers only.
     unsafe {
