@@ -159,7 +159,7 @@ fn general_advice(guarantee: Guarantee) -> String {
         ),
         Guarantee::TimestampCounter => Some(
             "the recipe asks for a virtual time stamp counter, for which the assembly must be \
-             allowed to trace its own steps: sysctl kernel.yama.ptrace_scope=1 or less; in a \
+             allowed to trace its own steps: sysctl kernel.yama.ptrace_scope must not be 3; in a \
              container, the system calls ptrace and prctl must be allowed (for Docker: \
              --security-opt seccomp=unconfined); a debugger may not trace the assembly's children"
                 .to_owned(),

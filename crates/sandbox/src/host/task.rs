@@ -109,6 +109,12 @@ impl Tasks {
         self.processes.entry(id).or_insert_with(Process::first)
     }
 
+    /// A thread begins, whoever had its number before.
+    pub(super) fn begin(&mut self, thread: i32, patch: &Patch) {
+        self.threads.remove(&thread);
+        self.adopt(thread, patch);
+    }
+
     fn adopt(&mut self, thread: i32, patch: &Patch) {
         let inherited = Inherited::read(thread, patch, &self.lineages);
         let mut task = Task::first(thread, self.start_ns);

@@ -17,7 +17,7 @@
 //! Left out: a thread that blocks or ignores `SIGSEGV` and reads the counter. The kernel takes
 //! both back before the tracer hears of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,7 +49,7 @@ impl Launch {
                 // The service waits for this answer.
                 let _ = answer.send(outcome);
                 if is_seized {
-                    Tracer::new(service).follow();
+                    Tracer::new(service, first).follow();
                 }
             })?;
         Ok(Self { thread, seized })
@@ -78,6 +78,11 @@ impl Service {
         DONE
     }
 
+    /// A thread begins.
+    fn begin_task(&mut self, thread: i32) {
+        self.tasks.begin(thread, self.patch);
+    }
+
     /// What the counter shows to a thread; the next reading shows more.
     fn timestamp(&mut self, thread: i32) -> u64 {
         const READING: i64 = -1;
@@ -97,33 +102,47 @@ struct Tracer {
     service: Arc<Mutex<Service>>,
     /// Calls that the kernel does now, by their threads, and what is to be mended behind them.
     pending: HashMap<i32, Pending>,
+    /// Threads whose beginning the service knows of.
+    begun: HashSet<i32>,
 }
 
 impl Tracer {
-    fn new(service: Arc<Mutex<Service>>) -> Self {
+    fn new(service: Arc<Mutex<Service>>, first: i32) -> Self {
         Self {
             service,
             pending: HashMap::new(),
+            begun: HashSet::from([first]),
         }
     }
 
     /// Returns when every thread is gone.
     fn follow(&mut self) {
         while let Ok((thread, stop)) = sys::next_stop() {
+            if stop != Stop::Ended {
+                self.begin(thread);
+            }
             let onward = match stop {
                 Stop::Ended => {
-                    self.pending.remove(&thread);
+                    self.forget(thread);
                     continue;
                 }
                 Stop::Signal(libc::SIGSEGV) if self.read_counter(thread) => Onward::Run(0),
                 Stop::Signal(signal) => Onward::Run(signal),
                 Stop::Group => Onward::Listen,
                 Stop::Passing => Onward::Run(0),
-                Stop::Executed => {
-                    if let Ok(former) = sys::former_thread(thread) {
-                        self.pending.remove(&former);
+                Stop::Started => {
+                    if let Ok(child) = sys::other_thread(thread) {
+                        self.begin(child);
                     }
+                    Onward::Run(0)
+                }
+                Stop::Executed => {
+                    // What it had to do under either number is over.
                     self.pending.remove(&thread);
+                    match sys::other_thread(thread) {
+                        Ok(former) if former != thread => self.forget(former),
+                        _ => {}
+                    }
                     Onward::Run(0)
                 }
                 Stop::CallBegins => self.enter(thread),
@@ -134,6 +153,19 @@ impl Tracer {
             };
             sys::go_on(thread, onward);
         }
+    }
+
+    /// A thread is seen for the first time, or its parent behind its start, whichever comes first.
+    /// The parent has not gone on yet: what it left for this one is there until it starts another.
+    fn begin(&mut self, thread: i32) {
+        if self.begun.insert(thread) {
+            self.service().begin_task(thread);
+        }
+    }
+
+    fn forget(&mut self, thread: i32) {
+        self.pending.remove(&thread);
+        self.begun.remove(&thread);
     }
 
     fn service(&self) -> MutexGuard<'_, Service> {

@@ -69,8 +69,10 @@ pub(crate) enum Stop {
     Signal(i32),
     /// Its process was stopped by a signal and waits for `SIGCONT`.
     Group,
-    /// It begins, was interrupted, started another, or was continued.
+    /// It begins, was interrupted, or was continued.
     Passing,
+    /// It has started another, and goes on when it may.
+    Started,
     /// It executes another program; its number may have changed.
     Executed,
     /// The filter leaves the call that it makes to the tracer.
@@ -90,6 +92,9 @@ impl Stop {
         match (status >> 16, signal) {
             (0, CALL) => Self::CallEnds,
             (0, signal) => Self::Signal(signal),
+            (libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE, _) => {
+                Self::Started
+            }
             (libc::PTRACE_EVENT_EXEC, _) => Self::Executed,
             (libc::PTRACE_EVENT_SECCOMP, _) => Self::CallBegins,
             (
@@ -161,8 +166,8 @@ pub(crate) fn interrupt(thread: i32) {
     let _ = unsafe { trace(libc::PTRACE_INTERRUPT, thread, 0, 0) };
 }
 
-/// The number that a thread had before it executed.
-pub(crate) fn former_thread(thread: i32) -> Result<i32> {
+/// The thread that a thread has started, or the number that it had before it executed.
+pub(crate) fn other_thread(thread: i32) -> Result<i32> {
     let mut message = 0_u64;
     // SAFETY: the request writes one word.
     unsafe {
@@ -247,7 +252,7 @@ mod tests {
             ),
             (
                 stopped(libc::PTRACE_EVENT_VFORK, libc::SIGTRAP),
-                Stop::Passing,
+                Stop::Started,
             ),
             (
                 stopped(libc::PTRACE_EVENT_EXEC, libc::SIGTRAP),

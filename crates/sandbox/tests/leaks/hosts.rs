@@ -126,8 +126,10 @@ pub(crate) fn run_as_asked() -> (Runner, String) {
     }
     let (runner, text) = if asked.ends_with("Bubblewrap") {
         (Runner::Bubblewrap, runners::under_bubblewrap(is_odd))
+    } else if asked.ends_with("Traced") {
+        (Runner::Traced, runners::in_sandbox(is_odd, true).text)
     } else {
-        (Runner::Sandbox, runners::in_sandbox(is_odd).text)
+        (Runner::Sandbox, runners::in_sandbox(is_odd, false).text)
     };
     if let Some(path) = std::env::var_os(ANSWER) {
         fs::write(path, &text).unwrap();

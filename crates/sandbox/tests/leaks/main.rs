@@ -23,19 +23,16 @@ use crate::runners::{Runner, bubblewrap};
 
 /// What may differ on a machine whose processor does not trap it, and the guarantee that says so in
 /// the isolation manifest: there it must not be stated as enforced. At most eight.
-const NOT_MASKABLE: [(&str, Option<Guarantee>); 8] = [
-    ("processor.cpuid-number", Some(Guarantee::ProcessorIdentity)),
-    ("processor.rdpid", Some(Guarantee::ProcessorIdentity)),
-    ("processor.rdrand", Some(Guarantee::ProcessorIdentity)),
-    ("processor.rdseed", Some(Guarantee::ProcessorIdentity)),
-    (
-        "processor.segment-limit",
-        Some(Guarantee::ProcessorIdentity),
-    ),
-    ("processor.rdtsc", Some(Guarantee::TimestampCounter)),
-    ("processor.rdtscp", Some(Guarantee::TimestampCounter)),
+const NOT_MASKABLE: [(&str, Guarantee); 8] = [
+    ("processor.cpuid-number", Guarantee::ProcessorIdentity),
+    ("processor.rdpid", Guarantee::ProcessorNumber),
+    ("processor.rdrand", Guarantee::HardwareRandomness),
+    ("processor.rdseed", Guarantee::HardwareRandomness),
+    ("processor.segment-limit", Guarantee::ProcessorNumber),
+    ("processor.rdtsc", Guarantee::TimestampCounter),
+    ("processor.rdtscp", Guarantee::TimestampCounter),
     // How far one thread comes while another does something else is no value that anybody gives.
-    ("processor.thread-that-counts", None),
+    ("processor.thread-that-counts", Guarantee::CountingThreads),
 ];
 
 /// What still tells two runs apart and could be hidden: known, and open. A trapped call that a signal
@@ -87,13 +84,24 @@ fn the_probe_looks_everywhere() {
 
 #[test]
 fn two_hosts_are_one_in_the_sandbox() {
-    let first = hosts::run_on(Host::Plain, Runner::Sandbox);
+    two_hosts_are_one(Runner::Sandbox);
+}
+
+#[test]
+fn two_hosts_are_one_where_the_counter_is_virtual() {
+    two_hosts_are_one(Runner::Traced);
+}
+
+#[track_caller]
+fn two_hosts_are_one(runner: Runner) {
+    let isolation = runners::in_sandbox(false, runner == Runner::Traced).isolation;
+    let first = hosts::run_on(Host::Plain, runner);
     let mut found = BTreeMap::new();
     for (what, host) in [
         ("another host", Host::Odd),
         ("the same host later", Host::Plain),
     ] {
-        let other = hosts::run_on(host, Runner::Sandbox);
+        let other = hosts::run_on(host, runner);
         for (name, values) in differences(&observations(&first), &observations(&other)) {
             found.entry(name).or_insert((what, values));
         }
@@ -101,9 +109,13 @@ fn two_hosts_are_one_in_the_sandbox() {
     for (name, (what, (ours, theirs))) in &found {
         println!("{name} ({what})\n    {ours}\n    {theirs}");
     }
+    let is_maskable = |name: &str| {
+        let known = NOT_MASKABLE.iter().find(|(known, _)| *known == name);
+        known.is_none_or(|(_, guarantee)| isolation[guarantee].0 == State::Enforced)
+    };
     let leaks: Vec<&String> = found
         .keys()
-        .filter(|name| NOT_MASKABLE.iter().all(|(known, _)| known != name))
+        .filter(|name| is_maskable(name))
         .filter(|name| OPEN.iter().all(|known| !name.contains(known)))
         .collect();
     assert!(leaks.is_empty(), "{} leaks: {leaks:#?}", leaks.len());
@@ -111,18 +123,18 @@ fn two_hosts_are_one_in_the_sandbox() {
 
 #[test]
 fn what_cannot_be_masked_is_in_the_manifest() {
-    let isolation = runners::in_sandbox(false).isolation;
-    for (name, guarantee) in NOT_MASKABLE {
-        let Some(guarantee) = guarantee else {
-            continue;
-        };
-        let (state, mechanism) = &isolation[&guarantee];
-        assert_ne!(
-            *state,
-            State::Enforced,
-            "{name}: {}: {mechanism}",
-            guarantee.name()
-        );
+    for (is_traced, expected) in [(false, State::Absent), (true, State::Enforced)] {
+        let isolation = runners::in_sandbox(false, is_traced).isolation;
+        for (name, guarantee) in NOT_MASKABLE {
+            let (state, mechanism) = &isolation[&guarantee];
+            let instruction = name.rsplit(['.', '-']).next().unwrap();
+            if guarantee == Guarantee::TimestampCounter {
+                assert_eq!(*state, expected, "{name}: {mechanism}");
+                assert!(mechanism.contains(instruction), "{name}: {mechanism}");
+            } else {
+                assert_eq!(*state, State::Absent, "{name}: {mechanism}");
+            }
+        }
     }
 }
 

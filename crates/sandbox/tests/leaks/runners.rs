@@ -19,6 +19,8 @@ const EPOCH: u64 = 1_234_567_890;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runner {
     Sandbox,
+    /// With a time stamp counter that shows the action's own time.
+    Traced,
     Bubblewrap,
 }
 
@@ -77,7 +79,10 @@ fn settle(path: &Path) {
 /// of their own, behind the others.
 const LATE: &[&str] = &["waits", "storms"];
 
-pub(crate) fn in_sandbox(is_odd: bool) -> Looked {
+/// Looked at only where the counter is the action's own.
+const COUNTER: &str = "counter";
+
+pub(crate) fn in_sandbox(is_odd: bool, is_traced: bool) -> Looked {
     let root = root(is_odd);
     let logs = tempfile::tempdir().unwrap();
     let mut scratch = Scratch::new();
@@ -90,7 +95,10 @@ pub(crate) fn in_sandbox(is_odd: bool) -> Looked {
             working_directory: "/build",
             limits: &Limits::default(),
             source_date_epoch: EPOCH,
-            host: &VirtualHost::standard(EPOCH, [7; 32]),
+            host: &VirtualHost {
+                virtual_timestamp_counter: is_traced,
+                ..VirtualHost::standard(EPOCH, [7; 32])
+            },
             waived: &BTreeSet::new(),
         };
         let outcome =
@@ -101,6 +109,9 @@ pub(crate) fn in_sandbox(is_odd: bool) -> Looked {
         (text, outcome.isolation)
     };
     let (mut text, isolation) = look(&[&["/leak-probe", "--without"], LATE].concat());
+    if is_traced {
+        text.push_str(&look(&["/leak-probe", COUNTER]).0);
+    }
     text.push_str(&look(&[&["/leak-probe"], LATE].concat()).0);
     Looked { text, isolation }
 }

@@ -237,7 +237,9 @@ fn logs_are_captured_and_hashed() {
 
 #[test]
 fn every_offered_guarantee_is_enforced() {
-    let isolation = Stage::new().run("print x").unwrap().isolation;
+    let mut traced = Stage::new();
+    traced.host.virtual_timestamp_counter = true;
+    let isolation = traced.run("print x").unwrap().isolation;
     for guarantee in Guarantee::ALL {
         let (state, mechanism) = &isolation[&guarantee];
         let expected = if guarantee.is_offered() {

@@ -8,4 +8,5 @@ mod hostile;
 mod isolation;
 mod limits;
 mod stage;
+mod timestamp_counter;
 mod virtual_host;

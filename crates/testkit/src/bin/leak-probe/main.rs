@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         wanted.remove(0);
     }
     let mut report = Report::new();
-    let known = || areas::ALL.iter().chain([&areas::AGAIN]);
+    let known = || areas::ALL.iter().chain(&areas::BY_NAME);
     for name in &wanted {
         if known().all(|(area, _)| area != name) {
             let areas: Vec<&str> = areas::ALL.iter().map(|(area, _)| *area).collect();
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         let is_named = wanted.iter().any(|area| area == name);
         let are_all = wanted.is_empty() || are_left_out;
         let is_wanted = if are_all {
-            !is_named && *name != areas::AGAIN.0
+            !is_named && areas::BY_NAME.iter().all(|(area, _)| area != name)
         } else {
             is_named
         };

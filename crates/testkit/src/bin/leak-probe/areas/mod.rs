@@ -4,6 +4,7 @@
 mod again;
 mod children;
 mod clocks;
+mod counter;
 mod descriptors;
 mod files;
 mod inputs;
@@ -42,5 +43,10 @@ pub(crate) const ALL: [Area; 16] = [
     ("storms", children::under_signals),
 ];
 
-/// What a program that was executed by the probe itself looks at; only by name.
-pub(crate) const AGAIN: Area = (again::WORD, again::answer);
+/// Areas that are looked at by name only: what a program that was executed by the probe itself
+/// looks at, and what makes sense in some sandboxes only.
+pub(crate) const BY_NAME: [Area; 3] = [
+    (again::WORD, again::answer),
+    (counter::WORD, counter::look),
+    (counter::EXECUTED, counter::answer),
+];

@@ -152,3 +152,15 @@ pub(crate) fn interrupt_80(number: u32, first: u32) -> u32 {
     }
     answer
 }
+
+/// An instruction that only the kernel may use.
+pub(crate) fn halt() {
+    // SAFETY: a program cannot stop the processor; the fault is the area's to expect.
+    unsafe { asm!("hlt", options(nostack, nomem)) };
+}
+
+/// What debuggers put into programs.
+pub(crate) fn breakpoint() {
+    // SAFETY: a signal, which is the area's to expect.
+    unsafe { asm!("int3", options(nostack, nomem)) };
+}

@@ -11,6 +11,7 @@
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 pub(crate) mod instructions;
 pub(crate) mod kernel_code;
@@ -217,11 +218,61 @@ pub(crate) fn fork() -> Result<Option<i32>, Errno> {
 /// Makes a signal interrupt a call instead of ending the program.
 pub(crate) fn catch(signal: i32) {
     extern "C" fn nothing(_: i32) {}
+    set_handler(signal, nothing as *const () as usize, 0);
+}
+
+static COUNTED: AtomicU64 = AtomicU64::new(0);
+
+/// Counts how often a signal comes. Its handler does not ask for interrupted calls to go on.
+pub(crate) fn count(signal: i32) {
+    extern "C" fn one_more(_: i32) {
+        COUNTED.fetch_add(1, Ordering::Relaxed);
+    }
+    set_handler(signal, one_more as *const () as usize, 0);
+}
+
+/// Signals counted so far.
+pub(crate) fn counted() -> u64 {
+    COUNTED.load(Ordering::Relaxed)
+}
+
+static EXPECTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Ends the process with 42 when it touches this address where nothing is mapped, and with 43 for
+/// any other fault.
+pub(crate) fn exit_on_fault(address: usize) {
+    extern "C" fn leave(_: i32, signal: *const libc::siginfo_t, _: usize) {
+        const NOT_MAPPED: i32 = 1;
+        // SAFETY: the kernel passes the signal's description, which for this signal has an
+        // address.
+        let (code, address) = unsafe { ((*signal).si_code, (*signal).si_addr().addr()) };
+        let is_expected = code == NOT_MAPPED && address == EXPECTED.load(Ordering::Relaxed);
+        let _ = system_call(
+            libc::SYS_exit_group,
+            &[Arg::from(if is_expected { 42 } else { 43 })],
+        );
+    }
+    EXPECTED.store(address, Ordering::Relaxed);
+    set_handler(libc::SIGSEGV, leave as *const () as usize, libc::SA_SIGINFO);
+}
+
+fn set_handler(signal: i32, handler: usize, flags: i32) {
     // SAFETY: all zeros are a valid structure: numbers, and no handler.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = nothing as *const () as usize;
-    // SAFETY: the structure is initialised, and the handler touches nothing.
+    action.sa_sigaction = handler;
+    action.sa_flags = flags;
+    // SAFETY: the structure is initialised; the handlers of this file fit their flags, and touch
+    // atomic numbers only.
     unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+}
+
+/// Reads a byte at an address.
+pub(crate) fn touch(address: usize) {
+    // SAFETY: nothing is mapped at the addresses that areas try, and the fault is theirs to
+    // expect.
+    unsafe {
+        std::arch::asm!("mov {0:l}, [{0}]", inout(reg) address => _, options(nostack, readonly));
+    }
 }
 
 /// A value of the vector that the kernel gives to every program, 0 if it is not there.
