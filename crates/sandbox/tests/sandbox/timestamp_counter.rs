@@ -70,11 +70,12 @@ fn the_tracer_is_not_felt() {
         ("fault.handled.end", "exit 42"),
         ("trap.end", "signal 5"),
         // Job control.
-        ("stop.first", "stopped 19"),
-        ("stop.first.continued", "continued"),
-        ("stop.second", "stopped 20"),
-        ("stop.second.continued", "continued"),
-        ("stop.end", "exit 7"),
+        ("stop.19", "stopped 19"),
+        ("stop.19.continued", "continued"),
+        ("stop.19.end", "signal 15"),
+        ("stop.20", "stopped 20"),
+        ("stop.20.continued", "continued"),
+        ("stop.20.end", "signal 15"),
         ("stop.outside", "stopped 19"),
         ("stop.outside.end", "signal 9"),
         // Signals arrive once each, and end what they should end.

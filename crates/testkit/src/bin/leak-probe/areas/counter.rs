@@ -148,44 +148,50 @@ fn faults(report: &mut Report) {
 
 /// Job control, as a shell sees it.
 fn stops(report: &mut Report) {
-    let child = match raw::fork() {
-        Err(errno) => return report.note("stop", errno),
-        Ok(None) => {
+    for signal in [libc::SIGSTOP, libc::SIGTSTP] {
+        let stopped = start(report, || {
             let own = call!(libc::SYS_getpid).unwrap_or(0);
             // A group of its own, with a parent outside who could continue it: only such a group
             // is stopped by the signals of a terminal.
             let _ = call!(libc::SYS_setpgid, 0, 0);
-            for signal in [libc::SIGSTOP, libc::SIGTSTP] {
-                let before = instructions::rdtsc();
-                let _ = call!(libc::SYS_kill, own, signal);
-                if instructions::rdtsc() <= before {
-                    let _ = call!(libc::SYS_exit_group, 1);
-                }
+            let before = instructions::rdtsc();
+            let _ = call!(libc::SYS_kill, own, signal);
+            if instructions::rdtsc() <= before {
+                let _ = call!(libc::SYS_exit_group, 1);
             }
-            let _ = call!(libc::SYS_exit_group, 7);
-            std::process::abort()
-        }
-        Ok(Some(child)) => child,
-    };
-    for turn in ["first", "second"] {
-        wait(report, &format!("stop.{turn}"), child);
+        });
+        let Some(child) = stopped else { return };
+        wait(report, &format!("stop.{signal}"), child);
         let _ = call!(libc::SYS_kill, child, libc::SIGCONT);
-        wait(report, &format!("stop.{turn}.continued"), child);
+        wait(report, &format!("stop.{signal}.continued"), child);
+        let _ = call!(libc::SYS_kill, child, libc::SIGTERM);
+        wait(report, &format!("stop.{signal}.end"), child);
     }
-    wait(report, "stop.end", child);
-
     // A stop from outside, and a death while stopped.
-    let child = match raw::fork() {
-        Err(errno) => return report.note("stop.outside", errno),
-        Ok(None) => loop {
-            let _ = call!(libc::SYS_pause);
-        },
-        Ok(Some(child)) => child,
+    let Some(child) = start(report, || {}) else {
+        return;
     };
     let _ = call!(libc::SYS_kill, child, libc::SIGSTOP);
     wait(report, "stop.outside", child);
     let _ = call!(libc::SYS_kill, child, libc::SIGKILL);
     wait(report, "stop.outside.end", child);
+}
+
+/// A child that does its part and then waits for signals.
+fn start(report: &mut Report, part: impl FnOnce()) -> Option<i32> {
+    match raw::fork() {
+        Err(errno) => {
+            report.note("stop", errno);
+            None
+        }
+        Ok(None) => {
+            part();
+            loop {
+                let _ = call!(libc::SYS_pause);
+            }
+        }
+        Ok(child) => child,
+    }
 }
 
 fn wait(report: &mut Report, name: &str, child: i32) {
