@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &DoctorArgs) -> Result<Exit, CommandError> {
     } else {
         for finding in &findings {
             output::result(format!(
-                "{:<9} {:<18} {}",
+                "{:<9} {:<19} {}",
                 finding.state, finding.guarantee, finding.mechanism
             ))?;
             if let Some(advice) = &finding.advice {
