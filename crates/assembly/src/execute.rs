@@ -279,13 +279,8 @@ fn take_outcome(
 /// Lowers each guarantee to what this step had, if that is less.
 fn weaken(manifest: &mut BTreeMap<String, GuaranteeState>, isolation: &Isolation) {
     for (guarantee, (state, mechanism)) in isolation {
-        let state = match state {
-            State::Enforced => IsolationState::Enforced,
-            State::Degraded => IsolationState::Degraded,
-            State::Absent => IsolationState::Absent,
-        };
         let found = GuaranteeState {
-            state,
+            state: (*state).into(),
             mechanism: mechanism.clone(),
         };
         let entry = manifest

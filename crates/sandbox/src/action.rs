@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use counterseal_attestation::Sha256Digest;
+use serde::{Deserialize, Serialize};
 
 use crate::guarantee::{Guarantee, Isolation};
 use crate::host::VirtualHost;
@@ -26,9 +27,11 @@ pub const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 pub const USER_ID: u32 = 1000;
 
 /// Bounds of one action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
-    /// Time from start to end, at least one millisecond.
+    /// Time from start to end, at least one millisecond; in JSON whole seconds.
+    #[serde(rename = "wallSeconds", with = "crate::written::whole_seconds")]
     pub wall: Duration,
     /// Memory in bytes: of each process's private data, and of all processes together.
     pub memory_bytes: u64,
@@ -80,7 +83,8 @@ pub struct Action<'a> {
 }
 
 /// How the action's main process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Exit {
     /// It exited with this code.
     Code(i32),

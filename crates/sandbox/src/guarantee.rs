@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use counterseal_attestation::provenance::IsolationState;
 use serde::{Deserialize, Serialize};
 
 /// One promise about the isolation of an action.
@@ -104,6 +105,16 @@ pub enum State {
     Degraded,
     /// Not kept.
     Absent,
+}
+
+impl From<State> for IsolationState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Enforced => Self::Enforced,
+            State::Degraded => Self::Degraded,
+            State::Absent => Self::Absent,
+        }
+    }
 }
 
 /// The state of every guarantee, with the mechanism that backs it.

@@ -55,6 +55,7 @@ mod start;
 mod supervise;
 mod sys;
 mod usage;
+mod written;
 
 pub use action::{
     Action, BUILD_DIRECTORY, Captured, Exit, HOME_DIRECTORY, HOST_NAME, Limits, Outcome,

@@ -39,17 +39,27 @@ mod vdso;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::action::{BUILD_DIRECTORY, HOME_DIRECTORY, HOST_NAME, SEARCH_PATH, USER_ID};
 
 pub(crate) use service::{Carried, Findings, Service};
 pub(crate) use vdso::Patch;
 
 /// What an action sees of its host. Each field is a value of ours, none is the real host's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// In JSON every field is stated: what an action sees must not depend on which version of this
+/// crate reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VirtualHost {
     /// The time at which every action begins, in seconds since 1970.
     pub clock_start: u64,
+    /// The time that every input shows, in seconds since 1970, whatever the file system behind it
+    /// says.
+    pub input_time: u64,
     /// Where random bytes come from, for as long as `randomness` is [`Randomness::Seeded`].
+    #[serde(with = "crate::written::seed")]
     pub seed: [u8; 32],
     /// Whether random bytes are the seed's or the kernel's.
     pub randomness: Randomness,
@@ -64,6 +74,7 @@ pub struct VirtualHost {
     /// In which order directories list their entries.
     pub directory_order: DirectoryOrder,
     /// Distinguishes the inode numbers of inputs from those of another host.
+    #[serde(with = "crate::written::number")]
     pub inode_salt: u64,
     /// Whether addresses are random, by the kernel.
     pub random_addresses: bool,
@@ -95,7 +106,8 @@ pub struct VirtualHost {
 }
 
 /// Where random bytes come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Randomness {
     /// From the action's seed: the same in every run.
     Seeded,
@@ -103,8 +115,10 @@ pub enum Randomness {
     Real,
 }
 
-/// In which order directories list their entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// In which order directories list their entries; in JSON `sorted`, `reversed`, or `shuffled:` and
+/// sixteen hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum DirectoryOrder {
     /// By their names' bytes.
     Sorted,
@@ -119,6 +133,7 @@ impl VirtualHost {
     pub fn standard(clock_start: u64, seed: [u8; 32]) -> Self {
         Self {
             clock_start,
+            input_time: clock_start,
             seed,
             randomness: Randomness::Seeded,
             processors: 1,

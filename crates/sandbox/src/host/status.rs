@@ -238,12 +238,12 @@ impl Service {
 
     /// The same for an input, whatever the action has done so far.
     pub(super) fn shown_input(&mut self, found: &Statx, path: impl FnOnce() -> Vec<u8>) -> Shown {
-        let ns = stamp_ns(&found.stx_mtime);
+        let ns = i128::from(self.host.input_time) * i128::from(NS);
         let is_directory = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR;
         Shown {
             device: Place::Input.device(),
             inode: self.identities.number(found, Place::Input, path),
-            mode: found.stx_mode.into(),
+            mode: input_mode(found.stx_mode.into()),
             links: 1,
             user: 0,
             group: 0,
@@ -418,6 +418,16 @@ impl Service {
             .padded_to(120);
         call.memory().write(call.arguments[1], &status.0)?;
         DONE
+    }
+}
+
+/// An input's mode: its kind, and whether it can be executed; nobody may write to it.
+const fn input_mode(mode: u32) -> u32 {
+    let kind = mode & libc::S_IFMT;
+    kind | match kind {
+        libc::S_IFLNK => 0o777,
+        libc::S_IFREG if mode & 0o111 == 0 => 0o444,
+        _ => 0o555,
     }
 }
 

@@ -54,6 +54,27 @@ fn times_of_files_are_the_action_s() {
 }
 
 #[test]
+fn inputs_show_the_stated_time_and_no_more_of_their_mode_than_who_executes_them() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    let mut stage = Stage::new();
+    stage.host.input_time = 42;
+    let looks = "stat /inputs/declared then stat /inputs then stat /probe";
+    let before = stage.prints(looks);
+    assert_eq!(before.matches("mtime=42").count(), 3, "{before}");
+    for (path, mode) in [
+        ("inputs/declared", 0o664),
+        ("inputs", 0o777),
+        ("probe", 0o4775),
+    ] {
+        let path = stage.root.path().join(path);
+        set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    assert_eq!(stage.prints(looks), before);
+}
+
+#[test]
 fn processors_are_those_of_the_description() {
     let mut stage = Stage::new();
     for processors in [1, 3, 200] {
