@@ -31,6 +31,21 @@ const RULEC: Program = Program {
     sources: &["rules/Cargo.toml", "rules/src"],
 };
 
+const LAUNCH: Program = Program {
+    package: "counterseal-launcher",
+    binary: "counterseal-launch",
+    sources: &[
+        "artifact/Cargo.toml",
+        "artifact/src",
+        "attestation/Cargo.toml",
+        "attestation/src",
+        "launcher/Cargo.toml",
+        "launcher/src",
+        "sandbox/Cargo.toml",
+        "sandbox/src",
+    ],
+};
+
 const PROBE: Program = Program {
     package: "counterseal-testkit",
     binary: "probe",
@@ -73,6 +88,9 @@ fn build_all() -> Result<(), String> {
             .to_owned());
     }
     let mut programs = vec![RULEC];
+    if env::var_os("CARGO_FEATURE_LAUNCHER").is_some() {
+        programs.push(LAUNCH);
+    }
     if env::var_os("CARGO_FEATURE_PROBE").is_some() {
         programs.push(PROBE);
         programs.push(LEAK_PROBE);

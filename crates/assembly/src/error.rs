@@ -1,5 +1,7 @@
 //! What can go wrong between a recipe and a finished artifact, as data a caller can match on.
 
+use counterseal_launcher::DescriptionError;
+use counterseal_launcher::outputs::OutputDefect;
 use counterseal_sandbox::SandboxError;
 use thiserror::Error;
 
@@ -128,6 +130,8 @@ pub enum AssemblyError {
         path: String,
         source: std::io::Error,
     },
+    #[error("the assembly cannot be described for a launcher: {0}")]
+    Description(#[from] DescriptionError),
     #[error("provenance cannot be written: {detail}")]
     Provenance { detail: String },
 }
@@ -150,30 +154,4 @@ impl AssemblyError {
             _ => false,
         }
     }
-}
-
-/// Why something in the output directory may not leave the sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum OutputDefect {
-    /// Neither file nor directory nor symbolic link.
-    #[error(
-        "is a device, socket or pipe; only files, directories and symbolic links leave the sandbox"
-    )]
-    Special,
-    /// A file where a directory was declared, or the reverse.
-    #[error("is not of the declared kind")]
-    WrongKind,
-    /// Set-user-id, set-group-id.
-    #[error("carries a set-user-id or set-group-id bit")]
-    SetId,
-    /// A link that leads out of the packed directory.
-    #[error("is a symbolic link that leads out of the output directory")]
-    EscapingLink,
-    /// A name that is not UTF-8.
-    #[error("has a name that is not UTF-8")]
-    Name,
-    /// More entries or levels than are packed.
-    #[error("has more entries or levels than are packed")]
-    TooLarge,
 }

@@ -8,17 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
 
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
-use counterseal_sandbox::{
-    Action, BUILD_DIRECTORY, Captured, Guarantee, Isolation, Limits, Outcome, Scratch, State,
-};
+use counterseal_sandbox::{Captured, Guarantee, Isolation, Outcome, Scratch};
 use counterseal_store::{Digest, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::assembly::Assembly;
+use crate::describe::describe;
 use crate::error::AssemblyError;
 use crate::opened::{Opened, Resolver};
 use crate::outputs::{Finished, collect};
@@ -164,17 +162,7 @@ pub(crate) fn run_steps(
 ) -> Result<Assembled, AssemblyError> {
     let recipe = &assembly.recipe;
     let epoch = recipe.product.source_date_epoch;
-    let limits = Limits {
-        wall: Duration::from_secs(recipe.limits.wall_seconds),
-        memory_bytes: recipe.limits.memory_bytes,
-        scratch_bytes: recipe.limits.scratch_bytes,
-        log_bytes: recipe.limits.log_bytes,
-        processes_max: u32::try_from(recipe.limits.processes_max).unwrap_or(u32::MAX),
-    };
-    let wanted = Guarantee::TimestampCounter;
-    if !recipe.host.is_given_up(wanted) && !wanted.is_offered() && !waived.contains(&wanted) {
-        return Err(AssemblyError::NotOffered { guarantee: wanted });
-    }
+    let description = describe(assembly, prepared, waived, varied)?;
     let checkout = store.checkout(&prepared.root, UnixSeconds(epoch))?;
     let log_directory =
         tempfile::tempdir().map_err(|source| io("create", "directory for logs", source))?;
@@ -187,23 +175,9 @@ pub(crate) fn run_steps(
         cached: false,
     };
     let mut resolver = Resolver::new(store, prepared.root);
-    for (index, planned) in prepared.actions.iter().enumerate() {
+    for (index, (planned, step)) in prepared.actions.iter().zip(&description.steps).enumerate() {
         on_step(&planned.step.name);
-        let mut host = recipe.host.seen(epoch, *planned.action.hash.as_bytes());
-        for switch in varied {
-            switch.turn(&mut host);
-        }
-        let directory = at_build_path(&planned.step.directory, &host.build_path);
-        let action = Action {
-            root: checkout.path(),
-            argv: &planned.step.argv,
-            environment: &planned.step.environment,
-            working_directory: &directory,
-            limits: &limits,
-            source_date_epoch: epoch,
-            host: &host,
-            waived,
-        };
+        let action = description.action(step, checkout.path());
         // One directory a step: the sandbox names the captured streams itself.
         let step_logs = log_directory.path().join(index.to_string());
         std::fs::create_dir(&step_logs)
@@ -233,14 +207,6 @@ fn outputs(scratch: &Scratch) -> Result<OwnedFd, AssemblyError> {
         step: "outputs".to_owned(),
         source,
     })
-}
-
-/// A step's directory, where the build directory has another path than the recipe knows.
-fn at_build_path(directory: &str, build_path: &str) -> String {
-    match directory.strip_prefix(BUILD_DIRECTORY) {
-        Some(below) if below.is_empty() || below.starts_with('/') => format!("{build_path}{below}"),
-        _ => directory.to_owned(),
-    }
 }
 
 fn take_outcome(
@@ -383,19 +349,6 @@ mod tests {
                 assert!(answer(&result, &[Guarantee::Network]).is_some());
             }
         });
-    }
-
-    #[test]
-    fn only_the_build_directory_moves() {
-        for (directory, moved) in [
-            ("/build", "/elsewhere"),
-            ("/build/a/b", "/elsewhere/a/b"),
-            ("/builds", "/builds"),
-            ("/tmp", "/tmp"),
-        ] {
-            assert_eq!(at_build_path(directory, "/elsewhere"), moved);
-            assert_eq!(at_build_path(directory, BUILD_DIRECTORY), directory);
-        }
     }
 
     #[test]

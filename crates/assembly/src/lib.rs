@@ -10,7 +10,8 @@
 //!   every input it declares. Nothing runs unpinned.
 //! - [`prepare`] composes the root out of the pinned inputs and derives the actions, keyed by
 //!   their Remote Execution API digests.
-//! - [`execute`] runs the actions in fresh sandboxes and takes the declared outputs.
+//! - [`execute`] runs the actions in fresh sandboxes and takes the declared outputs; [`export`]
+//!   writes the same actions down, to be run elsewhere.
 //! - [`vary`] builds again with everything varied that the recipe does not state, and names what
 //!   the outputs depend on.
 //! - [`trace`] says which inputs were opened, [`statement`] all of it as SLSA provenance.
@@ -19,8 +20,10 @@
 //! (crate `inputs` puts every input into the store beforehand).
 
 mod assembly;
+mod describe;
 mod error;
 mod execute;
+mod export;
 mod opened;
 mod outputs;
 mod package;
@@ -31,9 +34,11 @@ mod trace;
 mod vary;
 
 pub use assembly::{Assembly, LOCK_NAME, declared};
+pub use counterseal_launcher::outputs::OutputDefect;
 pub use counterseal_sandbox::Guarantee;
-pub use error::{AssemblyError, OutputDefect, RecipeError};
+pub use error::{AssemblyError, RecipeError};
 pub use execute::{Assembled, CachePolicy, ExecuteOptions, Log, execute};
+pub use export::{LAUNCHER_NAME, export};
 pub use opened::Opened;
 pub use outputs::Finished;
 pub use prepare::{PlannedAction, Prepared, prepare};
