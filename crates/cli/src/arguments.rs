@@ -39,6 +39,8 @@ pub(crate) enum Verb {
     Fetch(RecipeArgs),
     /// Assemble a product, sign its provenance and record it
     Assemble(Box<AssembleArgs>),
+    /// Write an assembly's steps down with all that they need, to be run elsewhere
+    Export(ExportArgs),
     /// Check downloaded files against their evidence, offline
     Verify(VerifyArgs),
     /// Show what evidence says, without judging it
@@ -192,6 +194,22 @@ pub(crate) struct AssembleArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The recipe; assembly.lock stands beside it
+    #[arg(default_value = "assembly.toml")]
+    pub(crate) recipe: PathBuf,
+    /// Directory for launcher, description and root; must be absent or empty
+    #[arg(long, short, value_name = "DIR", default_value = "action")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreOption,
+    #[command(flatten)]
+    pub(crate) sources: SourceOptions,
+    #[command(flatten)]
+    pub(crate) waive: WaiveOption,
 }
 
 #[derive(Debug, Args)]

@@ -49,6 +49,7 @@ fn run(arguments: Arguments) -> Result<u8, CommandError> {
         Verb::Lock(lock) => commands::lock::run(&session, &lock)?,
         Verb::Fetch(fetch) => commands::fetch::run(&session, &fetch)?,
         Verb::Assemble(assemble) => commands::assemble::run(&session, &assemble)?,
+        Verb::Export(export) => commands::export::run(&session, &export)?,
         Verb::Show(show) => commands::show::run(&session, &show)?,
         Verb::Replay(replay) => commands::replay::run(&session, &replay)?,
         Verb::Record(verb) => commands::record::run(&session, &verb)?,

@@ -3,6 +3,7 @@
 pub(crate) mod assemble;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod fetch;
 pub(crate) mod inputs;
 pub(crate) mod keys;
