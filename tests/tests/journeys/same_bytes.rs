@@ -79,6 +79,50 @@ fn circumstances_do_not_show() {
     }
 }
 
+#[test]
+fn exported_steps_make_the_artifacts_elsewhere() {
+    let bench = Bench::bare();
+    let run = |line: &str| ran(&bench, &PLAIN, line.split_whitespace()).exits(0);
+    rules(&bench, "rules");
+    Probe {
+        words: TREE,
+        kind: "tar.zst",
+        ..Probe::default()
+    }
+    .write(&bench, "probe");
+    let expected = assembled(&PLAIN);
+    for ((product, artifact), (expected, _)) in [("rules", PACK), ("probe", "probe.out")]
+        .into_iter()
+        .zip(expected)
+    {
+        run(&format!(
+            "lock {product}/assembly.toml --store store --offline"
+        ));
+        run(&format!(
+            "export {product}/assembly.toml --output {product}-action --store store --offline"
+        ));
+        // Away from the store, and from where it was written.
+        let action = bench.path("elsewhere").join(product);
+        fs::create_dir_all(action.parent().unwrap()).unwrap();
+        fs::rename(bench.path(&format!("{product}-action")), &action).unwrap();
+        let mut launch = Command::new(action.join("counterseal-launch"));
+        let launched = launch
+            .arg(action.join("action.json"))
+            .env_clear()
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&launched.stderr);
+        assert!(launched.status.success(), "{told}");
+        assert!(fs::read(action.join("out/outputs").join(artifact)).unwrap() == expected);
+    }
+    let again = ran(
+        &bench,
+        &PLAIN,
+        "export rules/assembly.toml --output elsewhere --offline --store store".split(' '),
+    );
+    again.exits(2);
+}
+
 /// Artifacts and locks of both products, assembled from nothing under a circumstance.
 fn assembled(circumstance: &Circumstance) -> Vec<(Vec<u8>, String)> {
     let bench = Bench::bare();
