@@ -82,8 +82,12 @@ pub(crate) struct Order {
 /// namespace's, and a [`Report::Missing`](crate::report::Report::Missing) has said so before.
 pub(crate) const DESCRIPTORS: usize = 6;
 
-/// Makes the room and enters it. The process has all of its descriptors in place.
-pub(crate) fn make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
+/// Makes the room and enters it, and does something of the caller's while the network namespace
+/// is not ready. The process has all of its descriptors in place.
+pub(crate) fn make(
+    order: &Order,
+    meanwhile: impl FnOnce() -> Result<(), Failure>,
+) -> Result<[RawFd; DESCRIPTORS], Failure> {
     sys::set_umask(0);
     let user = open_namespace(c"/proc/self/ns/user")?;
     let network = order.network.begin();
@@ -118,6 +122,7 @@ pub(crate) fn make(order: &Order) -> Result<[RawFd; DESCRIPTORS], Failure> {
         sys::exit(0);
     }
     let scratch = furnish(order)?;
+    meanwhile()?;
     let network = network.and_then(|()| order.network.end());
     let descriptor = network.as_ref().map_or(user, |descriptor| *descriptor);
     tolerate(network.map(drop), order.network_waived, REPORT)?;

@@ -42,6 +42,7 @@ pub(crate) fn enter(doors: &Doors, plan: &Plan) -> ! {
         .and_then(|()| place_descriptors(plan, ABSENT))
         .and_then(|()| {
             report = REPORT;
+            make_ipc(plan)?;
             start_first_process(plan, &[])
         });
     if let Err(Failure { step, errno }) = started {
@@ -56,7 +57,7 @@ pub(crate) fn found(order: &Order, plan: &Plan) -> ! {
     let started = place_descriptors(plan, order.go).and_then(|()| {
         report = REPORT;
         prefer_in_out_of_memory();
-        let room = furnish::make(order)?;
+        let room = furnish::make(order, || make_ipc(plan))?;
         start_first_process(plan, &room)
     });
     if let Err(Failure { step, errno }) = started {
@@ -104,10 +105,14 @@ fn place_descriptors(plan: &Plan, go: RawFd) -> Result<(), Failure> {
     sys::close_from(last + 1).during(SetupStep::PlaceDescriptors)
 }
 
+/// The one namespace beside process 1's own that no two steps share.
+fn make_ipc(plan: &Plan) -> Result<(), Failure> {
+    let ipc = sys::unshare(libc::CLONE_NEWIPC).during(SetupStep::CreateIpcNamespace);
+    tolerate(ipc, plan.ipc_waived, REPORT).map(drop)
+}
+
 /// Starts process 1 and tells the parent, who takes it and the room's descriptors over.
 fn start_first_process(plan: &Plan, room: &[RawFd]) -> Result<(), Failure> {
-    let ipc = sys::unshare(libc::CLONE_NEWIPC).during(SetupStep::CreateIpcNamespace);
-    tolerate(ipc, plan.ipc_waived, REPORT)?;
     let flags = libc::CLONE_VM | libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::CLONE_NEWNS;
     // SAFETY: the stack is the plan's, used by process 1 alone; the plan lies in memory that
     // lives as long as any process shares it, and neither process changes it.

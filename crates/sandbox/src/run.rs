@@ -112,9 +112,9 @@ pub(crate) fn run_with(
             .filter(|guarantee| guarantee.is_served())
             .all(|guarantee| action.waived.contains(&guarantee)),
     };
-    // A failure is told once process 1 is known, so that it can be ended.
-    let serving = Serving::start(host, traps, host_user);
     let mut begun = Started::hear(report.as_fd())?;
+    // Now, while process 1 takes its place, and not before: the room needs every processor.
+    let serving = Serving::start(host, traps, host_user)?;
     let room = scratch.keep(|| {
         let missing = begun.take_missing();
         let descriptors = std::mem::take(&mut begun.descriptors);
@@ -130,7 +130,7 @@ pub(crate) fn run_with(
         report,
         can_sample,
         (entrant, begun),
-        serving?,
+        serving,
     );
     let ending = supervision.watch(started);
     // Process 1 polls the other end of this while it is set up: it must live until here.
