@@ -294,6 +294,9 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
     ensure(sys::has_no_capabilities(), SetupStep::CheckCapabilities)?;
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
     let root = sys::open(ABSENT, c"/", flags, 0).during(SetupStep::OpenRoot)?;
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+    let mounts =
+        sys::open(ABSENT, c"/proc/self/ns/mnt", flags, 0).during(SetupStep::OpenNamespace)?;
     let no_new_privileges = sys::process_control(libc::PR_GET_NO_NEW_PRIVS, 0);
     ensure(no_new_privileges == Ok(1), SetupStep::CheckNoNewPrivileges)?;
 
@@ -309,7 +312,7 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
         ensure(mode == Ok(2), SetupStep::CheckFilter)?;
         // From here on some calls wait for the parent, which this message gives the means.
         Report::Ready
-            .send_with(TRAPS, &[listener, root])
+            .send_with(TRAPS, &[listener, root, mounts])
             .during(SetupStep::SendListener)?;
         sys::close(listener);
     } else {

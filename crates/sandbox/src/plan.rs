@@ -94,7 +94,8 @@ pub(crate) struct Plan {
     pub(crate) report: RawFd,
     /// Read end of a pipe that hangs up when the parent is gone.
     pub(crate) life: RawFd,
-    /// A socket for what answers the step's trapped calls: their listener and the step's root.
+    /// A socket for what answers the step's trapped calls: their listener, the step's root
+    /// and its mounts.
     pub(crate) traps: RawFd,
     pub(crate) goal: Goal,
     pub(crate) working_directory: CString,

@@ -17,7 +17,7 @@ pub(crate) enum Report {
     /// made for it come with this message.
     Started { pid: i32 },
     /// Everything is in place and checked; the program comes next. Goes to who answers trapped
-    /// calls, with their listener and the root; to the supervisor if no call can be trapped.
+    /// calls, with their listener, the root and the mounts; to the supervisor if no call can be trapped.
     Ready,
     /// The step's process ended: its wait status, and the largest resident set in KiB of
     /// any process that it waited for or was.

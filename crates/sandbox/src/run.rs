@@ -94,7 +94,9 @@ pub(crate) fn run_with(
         Goal::Nothing => Vec::new(),
     };
     let plan = make_plan(action, goal, &inside_ends)?;
-    let (entrant, host_user) = match scratch.room(&directory)? {
+    let room = scratch.room(&directory)?;
+    let is_new = room.is_none();
+    let (entrant, host_user) = match room {
         Some(room) => enter(action, room, &plan)?,
         None => found(action, &directory, &plan)?,
     };
@@ -112,9 +114,17 @@ pub(crate) fn run_with(
             .filter(|guarantee| guarantee.is_served())
             .all(|guarantee| action.waived.contains(&guarantee)),
     };
-    let mut begun = Started::hear(report.as_fd())?;
-    // Now, while process 1 takes its place, and not before: the room needs every processor.
-    let serving = Serving::start(host, traps, host_user)?;
+    let serve = || Serving::start(host, traps, host_user);
+    // While a room is made every processor has work. A failure to start is told once process 1
+    // is known, so that it can be ended.
+    let (mut begun, serving) = if is_new {
+        let begun = Started::hear(report.as_fd())?;
+        (begun, serve())
+    } else {
+        let serving = serve();
+        (Started::hear(report.as_fd())?, serving)
+    };
+    let serving = serving?;
     let room = scratch.keep(|| {
         let missing = begun.take_missing();
         let descriptors = std::mem::take(&mut begun.descriptors);

@@ -6,7 +6,7 @@
 //! only when all of them are gone (`pid_namespaces(7)`): that is the one way a run ends.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -52,6 +52,8 @@ pub(crate) struct Serving {
     /// One message at its end: none if it got nothing to answer.
     findings: Receiver<Option<Findings>>,
     is_waived: bool,
+    /// Its end tells the thread that process 1 is gone.
+    _over: Sender<()>,
 }
 
 impl Serving {
@@ -64,27 +66,34 @@ impl Serving {
         let file_user = (host_user == HostUser::Nobody).then_some(NOBODY);
         let is_waived = order.is_waived;
         let (sender, findings) = mpsc::sync_channel(1);
+        let (over, is_over) = mpsc::channel();
         std::thread::Builder::new()
             .name("virtual host".to_owned())
             .spawn(move || {
-                let Some([listener, root]) = traps_from(&traps) else {
+                let Some([listener, root, mounts]) = traps_from(&traps) else {
                     let _ = sender.send(None);
                     return;
                 };
                 let service = Service::new(order, listener, root, file_user);
-                // Nobody waits for what the service leaves behind to be taken down.
+                // Nobody waits for what the service leaves behind to be taken down …
                 let _ = sender.send(Some(service.serve()));
+                // … nor for the step's mounts: whoever lets go of them last waits for the kernel,
+                // and that is not process 1.
+                let _: Result<(), _> = is_over.recv();
+                drop(mounts);
             })
             .map_err(|source| io("starting to answer system calls", source))?;
         Ok(Self {
             findings,
             is_waived,
+            _over: over,
         })
     }
 }
 
-/// The listener and the root of a step; none if it ends without having sent them.
-fn traps_from(socket: &OwnedFd) -> Option<[OwnedFd; 2]> {
+/// The listener, the root and the mount namespace of a step; none if it ends without having sent
+/// them.
+fn traps_from(socket: &OwnedFd) -> Option<[OwnedFd; 3]> {
     loop {
         match receive_report(socket.as_fd()) {
             Ok((_, descriptors)) => return descriptors.try_into().ok(),
