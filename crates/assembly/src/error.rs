@@ -146,6 +146,7 @@ impl AssemblyError {
             Self::Sandbox { source, .. } => matches!(
                 source,
                 SandboxError::NotEnforceable { .. }
+                    | SandboxError::HostLimit { .. }
                     | SandboxError::Setup { .. }
                     | SandboxError::SetupKilled
                     | SandboxError::Killed

@@ -81,6 +81,7 @@ impl LaunchError {
             | Self::RootTooLarge { .. } => Refusal::Description,
             Self::Sandbox { source, .. } => match source {
                 SandboxError::NotEnforceable { .. }
+                | SandboxError::HostLimit { .. }
                 | SandboxError::Setup { .. }
                 | SandboxError::SetupKilled => Refusal::Machine,
                 SandboxError::InvalidAction { .. }

@@ -132,6 +132,17 @@ pub(crate) fn advice(guarantee: Guarantee, doing: SetupStep, errno: i32) -> Stri
     }
 }
 
+/// Advice for a hard limit of the host that is too low.
+pub(crate) fn limit_advice(name: &str, wanted: &str) -> String {
+    let service = name.to_uppercase();
+    format!(
+        "raise it where the assembly's process gets it: as root, \
+         prlimit --{name}={wanted}:{wanted} COMMAND; for log-ins, {name} in \
+         /etc/security/limits.conf; for a service, Limit{service} in its unit; in a container, \
+         --ulimit {name}"
+    )
+}
+
 fn general_advice(guarantee: Guarantee) -> String {
     let first = match guarantee {
         Guarantee::UserNamespace

@@ -30,6 +30,21 @@ pub enum SandboxError {
         /// The kernel's answer, as an error number.
         errno: i32,
     },
+    /// A resource limit of the host, which no process can raise, is lower than what
+    /// every step has.
+    #[error(
+        "the host's hard limit {name} is {}, the sandbox needs {}",
+        limit(*.found),
+        limit(*.wanted)
+    )]
+    HostLimit {
+        /// The limit's name, as in `prlimit(1)`.
+        name: &'static str,
+        /// What every step has, in the kernel's unit; [`u64::MAX`] for no limit.
+        wanted: u64,
+        /// What this process has from its host, in the same unit.
+        found: u64,
+    },
     /// The setup ended without a word, which only a kill from outside explains.
     #[error("the sandbox was killed from outside before its setup was complete")]
     SetupKilled,
@@ -146,6 +161,13 @@ fn kernel(errno: i32) -> String {
     std::io::Error::from_raw_os_error(errno).to_string()
 }
 
+fn limit(value: u64) -> String {
+    match value {
+        crate::limits::UNLIMITED => "unlimited".to_owned(),
+        value => value.to_string(),
+    }
+}
+
 fn at(path: &Path) -> String {
     format!(" {}", path.display())
 }
@@ -161,6 +183,9 @@ impl SandboxError {
                 errno,
             } => {
                 return Some(crate::doctor::advice(*guarantee, *doing, *errno));
+            }
+            Self::HostLimit { name, wanted, .. } => {
+                return Some(crate::doctor::limit_advice(name, &limit(*wanted)));
             }
             Self::Setup {
                 doing: SetupStep::OpenRootEntry,

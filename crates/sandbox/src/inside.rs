@@ -212,9 +212,7 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
     sys::set_personality(plan.personality).during(SetupStep::Personality)?;
     for limit in &plan.resource_limits {
         let set = sys::set_resource_limit(limit.resource, limit.value, limit.value);
-        if limit.required {
-            set.during(limit.step)?;
-        }
+        tolerate(set.during(limit.step), limit.is_waived, REPORT)?;
     }
 
     // The kernel's default, whatever the caller has.

@@ -44,6 +44,7 @@ mod furnish;
 mod guarantee;
 mod host;
 mod inside;
+mod limits;
 mod loopback;
 mod plan;
 mod processor;

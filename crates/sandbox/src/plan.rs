@@ -10,8 +10,8 @@ use std::os::fd::RawFd;
 use crate::action::{Action, BUILD_DIRECTORY, TEMPORARY_DIRECTORY};
 use crate::error::SandboxError;
 use crate::filter::Tracer;
-use crate::guarantee::Guarantee;
 use crate::host::VirtualHost;
+use crate::limits::ResourceLimit;
 use crate::sys;
 
 /// What to do once everything is in place.
@@ -66,15 +66,6 @@ impl Strings {
             pointers,
         }
     }
-}
-
-/// One resource limit; soft and hard are the same.
-pub(crate) struct ResourceLimit {
-    pub(crate) resource: u32,
-    pub(crate) value: u64,
-    pub(crate) step: crate::error::SetupStep,
-    /// Whether a failure to set it ends the run.
-    pub(crate) required: bool,
 }
 
 /// Namespaces of a room; [`ABSENT`] for one that was waived.
@@ -243,47 +234,6 @@ pub(crate) fn working_directory(path: &str) -> Result<CString, SandboxError> {
         return Err(invalid("the working directory is not absolute"));
     }
     CString::new(path).map_err(|_| invalid("the working directory holds a zero byte"))
-}
-
-/// Fixed limits, so that the host's do not show, and the action's own.
-pub(crate) fn resource_limits(action: &Action<'_>) -> Vec<ResourceLimit> {
-    use crate::error::SetupStep::{SetMemoryLimit, SetProcessLimit, SetResourceLimit};
-    let fixed = |resource, value| ResourceLimit {
-        resource,
-        value,
-        step: SetResourceLimit,
-        required: false, // A lower hard limit of the host stays; it cannot be raised.
-    };
-    vec![
-        // 1 is the value that also keeps a core from being piped to a program of the host.
-        fixed(libc::RLIMIT_CORE, 1),
-        fixed(libc::RLIMIT_CPU, u64::MAX),
-        fixed(libc::RLIMIT_FSIZE, u64::MAX),
-        fixed(libc::RLIMIT_AS, u64::MAX),
-        fixed(libc::RLIMIT_RSS, u64::MAX),
-        fixed(libc::RLIMIT_LOCKS, u64::MAX),
-        fixed(libc::RLIMIT_RTTIME, u64::MAX),
-        fixed(libc::RLIMIT_NOFILE, 4096),
-        fixed(libc::RLIMIT_STACK, 8 << 20),
-        fixed(libc::RLIMIT_MEMLOCK, 64 << 10),
-        fixed(libc::RLIMIT_MSGQUEUE, 819_200),
-        fixed(libc::RLIMIT_SIGPENDING, 1024),
-        fixed(libc::RLIMIT_NICE, 0),
-        fixed(libc::RLIMIT_RTPRIO, 0),
-        ResourceLimit {
-            resource: libc::RLIMIT_DATA,
-            value: action.limits.memory_bytes,
-            step: SetMemoryLimit,
-            required: !action.waived.contains(&Guarantee::MemoryLimit),
-        },
-        ResourceLimit {
-            resource: libc::RLIMIT_NPROC,
-            // Process 1 counts, too, and the entrant until it is collected.
-            value: u64::from(action.limits.processes_max) + 2,
-            step: SetProcessLimit,
-            required: !action.waived.contains(&Guarantee::ProcessLimit),
-        },
-    ]
 }
 
 /// Blocks all signals while it lives, so that no handler of the parent runs in a child that

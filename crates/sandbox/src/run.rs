@@ -11,6 +11,7 @@ use crate::filter::Tracer;
 use crate::furnish::{MAKE_ONLY, START};
 use crate::guarantee::{Guarantee, Isolation, State};
 use crate::host::{Findings, Patch, Randomness, VirtualHost};
+use crate::limits;
 use crate::plan::{self, Goal, Plan, Stack};
 use crate::room::{self, HostUser, Room, Scratch, map_user, moved, pipe, report_sockets};
 use crate::start::{Child, Started};
@@ -65,6 +66,7 @@ pub(crate) fn run_with(
     log_directory: &Path,
 ) -> Result<Outcome, SandboxError> {
     check_waivers(action)?;
+    limits::check_host()?;
     let can_sample = usage::can_list_children();
     if !can_sample && !action.waived.contains(&Guarantee::MemoryLimit) {
         return Err(SetupStep::FindChildren.failed(0));
@@ -260,7 +262,7 @@ fn make_plan(
         } else {
             ADDR_NO_RANDOMIZE
         },
-        resource_limits: plan::resource_limits(action),
+        resource_limits: limits::of(action),
         ipc_waived: waived(Guarantee::IpcNamespace),
         filter_waived: waived(Guarantee::Seccomp),
         host_name_waived: waived(Guarantee::HostName),

@@ -165,6 +165,14 @@ pub(crate) fn set_resource_limit(resource: u32, soft: u64, hard: u64) -> Result<
     unsafe { call!(libc::SYS_prlimit64, 0, resource, limit.as_ptr(), 0) }.map(drop)
 }
 
+/// The hard limit of this process.
+pub(crate) fn hard_resource_limit(resource: u32) -> Result<u64> {
+    let mut limit = [0_u64; 2];
+    // SAFETY: the kernel writes the two words of `limit`; null means that nothing is set.
+    unsafe { call!(libc::SYS_prlimit64, 0, resource, 0, limit.as_mut_ptr()) }?;
+    Ok(limit[1])
+}
+
 pub(crate) fn set_personality(personality: usize) -> Result<()> {
     // SAFETY: takes no pointer.
     unsafe { call!(libc::SYS_personality, personality) }.map(drop)

@@ -4,6 +4,7 @@
 
 mod calls;
 mod doctor;
+mod host_limits;
 mod hostile;
 mod isolation;
 mod limits;

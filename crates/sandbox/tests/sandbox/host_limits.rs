@@ -1,0 +1,196 @@
+//! Hosts with lower resource limits: a step sees the same ones, or does not run.
+//!
+//! Each such host is a copy of this test program, started anew, that lowers its own limits first:
+//! they cannot be raised again.
+
+use std::process::Command;
+
+use counterseal_sandbox::{Guarantee, SandboxError, State, doctor};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::stage::{MIB, Stage};
+
+/// Set in a copy, to the names of the limits that it is to lower and to what.
+const LOWERED: &str = "COUNTERSEAL_TEST_LOWERED";
+
+const NAMES: [(&str, Resource); 16] = [
+    ("as", Resource::As),
+    ("core", Resource::Core),
+    ("cpu", Resource::Cpu),
+    ("data", Resource::Data),
+    ("fsize", Resource::Fsize),
+    ("locks", Resource::Locks),
+    ("memlock", Resource::Memlock),
+    ("msgqueue", Resource::Msgqueue),
+    ("nice", Resource::Nice),
+    ("nofile", Resource::Nofile),
+    ("nproc", Resource::Nproc),
+    ("rss", Resource::Rss),
+    ("rtprio", Resource::Rtprio),
+    ("rttime", Resource::Rttime),
+    ("sigpending", Resource::Sigpending),
+    ("stack", Resource::Stack),
+];
+
+/// Runs the named test of this program again, with these hard limits (and soft ones). In that
+/// copy: what was asked of it, now in force, for the test to check.
+fn on_host_with(lowered: &str, test: &str) -> Option<String> {
+    if let Ok(asked) = std::env::var(LOWERED) {
+        for limit in asked.split(' ') {
+            let (name, value) = limit.split_once('=').unwrap();
+            let (_, resource) = NAMES.iter().find(|(known, _)| *known == name).unwrap();
+            let value = Some(value.parse().unwrap());
+            let limit = Rlimit {
+                current: value,
+                maximum: value,
+            };
+            setrlimit(*resource, limit).unwrap_or_else(|errno| panic!("{name}: {errno}"));
+        }
+        return Some(asked);
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(LOWERED, lowered)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{lowered}: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    None
+}
+
+/// What every step has, as the kernel writes it (proc(5)); memory and processes are the recipe's.
+const SEEN: [(&str, &str); 16] = [
+    ("Max cpu time", "unlimited"),
+    ("Max file size", "unlimited"),
+    ("Max data size", "268435456"),
+    ("Max stack size", "8388608"),
+    ("Max core file size", "1"),
+    ("Max resident set", "unlimited"),
+    ("Max processes", "66"),
+    ("Max open files", "4096"),
+    ("Max locked memory", "65536"),
+    ("Max address space", "unlimited"),
+    ("Max file locks", "unlimited"),
+    ("Max pending signals", "1024"),
+    ("Max msgqueue size", "819200"),
+    ("Max nice priority", "0"),
+    ("Max realtime priority", "0"),
+    ("Max realtime timeout", "unlimited"),
+];
+
+#[track_caller]
+fn sees_what_every_step_sees() {
+    let text = Stage::new().prints("read /proc/self/limits");
+    let mut lines = text.lines().skip(1);
+    for (name, value) in SEEN {
+        let line = lines.next().unwrap();
+        let values = line.strip_prefix(name).unwrap_or_else(|| panic!("{line}"));
+        let mut values = values.split_ascii_whitespace();
+        assert_eq!(
+            (values.next(), values.next()),
+            (Some(value), Some(value)),
+            "{line}"
+        );
+    }
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn a_step_has_the_same_limits_on_every_host_that_has_as_much() {
+    // Each as low as it may be.
+    on_host_with(
+        "core=1 nofile=4096 stack=8388608 memlock=65536 msgqueue=819200 sigpending=1024 nice=0 \
+         rtprio=0 data=1073741824",
+        "host_limits::a_step_has_the_same_limits_on_every_host_that_has_as_much",
+    );
+    // In the copy and here.
+    sees_what_every_step_sees();
+}
+
+#[test]
+fn a_host_with_less_is_refused() {
+    let test = "host_limits::a_host_with_less_is_refused";
+    for (lowered, needed) in [
+        ("as=1099511627776", "unlimited"),
+        ("core=0", "1"),
+        ("cpu=100000", "unlimited"),
+        ("fsize=274877906944", "unlimited"),
+        ("locks=1000", "unlimited"),
+        ("memlock=32768", "65536"),
+        ("msgqueue=400000", "819200"),
+        ("nofile=1024", "4096"),
+        ("rss=1099511627776", "unlimited"),
+        ("rttime=1000000", "unlimited"),
+        ("sigpending=500", "1024"),
+        ("stack=4194304", "8388608"),
+    ] {
+        let Some(asked) = on_host_with(lowered, test) else {
+            continue;
+        };
+        // In the copy only one of them is in force, whichever turn this is.
+        if asked != lowered {
+            continue;
+        }
+        let (name, has) = lowered.split_once('=').unwrap();
+        let mut stage = Stage::new();
+        stage.waived = Guarantee::ALL
+            .into_iter()
+            .filter(|guarantee| guarantee.is_waivable())
+            .collect();
+        let error = stage.fails("print x");
+        assert_eq!(
+            error.to_string(),
+            format!("the host's hard limit {name} is {has}, the sandbox needs {needed}")
+        );
+        let advice = error.advice().unwrap();
+        assert!(
+            advice.contains(&format!("prlimit --{name}={needed}:{needed} COMMAND")),
+            "{advice}"
+        );
+        assert_eq!(stage.stdout(), "");
+        for finding in doctor() {
+            assert_eq!(finding.state, State::Absent, "{}", finding.guarantee);
+            if finding.guarantee.is_offered() {
+                assert_eq!(finding.mechanism, error.to_string());
+                assert_eq!(finding.advice.as_ref(), Some(&advice));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recipe_may_need_more_memory_than_the_host_gives() {
+    let test = "host_limits::a_recipe_may_need_more_memory_than_the_host_gives";
+    if on_host_with("data=134217728", test).is_none() {
+        return;
+    }
+    let mut stage = Stage::new();
+    stage.limits.memory_bytes = 256 * MIB;
+    let error = stage.fails("print x");
+    assert!(
+        matches!(
+            error,
+            SandboxError::NotEnforceable {
+                guarantee: Guarantee::MemoryLimit,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.advice().unwrap().contains("ulimit -d"));
+    // Given up, the host's limit shows, and the manifest says so.
+    stage.waived.insert(Guarantee::MemoryLimit);
+    let isolation = stage.run("read /proc/self/limits").unwrap().isolation;
+    assert!(stage.stdout().contains("134217728"), "{}", stage.stdout());
+    let (found, mechanism) = &isolation[&Guarantee::MemoryLimit];
+    assert_eq!(*found, State::Absent);
+    assert!(mechanism.contains("given up by the user"), "{mechanism}");
+    // Where the host gives enough, giving it up changes nothing.
+    stage.limits.memory_bytes = 64 * MIB;
+    let isolation = stage.run("print x").unwrap().isolation;
+    assert_eq!(isolation[&Guarantee::MemoryLimit].0, State::Enforced);
+}
