@@ -122,6 +122,11 @@ pub(crate) fn advice(guarantee: Guarantee, doing: SetupStep, errno: i32) -> Stri
             .to_owned();
     }
     match doing {
+        SetupStep::MapUser if rustix::process::geteuid().is_root() => {
+            "this is a root without powers, which cannot give itself away: run the assembly as an \
+             ordinary user, or as root with the capabilities CAP_SETUID, CAP_SETGID and CAP_SETFCAP"
+                .to_owned()
+        }
         SetupStep::MountProc => {
             "the kernel grants a new /proc only to who sees the host's whole /proc: in a \
              container, run it with an unmasked /proc (for Docker: --security-opt \

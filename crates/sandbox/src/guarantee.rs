@@ -27,7 +27,7 @@ pub enum Guarantee {
     PidNamespace,
     /// Nothing beyond a private loopback device can be reached.
     Network,
-    /// The host name is `assembly`.
+    /// The host name is the virtual host's, `assembly` by default.
     HostName,
     /// System V and POSIX message queues, semaphores and segments are private.
     IpcNamespace,
@@ -35,15 +35,15 @@ pub enum Guarantee {
     CgroupNamespace,
     /// The environment holds the fixed variables and the recipe's, nothing else.
     CleanEnvironment,
-    /// User and group are 1000, whoever runs the assembly.
+    /// User and group are the virtual host's, 1000 by default, whoever runs the assembly.
     FixedUser,
-    /// `LANG` and `LC_ALL` are `C.UTF-8`.
+    /// `LANG` and `LC_ALL` are the virtual host's, `C.UTF-8` by default.
     Locale,
-    /// `TZ` is `UTC`.
+    /// `TZ` is the virtual host's, `UTC` by default.
     TimeZone,
-    /// The file creation mask is 022.
+    /// The file creation mask is the virtual host's, 022 by default.
     Umask,
-    /// The build happens in `/build`.
+    /// The build happens in `/build`, which may have a second path.
     BuildPath,
     /// `SOURCE_DATE_EPOCH` is set from the recipe.
     SourceDateEpoch,

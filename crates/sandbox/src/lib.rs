@@ -46,6 +46,7 @@ mod host;
 mod inside;
 mod limits;
 mod loopback;
+mod manifest;
 mod plan;
 mod processor;
 mod report;

@@ -1,4 +1,4 @@
-//! One run: plan, fork, supervise, and the isolation report.
+//! One run: plan, fork and supervise.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
@@ -9,14 +9,13 @@ use crate::capture::Stream;
 use crate::error::{SandboxError, SetupStep, io, io_at};
 use crate::filter::Tracer;
 use crate::furnish::{MAKE_ONLY, START};
-use crate::guarantee::{Guarantee, Isolation, State};
-use crate::host::{Findings, Patch, Randomness, VirtualHost};
-use crate::limits;
+use crate::guarantee::Guarantee;
+use crate::host::{Findings, Patch, VirtualHost};
 use crate::plan::{self, Goal, Plan, Stack};
 use crate::room::{self, HostUser, Room, Scratch, map_user, moved, pipe, report_sockets};
 use crate::start::{Child, Started};
 use crate::supervise::{Ending, HostOrder, Serving, Supervision};
-use crate::{filter, inside, processor, usage};
+use crate::{filter, inside, limits, manifest, usage};
 
 /// Runs an action to its end and reports what it did and how it was isolated.
 ///
@@ -154,7 +153,7 @@ pub(crate) fn run_with(
         missing,
         findings,
     } = ending.map_err(|error| named(error, action))?;
-    let isolation = isolation(action, room, &missing, can_sample, findings.is_some());
+    let isolation = manifest::isolation(action, room, &missing, can_sample, findings.is_some());
     let Findings { opened, carried } = findings.unwrap_or_default();
     scratch.carried = carried;
     Ok(Outcome {
@@ -254,7 +253,7 @@ fn make_plan(
         filter: filter::program(tracer(action)),
         tracer: tracer(action),
         user: action.host.user_id,
-        umask: action.host.umask & 0o777,
+        umask: action.host.umask & UMASK_BITS,
         host_name: plan::host_name(action.host)?,
         first_process: action.host.first_process,
         personality: if action.host.random_addresses {
@@ -273,7 +272,7 @@ fn make_plan(
 
 /// A tracer that is given up is not tried, since the filter cannot do without it any more once it
 /// is there.
-fn tracer(action: &Action<'_>) -> Tracer {
+pub(crate) fn tracer(action: &Action<'_>) -> Tracer {
     let is_given_up = action.waived.contains(&Guarantee::TimestampCounter);
     if action.host.virtual_timestamp_counter && !is_given_up {
         Tracer::Present
@@ -281,6 +280,9 @@ fn tracer(action: &Action<'_>) -> Tracer {
         Tracer::Absent
     }
 }
+
+/// What `umask(2)` takes of a mask.
+pub(crate) const UMASK_BITS: u32 = 0o777;
 
 /// `personality(2)`: no random addresses.
 const ADDR_NO_RANDOMIZE: usize = 0x004_0000;
@@ -304,139 +306,4 @@ fn named(error: SandboxError, action: &Action<'_>) -> SandboxError {
         },
         other => other,
     }
-}
-
-/// The state of each guarantee, now that the run is over and nothing contradicted it.
-fn isolation(
-    action: &Action<'_>,
-    room: &Room,
-    missing: &[(SetupStep, i32)],
-    can_sample: bool,
-    is_served: bool,
-) -> Isolation {
-    let mut states = Isolation::new();
-    for guarantee in Guarantee::ALL {
-        let state = match mechanism(guarantee, action, room) {
-            Some(_) if guarantee.is_served() && !is_served => (
-                State::Absent,
-                "given up by the user; system calls are not trapped".to_owned(),
-            ),
-            Some(mechanism) => (State::Enforced, mechanism),
-            None => (State::Absent, absence(guarantee, action)),
-        };
-        states.insert(guarantee, state);
-    }
-    for (step, errno) in room.missing.iter().chain(missing) {
-        if let Some(guarantee) = step.guarantee() {
-            let why = format!("given up by the user; {}", step.failed(*errno));
-            states.insert(guarantee, (State::Absent, why));
-        }
-    }
-    if !can_sample {
-        let why = "given up by the user; private data of each process is bounded (RLIMIT_DATA), \
-                   their sum is not: the kernel does not list children";
-        states.insert(Guarantee::MemoryLimit, (State::Degraded, why.to_owned()));
-    }
-    if room.host_user == HostUser::Root {
-        let why = "counted ten times a second by the supervisor; the kernel exempts root";
-        states.insert(Guarantee::ProcessLimit, (State::Degraded, why.to_owned()));
-    }
-    states
-}
-
-/// Why a guarantee without a mechanism is absent, and what shows therefore.
-fn absence(guarantee: Guarantee, action: &Action<'_>) -> String {
-    let shows = processor::what_shows(guarantee);
-    let why = match guarantee {
-        Guarantee::TimestampCounter if action.host.virtual_timestamp_counter => {
-            "given up by the user"
-        }
-        Guarantee::TimestampCounter | Guarantee::Aslr | Guarantee::Randomness => {
-            "real by the recipe's wish"
-        }
-        _ => return shows.unwrap_or_else(|| "not offered by this version".to_owned()),
-    };
-    match shows {
-        Some(shows) => format!("{why}; {shows}"),
-        None => why.to_owned(),
-    }
-}
-
-fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<String> {
-    let text = match guarantee {
-        Guarantee::UserNamespace => "user namespace with one user and one group mapped",
-        Guarantee::MountNamespace => "mount namespace, pivot_root, host's root detached",
-        Guarantee::ReadOnlyRoot => {
-            "recursive read-only nosuid nodev binds in a sealed tmpfs; checked with statfs"
-        }
-        Guarantee::PidNamespace => {
-            "pid namespace; /proc is new, read-only, and shows its processes only; checked"
-        }
-        Guarantee::Network => {
-            "network namespace with a private loopback device only; \
-             socket families other than local, IPv4, IPv6 and routing refused"
-        }
-        Guarantee::HostName => "uts namespace; checked with uname",
-        Guarantee::IpcNamespace => "ipc namespace",
-        Guarantee::CgroupNamespace => "cgroup namespace",
-        Guarantee::CleanEnvironment => "environment built from nothing; descriptors closed",
-        Guarantee::FixedUser if room.host_user == HostUser::Nobody => {
-            "1000:1000, not root on the host; supplementary groups dropped; checked"
-        }
-        Guarantee::FixedUser => "1000:1000; supplementary groups hidden from getgroups; checked",
-        Guarantee::Locale => "LANG and LC_ALL set to C.UTF-8",
-        Guarantee::TimeZone => "TZ set to UTC",
-        Guarantee::Umask => "022; checked",
-        Guarantee::BuildPath => "tmpfs mounted at /build and /tmp",
-        Guarantee::SourceDateEpoch => "SOURCE_DATE_EPOCH set from the recipe",
-        Guarantee::NoCapabilities => {
-            "effective, permitted, inheritable, bounding and ambient sets empty; checked"
-        }
-        Guarantee::NoNewPrivileges => "no_new_privs; checked",
-        Guarantee::Seccomp => "system call filter; checked",
-        Guarantee::Reaper => {
-            "process 1 reaps, dies with the assembly and takes every process along; \
-             processes left behind fail the step"
-        }
-        Guarantee::WallTimeLimit => "timer of the supervisor, kills process 1",
-        Guarantee::MemoryLimit => {
-            "private data of each process (RLIMIT_DATA); resident memory of all together, \
-             measured ten times a second by the supervisor"
-        }
-        Guarantee::OutputLimit => "size and file count of the scratch tmpfs",
-        Guarantee::ProcessLimit => "RLIMIT_NPROC counted in the user namespace",
-        Guarantee::LogCapture => "pipes, read, bounded and hashed by the supervisor",
-        Guarantee::VirtualClock => {
-            "clock calls trapped and the vDSO overwritten; each thread has a logical clock"
-        }
-        Guarantee::KernelRelease => "uname trapped; /proc/version and /proc/sys/kernel written",
-        Guarantee::ProcessorCount => {
-            "affinity and getcpu trapped, /proc/cpuinfo written, no /sys, no restartable sequences"
-        }
-        Guarantee::Aslr if action.host.random_addresses => return None,
-        Guarantee::Aslr => "personality without random addresses",
-        Guarantee::Randomness if action.host.randomness == Randomness::Real => return None,
-        Guarantee::Randomness => {
-            "getrandom, AT_RANDOM and the random devices seeded from the action"
-        }
-        Guarantee::FileTimes => "status calls trapped; times of the action's own clock",
-        Guarantee::FileIdentity => {
-            "status calls trapped; inode and device numbers, links, blocks and free space fixed; \
-             no extended attributes"
-        }
-        Guarantee::DirectoryOrder => "directory reads trapped and sorted",
-        Guarantee::MachineView => {
-            "memory, load, uptime, priorities and /proc answered by the supervisor; no /sys"
-        }
-        Guarantee::TimestampCounter if tracer(action) == Tracer::Absent => return None,
-        Guarantee::TimestampCounter => {
-            "rdtsc and rdtscp forbidden (PR_SET_TSC) and answered by a tracer (ptrace) from the \
-             thread's logical clock"
-        }
-        Guarantee::ProcessorIdentity
-        | Guarantee::ProcessorNumber
-        | Guarantee::HardwareRandomness
-        | Guarantee::CountingThreads => return None,
-    };
-    Some(text.to_owned())
 }

@@ -148,3 +148,50 @@ fn without_user_namespaces() {
             .all(|finding| finding.state == State::Absent)
     );
 }
+
+#[test]
+fn a_root_without_powers_is_told_to_be_somebody_else() {
+    if std::env::var_os(INSIDE).is_none() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: this user is not root");
+            return;
+        }
+        let test = "doctor::a_root_without_powers_is_told_to_be_somebody_else";
+        let output = Command::new("setpriv")
+            .args(["--inh-caps=-all", "--bounding-set=-all"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(INSIDE, "1")
+            .output();
+        let output = match output {
+            Ok(output) => output,
+            Err(error) => {
+                eprintln!("skipped: setpriv does not run: {error}");
+                return;
+            }
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        return;
+    }
+    let error = Stage::new().fails("print x");
+    assert!(
+        matches!(
+            error,
+            SandboxError::NotEnforceable {
+                guarantee: Guarantee::UserNamespace,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let advice = error.advice().unwrap();
+    assert!(
+        advice.contains("ordinary user") && advice.contains("CAP_SETFCAP"),
+        "{error}: {advice}"
+    );
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixListener;
 
-use counterseal_sandbox::{Guarantee, SandboxError, State};
+use counterseal_sandbox::{DirectoryOrder, Guarantee, SandboxError, State};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::stage::{MIB, Stage, install};
@@ -297,4 +297,52 @@ fn threads_may_run_actions_at_once() {
     for thread in threads {
         thread.join().unwrap();
     }
+}
+
+#[test]
+fn the_manifest_states_what_the_action_got() {
+    let mechanisms = |stage: &mut Stage| {
+        let isolation = stage.run("print x").unwrap().isolation;
+        [
+            Guarantee::FixedUser,
+            Guarantee::Locale,
+            Guarantee::TimeZone,
+            Guarantee::Umask,
+            Guarantee::BuildPath,
+            Guarantee::DirectoryOrder,
+        ]
+        .map(|guarantee| isolation[&guarantee].1.clone())
+    };
+    let mut stage = Stage::new();
+    let [user, locale, zone, mask, path, order] = mechanisms(&mut stage);
+    assert!(user.starts_with("1000:1000"), "{user}");
+    assert_eq!(locale, "LANG and LC_ALL set to C.UTF-8");
+    assert_eq!(zone, "TZ set to UTC");
+    assert_eq!(mask, "022; checked");
+    assert_eq!(path, "tmpfs mounted at /build and /tmp");
+    assert_eq!(order, "directory reads trapped and sorted");
+
+    let mut stage = Stage::new();
+    stage.host.user_id = 4711;
+    stage.host.locale = "de_CH.UTF-8".to_owned();
+    stage.host.time_zone = "Asia/Tokyo".to_owned();
+    stage.host.umask = 0o7027;
+    stage.host.build_path = "/work".to_owned();
+    stage.host.directory_order = DirectoryOrder::Reversed;
+    let [user, locale, zone, mask, path, order] = mechanisms(&mut stage);
+    assert!(user.starts_with("4711:4711"), "{user}");
+    assert_eq!(locale, "LANG and LC_ALL set to de_CH.UTF-8");
+    assert_eq!(zone, "TZ set to Asia/Tokyo");
+    assert_eq!(mask, "027; checked");
+    assert!(
+        path.contains("/build and /tmp") && path.contains("/work"),
+        "{path}"
+    );
+    assert_eq!(order, "directory reads trapped and sorted backwards");
+    stage.host.directory_order = DirectoryOrder::Shuffled(7);
+    let [.., order] = mechanisms(&mut stage);
+    assert_eq!(
+        order,
+        "directory reads trapped and shuffled by a fixed number"
+    );
 }
