@@ -3,6 +3,7 @@
 //! `cargo run --manifest-path fuzz/Cargo.toml --example seeds` fills `fuzz/corpus/TARGET/seed-…`. The
 //! keys in it are thrown away.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,9 @@ use counterseal_artifact::tar_zst::Packer;
 use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry};
 use counterseal_attestation::dsse::IN_TOTO_PAYLOAD_TYPE;
 use counterseal_attestation::{Sha256Digest, hashedrekord};
+use counterseal_launcher::{Description, FORMAT, Kind, Output, Step};
 use counterseal_rules::{Stamp, check, compile, source};
+use counterseal_sandbox::{Guarantee, Limits, VirtualHost};
 use counterseal_signing::{AttestationKey, RecordKey};
 use counterseal_store::Digest;
 use counterseal_store::tree::{Directory, DirectoryNode, FileNode, SymlinkNode};
@@ -31,6 +34,7 @@ fn main() -> Done {
     trees()?;
     containers()?;
     debian()?;
+    descriptions()?;
     configuration()
 }
 
@@ -324,6 +328,43 @@ fn debian() -> Done {
          Types: deb deb-src\nURIs: http://mirror.example/debian\nSuites: bookworm\n\
          Components: main\nSigned-By: /a.gpg\n",
     )
+}
+
+fn descriptions() -> Done {
+    let step = |name: &str| Step {
+        name: name.into(),
+        argv: vec!["make".into(), "all".into()],
+        environment: BTreeMap::from([("CC".into(), "gcc".into())]),
+        working_directory: "/build".into(),
+        host: VirtualHost::standard(1_700_000_000, [7; 32]),
+    };
+    let output = |from: &str, kind, to: &str| Output {
+        from: from.into(),
+        kind,
+        to: to.into(),
+    };
+    let description = Description {
+        format: FORMAT,
+        root: "root".into(),
+        output_directory: "out".into(),
+        source_date_epoch: 1_700_000_000,
+        limits: Limits::default(),
+        waived: BTreeSet::from([Guarantee::ProcessLimit]),
+        steps: vec![step("build"), step("pack")],
+        outputs: vec![
+            output("build/a", Kind::File, "a"),
+            output("build/tree", Kind::Tree, "b/tree"),
+            output("tmp/tree", Kind::TarZst, "b/a.tar.zst"),
+        ],
+    };
+    seed("description", "one-of-each", description.to_bytes()?)?;
+    let small = Description {
+        waived: BTreeSet::new(),
+        steps: vec![step("build")],
+        outputs: Vec::new(),
+        ..description
+    };
+    seed("description", "small", small.to_bytes()?)
 }
 
 fn configuration() -> Done {

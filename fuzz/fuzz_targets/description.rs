@@ -1,0 +1,31 @@
+//! A description of an action, as it reaches the launcher on another machine: what is read is written
+//! as text that reads the same, and no path of it leaves its place.
+#![no_main]
+
+use counterseal_launcher::{Description, DescriptionError};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(description) = Description::parse(bytes) else {
+        return;
+    };
+    let written = match description.to_bytes() {
+        Ok(written) => written,
+        // Integers beyond 2^53 - 1 are read and have no canonical form.
+        Err(DescriptionError::Json(_)) => return,
+        Err(error) => panic!("{error}"),
+    };
+    let again = Description::parse(&written).expect("what we write is a description");
+    assert_eq!(again, description);
+    assert_eq!(again.to_bytes().ok(), Some(written));
+    let outputs = description.outputs.iter();
+    let paths = outputs.flat_map(|output| [&output.from, &output.to]);
+    for path in paths.chain([&description.root, &description.output_directory]) {
+        assert!(!path.starts_with('/'), "{path}");
+        assert!(!path.split('/').any(|part| part == ".."), "{path}");
+    }
+    let names = description.steps.iter().map(|step| &step.name);
+    for name in names {
+        assert!(!name.is_empty() && !name.contains('/'), "{name}");
+    }
+});
