@@ -27,10 +27,7 @@ pub(crate) const UNLIMITED: u64 = u64::MAX;
 
 /// Limits that are the same for every action: name (of `prlimit(1)`), number, value in the kernel's
 /// unit.
-const FIXED: [(&str, u32, u64); 14] = [
-    // 1 is the value that also keeps a core from being piped to a program of the host, which 0
-    // does not, and which the step would see in how its children ended.
-    ("core", libc::RLIMIT_CORE, 1),
+const FIXED: [(&str, u32, u64); 13] = [
     ("cpu", libc::RLIMIT_CPU, UNLIMITED),
     ("fsize", libc::RLIMIT_FSIZE, UNLIMITED),
     ("as", libc::RLIMIT_AS, UNLIMITED),
@@ -49,6 +46,10 @@ const FIXED: [(&str, u32, u64); 14] = [
     ("rtprio", libc::RLIMIT_RTPRIO, 0),
 ];
 
+/// 1 is the value that also keeps a core from being piped to a program of the host. Hosts that
+/// allow no cores at all are common; a step there sees that, and its cores may go to such a program.
+const CORE_BYTES_MAX: u64 = 1;
+
 /// All limits of an action: the fixed ones and its own.
 pub(crate) fn of(action: &Action<'_>) -> Vec<ResourceLimit> {
     let is_waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
@@ -61,6 +62,13 @@ pub(crate) fn of(action: &Action<'_>) -> Vec<ResourceLimit> {
             is_waived: false,
         })
         .collect();
+    limits.push(ResourceLimit {
+        resource: libc::RLIMIT_CORE,
+        value: sys::hard_resource_limit(libc::RLIMIT_CORE)
+            .map_or(CORE_BYTES_MAX, |found| found.min(CORE_BYTES_MAX)),
+        step: SetupStep::SetResourceLimit,
+        is_waived: false,
+    });
     limits.push(ResourceLimit {
         resource: libc::RLIMIT_DATA,
         value: action.limits.memory_bytes,
