@@ -115,11 +115,11 @@ fn a_step_has_the_same_limits_on_every_host_that_has_as_much() {
 fn a_host_that_allows_no_cores_will_do() {
     let test = "host_limits::a_host_that_allows_no_cores_will_do";
     if on_host_with("core=0", test).is_some() {
-        let text = Stage::new().prints("read /proc/self/limits");
-        let line = text
+        let limits = Stage::new().prints("read /proc/self/limits");
+        let line = limits
             .lines()
             .find(|line| line.starts_with("Max core file size"));
-        assert!(line.is_some_and(|line| line.contains(" 0 ")), "{text}");
+        assert!(line.is_some_and(|line| line.contains(" 0 ")), "{limits}");
     }
 }
 
