@@ -2,8 +2,9 @@
 //! a step sees of them, and can do within them, must follow from its recipe alone.
 //!
 //! A process can lower its limits and never raise them again, and the kernel shows a step its real
-//! ones. So a host whose hard limits are lower than these is refused, before anything runs. They
-//! are within what systems are delivered with, except where somebody has lowered them on purpose.
+//! ones. So a host whose hard limits are lower than these is refused, before anything runs, but for
+//! one that allows no core files. They are within what systems are delivered with, except where
+//! somebody has lowered them on purpose.
 //!
 //! Absent on purpose: answers of our own to calls that ask for limits. A step would believe in a
 //! stack, or in files that it may open, that the kernel then does not give it.

@@ -19,8 +19,10 @@ use super::shown::Shown;
 use super::status::{Place, look};
 use crate::sys::Errno;
 
-/// How many bytes of paths are remembered; a build's are a few hundred thousand.
-const PATH_BYTES_MAX: usize = 16 << 20;
+/// How many bytes are spent on what is remembered; a build needs a few million.
+const BYTES_MAX: usize = 64 << 20;
+/// About what an entry takes beside its path.
+const ENTRY_BYTES: usize = 256;
 
 type Statuses = HashMap<Box<[u8]>, Result<Shown, Errno>>;
 
@@ -31,7 +33,7 @@ pub(super) struct Inputs {
     directories: HashMap<Box<[u8]>, Option<OwnedFd>>,
     /// Without and with following a link at a path's end.
     known: [Statuses; 2],
-    path_bytes: usize,
+    bytes: usize,
 }
 
 impl Service {
@@ -46,8 +48,9 @@ impl Service {
         }
         let found = self.look_up_input(path, follow)?;
         let inputs = &mut self.inputs;
-        if inputs.path_bytes + path.len() <= PATH_BYTES_MAX {
-            inputs.path_bytes += path.len();
+        let bytes = path.len() + ENTRY_BYTES;
+        if inputs.bytes + bytes <= BYTES_MAX {
+            inputs.bytes += bytes;
             inputs.known[usize::from(follow)].insert(path.into(), found.clone());
         }
         Some(found)
