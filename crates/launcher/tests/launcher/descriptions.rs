@@ -28,6 +28,11 @@ fn texts_that_are_no_description() {
         ("\"seeded\"", "\"some\"", "some"),
         ("\"inodeSalt\":\"0", "\"inodeSalt\":\"x", "hexadecimal"),
         ("\"wallSeconds\":60", "\"wallSeconds\":-1", "wallSeconds"),
+        (
+            "\"inputTime\":1234567890",
+            "\"inputTime\":9007199254740992",
+            "inputTime",
+        ),
         ("\"waived\":[]", "\"waived\":[\"everything\"]", "everything"),
         ("\"kind\":\"file\"", "\"kind\":\"pipe\"", "pipe"),
         ("\"name\":\"only\"", "\"name\":\"../only\"", "step name"),
