@@ -8,7 +8,9 @@
 //!
 //! Needs a kernel whose stamps tell two changes apart between which someone has looked
 //! (multigrain time stamps, Linux 6.13); on older ones a change within the same tick as the
-//! look before it is missed, and the file shows the earlier of both times.
+//! look before it is missed, and the file shows the earlier of both times. Those stamps do not
+//! hold for a directory from which a name is taken, which gets the stamp of the file that had it,
+//! and that can be the one it has already: there the size, which counts names, tells.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,9 +48,33 @@ pub(super) struct Stamp {
     pub(super) modified: Time,
     pub(super) changed: Time,
     pub(super) born: Time,
-    /// The kernel's stamps when the file was last seen.
-    real_modified_ns: i128,
-    real_changed_ns: i128,
+    /// What the file was when it was last seen.
+    real: Real,
+}
+
+/// What of the kernel's status tells that a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Real {
+    modified_ns: i128,
+    changed_ns: i128,
+    size_bytes: u64,
+    links: u32,
+}
+
+impl Real {
+    fn of(found: &Statx) -> Self {
+        Self {
+            modified_ns: stamp_ns(&found.stx_mtime),
+            changed_ns: stamp_ns(&found.stx_ctime),
+            size_bytes: found.stx_size,
+            links: found.stx_nlink,
+        }
+    }
+
+    /// Whether the content is another than when the file looked so.
+    fn is_modified_since(&self, before: &Self) -> bool {
+        self.modified_ns != before.modified_ns || self.size_bytes != before.size_bytes
+    }
 }
 
 impl Stamp {
@@ -97,39 +123,36 @@ pub(super) struct Stamps {
 impl Stamps {
     /// The times of a file that is looked at now.
     pub(super) fn see(&mut self, found: &Statx, now_ns: u64) -> Stamp {
-        let (real_modified_ns, real_changed_ns) =
-            (stamp_ns(&found.stx_mtime), stamp_ns(&found.stx_ctime));
+        let real = Real::of(found);
         let now = Time::Elapsed(now_ns);
         let stamp = self.seen.entry(found.stx_ino).or_insert(Stamp {
             accessed: now,
             modified: now,
             changed: now,
             born: now,
-            real_modified_ns,
-            real_changed_ns,
+            real,
         });
-        let is_modified = stamp.real_modified_ns != real_modified_ns;
-        let is_changed = stamp.real_changed_ns != real_changed_ns;
+        let is_modified = real.is_modified_since(&stamp.real);
+        let is_changed = real != stamp.real;
         if is_modified {
             stamp.modified = now;
             stamp.accessed = now;
         }
-        if is_modified || is_changed {
+        if is_changed {
             stamp.changed = now;
         }
-        stamp.real_modified_ns = real_modified_ns;
-        stamp.real_changed_ns = real_changed_ns;
+        stamp.real = real;
         if let Some(setting) = self.settings.get(&found.stx_ino) {
             let (accessed_ns, modified_ns) = (setting.accessed, setting.modified);
             // If the kernel's stamp is another, the file was written to since.
-            if modified_ns.is_none_or(|ns| ns == real_modified_ns) {
+            if modified_ns.is_none_or(|ns| ns == real.modified_ns) {
                 if let Some(ns) = modified_ns {
                     stamp.modified = Time::Set(ns);
                 }
                 if let Some(ns) = accessed_ns {
                     stamp.accessed = Time::Set(ns);
                 }
-                if is_modified || is_changed {
+                if is_changed {
                     stamp.changed = Time::Elapsed(setting.at);
                 }
             } else {

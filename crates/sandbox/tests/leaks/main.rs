@@ -37,10 +37,9 @@ const NOT_MASKABLE: [(&str, Guarantee); 8] = [
 
 /// What still tells two runs apart and could be hidden: known, and open. A trapped call that a signal
 /// interrupts before it is taken; a sleep that a signal ends; timers that go off while a program
-/// computes or that it waits for without asking the clock; the work of a child in its signal; a
-/// directory's time by a tick; and two rare questions. By a part of their names.
-const OPEN: [&str; 12] = [
-    ".directory-emptied",
+/// computes or that it waits for without asking the clock; the work of a child in its signal;
+/// and two rare questions. By a part of their names.
+const OPEN: [&str; 11] = [
     "children.end-of-child.",
     "storms.signals.",
     "waits.counted.",
