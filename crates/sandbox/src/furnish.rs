@@ -25,7 +25,7 @@ use crate::loopback::Loopback;
 use crate::plan::ABSENT;
 use crate::report::{During, Failure, tolerate};
 use crate::root::{RootEntry, RootEntryKind};
-use crate::sys::{self, Reach};
+use crate::sys::{self, Namespace, Reach};
 
 /// Where the root is assembled, below the base.
 pub(crate) const ROOT_PLACE: &str = "root";
@@ -82,19 +82,18 @@ pub(crate) struct Order {
 /// namespace's, and a [`Report::Missing`](crate::report::Report::Missing) has said so before.
 pub(crate) const DESCRIPTORS: usize = 6;
 
-/// Makes the room and enters it, and does something of the caller's while the network namespace
-/// is not ready. The process has all of its descriptors in place.
+/// Makes the room and enters it; `network` is how the making of its network namespace began. The
+/// process has all of its descriptors in place.
 pub(crate) fn make(
     order: &Order,
-    meanwhile: impl FnOnce() -> Result<(), Failure>,
+    network: Result<(), Failure>,
 ) -> Result<[RawFd; DESCRIPTORS], Failure> {
     sys::set_umask(0);
-    let user = open_namespace(c"/proc/self/ns/user")?;
-    let network = order.network.begin();
+    let user = open_namespace(Namespace::User)?;
 
     sys::unshare(libc::CLONE_NEWNS).during(SetupStep::CreateMountNamespace)?;
     sys::make_mounts_private().during(SetupStep::PrivateMounts)?;
-    let mounts = open_namespace(c"/proc/self/ns/mnt")?;
+    let mounts = open_namespace(Namespace::Mounts)?;
 
     let host_name = tolerate(
         make_host_name(&order.host_name),
@@ -102,7 +101,7 @@ pub(crate) fn make(
         REPORT,
     )?;
     let host_name = if host_name {
-        open_namespace(c"/proc/self/ns/uts")?
+        open_namespace(Namespace::HostName)?
     } else {
         user
     };
@@ -110,7 +109,7 @@ pub(crate) fn make(
     let cgroup = sys::unshare(libc::CLONE_NEWCGROUP).during(SetupStep::CreateCgroupNamespace);
     let cgroup = tolerate(cgroup, order.cgroup_waived, REPORT)?;
     let cgroup = if cgroup {
-        open_namespace(c"/proc/self/ns/cgroup")?
+        open_namespace(Namespace::Cgroup)?
     } else {
         user
     };
@@ -122,7 +121,6 @@ pub(crate) fn make(
         sys::exit(0);
     }
     let scratch = furnish(order)?;
-    meanwhile()?;
     let network = network.and_then(|()| order.network.end());
     let descriptor = network.as_ref().map_or(user, |descriptor| *descriptor);
     tolerate(network.map(drop), order.network_waived, REPORT)?;
@@ -136,8 +134,8 @@ pub(crate) fn make(
     Ok([user, mounts, descriptor, host_name, cgroup, scratch])
 }
 
-fn open_namespace(path: &CStr) -> Result<RawFd, Failure> {
-    sys::open(ABSENT, path, libc::O_RDONLY | libc::O_CLOEXEC, 0).during(SetupStep::OpenNamespace)
+fn open_namespace(namespace: Namespace) -> Result<RawFd, Failure> {
+    sys::own_namespace(namespace).during(SetupStep::OpenNamespace)
 }
 
 fn make_host_name(name: &CStr) -> Result<(), Failure> {

@@ -17,7 +17,7 @@ use crate::filter::Tracer;
 use crate::furnish::{self, Order};
 use crate::plan::{ABSENT, Doors, Goal, Plan};
 use crate::report::{During, Failure, Report, tolerate};
-use crate::sys;
+use crate::sys::{self, Namespace};
 
 /// Where the descriptors end up. Those from 3 on close when the program is executed.
 const STDIN: RawFd = 0;
@@ -56,8 +56,11 @@ pub(crate) fn found(order: &Order, plan: &Plan) -> ! {
     let mut report = plan.report;
     let started = place_descriptors(plan, order.go).and_then(|()| {
         report = REPORT;
+        // It takes longest, beside everything else.
+        let network = order.network.begin();
         prefer_in_out_of_memory();
-        let room = furnish::make(order, || make_ipc(plan))?;
+        make_ipc(plan)?;
+        let room = furnish::make(order, network)?;
         start_first_process(plan, &room)
     });
     if let Err(Failure { step, errno }) = started {
@@ -292,9 +295,12 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
     ensure(sys::has_no_capabilities(), SetupStep::CheckCapabilities)?;
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
     let root = sys::open(ABSENT, c"/", flags, 0).during(SetupStep::OpenRoot)?;
-    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    let mounts =
-        sys::open(ABSENT, c"/proc/self/ns/mnt", flags, 0).during(SetupStep::OpenNamespace)?;
+    let mounts = sys::own_namespace(Namespace::Mounts).during(SetupStep::OpenNamespace)?;
+    // Who answers trapped calls gets ready while the filter is installed, which takes the kernel
+    // longest of all that the step does.
+    Report::Rooted
+        .send_with(TRAPS, &[root, mounts])
+        .during(SetupStep::SendListener)?;
     let no_new_privileges = sys::process_control(libc::PR_GET_NO_NEW_PRIVS, 0);
     ensure(no_new_privileges == Ok(1), SetupStep::CheckNoNewPrivileges)?;
 
@@ -310,7 +316,7 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
         ensure(mode == Ok(2), SetupStep::CheckFilter)?;
         // From here on some calls wait for the parent, which this message gives the means.
         Report::Ready
-            .send_with(TRAPS, &[listener, root, mounts])
+            .send_with(TRAPS, &[listener])
             .during(SetupStep::SendListener)?;
         sys::close(listener);
     } else {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use crate::error::SetupStep;
 use crate::plan::{ABSENT, Stack};
 use crate::report::{During, Failure};
-use crate::sys;
+use crate::sys::{self, Namespace};
 
 /// A network namespace to be made, and what came of it.
 pub(crate) struct Loopback {
@@ -83,6 +83,5 @@ extern "C" fn network_process(order: *const c_void) -> ! {
 fn make() -> Result<RawFd, Failure> {
     sys::unshare(libc::CLONE_NEWNET).during(SetupStep::CreateNetworkNamespace)?;
     sys::raise_loopback().during(SetupStep::RaiseLoopback)?;
-    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    sys::open(ABSENT, c"/proc/self/ns/net", flags, 0).during(SetupStep::OpenNamespace)
+    sys::own_namespace(Namespace::Network).during(SetupStep::OpenNamespace)
 }

@@ -16,8 +16,10 @@ pub(crate) enum Report {
     /// Process 1 runs under this process id of the host; the descriptors of a room that was
     /// made for it come with this message.
     Started { pid: i32 },
+    /// The step's root and mounts, which come with this message. Goes to who answers trapped calls.
+    Rooted,
     /// Everything is in place and checked; the program comes next. Goes to who answers trapped
-    /// calls, with their listener, the root and the mounts; to the supervisor if no call can be trapped.
+    /// calls, with their listener; to the supervisor if no call can be trapped.
     Ready,
     /// The step's process ended: its wait status, and the largest resident set in KiB of
     /// any process that it waited for or was.
@@ -33,6 +35,7 @@ impl Report {
             Self::Missing { step, errno } => (2, step as u32, i64::from(errno)),
             Self::Started { pid } => (3, pid.cast_unsigned(), 0),
             Self::Ready => (4, 0, 0),
+            Self::Rooted => (6, 0, 0),
             Self::Ended {
                 status,
                 resident_kib_max,
@@ -63,6 +66,7 @@ impl Report {
                 status: word.cast_signed(),
                 resident_kib_max: value,
             },
+            6 => Self::Rooted,
             _ => return None,
         })
     }
@@ -127,6 +131,7 @@ mod tests {
                 errno: 22,
             },
             Report::Started { pid: 4_194_304 },
+            Report::Rooted,
             Report::Ready,
             Report::Ended {
                 status: 0x8b,

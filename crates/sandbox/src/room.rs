@@ -50,8 +50,8 @@ impl Scratch {
     /// # Errors
     /// [`SandboxError::ScratchUnused`] before the first run.
     pub fn outputs(&self) -> Result<OwnedFd, SandboxError> {
-        let room = self.room.as_ref().ok_or(SandboxError::ScratchUnused)?;
-        room.scratch
+        self.made()?
+            .scratch
             .try_clone()
             .map_err(|source| io("opening the scratch space", source))
     }
@@ -67,14 +67,14 @@ impl Scratch {
         }
     }
 
-    /// The room, which is kept from now on if this was the run that made it.
-    pub(crate) fn keep(
-        &mut self,
-        made: impl FnOnce() -> Result<Room, SandboxError>,
-    ) -> Result<&Room, SandboxError> {
-        // Taken out and put back, so that the borrow of a freshly made one is simple.
-        let room = self.room.take().map_or_else(made, Ok)?;
-        Ok(self.room.insert(room))
+    /// Keeps a room that has been made.
+    pub(crate) fn keep(&mut self, room: Room) -> &Room {
+        self.room.insert(room)
+    }
+
+    /// The room that has been made.
+    pub(crate) fn made(&self) -> Result<&Room, SandboxError> {
+        self.room.as_ref().ok_or(SandboxError::ScratchUnused)
     }
 }
 
@@ -162,6 +162,12 @@ impl Room {
             host_name: number(&self.host_name),
             cgroup: number(&self.cgroup),
         }
+    }
+
+    /// The mounts, for who lets go of them when nobody waits for it.
+    pub(crate) fn mounts(&self) -> Result<OwnedFd, SandboxError> {
+        let copy = self.mounts.try_clone();
+        copy.map_err(|source| io("keeping a room's mounts", source))
     }
 
     /// Whether the scratch space has no room left worth speaking of.

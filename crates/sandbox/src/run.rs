@@ -95,9 +95,7 @@ pub(crate) fn run_with(
         Goal::Nothing => Vec::new(),
     };
     let plan = make_plan(action, goal, &inside_ends)?;
-    let room = scratch.room(&directory)?;
-    let is_new = room.is_none();
-    let (entrant, host_user) = match room {
+    let (entrant, host_user) = match scratch.room(&directory)? {
         Some(room) => enter(action, room, &plan)?,
         None => found(action, &directory, &plan)?,
     };
@@ -115,22 +113,24 @@ pub(crate) fn run_with(
             .filter(|guarantee| guarantee.is_served())
             .all(|guarantee| action.waived.contains(&guarantee)),
     };
-    let serve = || Serving::start(host, traps, host_user);
-    // While a room is made every processor has work. A failure to start is told once process 1
-    // is known, so that it can be ended.
-    let (mut begun, serving) = if is_new {
-        let begun = Started::hear(report.as_fd())?;
-        (begun, serve())
-    } else {
-        let serving = serve();
-        (Started::hear(report.as_fd())?, serving)
+    // While a room is made every processor has work, so the service starts after that; in a room
+    // that is there it starts meanwhile. A failure to start is told once process 1 is known, so
+    // that it can be ended.
+    let (begun, serving) = match scratch.room(&directory)? {
+        Some(room) => {
+            let serving = Serving::start(host, traps, room);
+            (Started::hear(report.as_fd())?, serving)
+        }
+        None => {
+            let mut begun = Started::hear(report.as_fd())?;
+            let missing = begun.take_missing();
+            let descriptors = std::mem::take(&mut begun.descriptors);
+            let room = scratch.keep(Room::new(directory, host_user, missing, descriptors)?);
+            (begun, Serving::start(host, traps, room))
+        }
     };
     let serving = serving?;
-    let room = scratch.keep(|| {
-        let missing = begun.take_missing();
-        let descriptors = std::mem::take(&mut begun.descriptors);
-        Room::new(directory, host_user, missing, descriptors)
-    })?;
+    let room = scratch.made()?;
     let supervision = Supervision::new(
         action,
         room,

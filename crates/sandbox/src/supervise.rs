@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use crate::action::{Action, Captured, Exit, Limits};
 use crate::capture::{Intake, Stream};
 use crate::error::{SandboxError, SetupStep, io};
-use crate::host::{Carried, Findings, Patch, Service, VirtualHost};
+use crate::host::{Carried, Findings, Ground, Patch, Service, VirtualHost};
 use crate::report::Report;
 use crate::room::{HostUser, NOBODY, Room, receive_report};
 use crate::start::{Child, FirstProcess, Started, collect};
@@ -61,26 +61,29 @@ impl Serving {
     pub(crate) fn start(
         order: HostOrder,
         traps: OwnedFd,
-        host_user: HostUser,
+        room: &Room,
     ) -> Result<Self, SandboxError> {
-        let file_user = (host_user == HostUser::Nobody).then_some(NOBODY);
+        let file_user = (room.host_user == HostUser::Nobody).then_some(NOBODY);
+        let room_mounts = room.mounts()?;
         let is_waived = order.is_waived;
         let (sender, findings) = mpsc::sync_channel(1);
         let (over, is_over) = mpsc::channel();
         std::thread::Builder::new()
             .name("virtual host".to_owned())
             .spawn(move || {
-                let Some([listener, root, mounts]) = traps_from(&traps) else {
+                let Some([root, mounts]) = descriptors_from(&traps) else {
                     let _ = sender.send(None);
                     return;
                 };
-                let service = Service::new(order, listener, root, file_user);
+                let ground = Ground::enter(root, &order.host, file_user);
+                let served = descriptors_from(&traps)
+                    .map(|[listener]| Service::new(order, ground, listener).serve());
                 // Nobody waits for what the service leaves behind to be taken down …
-                let _ = sender.send(Some(service.serve()));
-                // … nor for the step's mounts: whoever lets go of them last waits for the kernel,
-                // and that is not process 1.
+                let _ = sender.send(served);
+                // … nor for mounts: whoever lets go of them last waits for the kernel, and that is
+                // neither process 1 nor whoever drops the room.
                 let _: Result<(), _> = is_over.recv();
-                drop(mounts);
+                drop((mounts, room_mounts));
             })
             .map_err(|source| io("starting to answer system calls", source))?;
         Ok(Self {
@@ -91,9 +94,8 @@ impl Serving {
     }
 }
 
-/// The listener, the root and the mount namespace of a step; none if it ends without having sent
-/// them.
-fn traps_from(socket: &OwnedFd) -> Option<[OwnedFd; 3]> {
+/// What a step sends with its next message; none if it ends without.
+fn descriptors_from<const N: usize>(socket: &OwnedFd) -> Option<[OwnedFd; N]> {
     loop {
         match receive_report(socket.as_fd()) {
             Ok((_, descriptors)) => return descriptors.try_into().ok(),
@@ -285,7 +287,7 @@ impl<'a> Supervision<'a> {
                 let resident_bytes = u64::try_from(resident_kib_max).unwrap_or(0) * 1024;
                 self.progress = Progress::Ended(exit_from(status), resident_bytes);
             }
-            Report::Started { .. } => {}
+            Report::Started { .. } | Report::Rooted => {}
         }
     }
 

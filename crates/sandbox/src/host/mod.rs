@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{BUILD_DIRECTORY, HOME_DIRECTORY, HOST_NAME, SEARCH_PATH, USER_ID};
 
-pub(crate) use service::{Carried, Findings, Service};
+pub(crate) use service::{Carried, Findings, Ground, Service};
 pub(crate) use vdso::Patch;
 
 /// What an action sees of its host. Each field is a value of ours, none is the real host's.

@@ -82,6 +82,26 @@ pub(crate) struct Carried {
     stamps: Stamps,
 }
 
+/// Where a step will run, as far as it is known before the step can trap.
+pub(crate) struct Ground {
+    root: OwnedFd,
+    identities: Identities,
+}
+
+impl Ground {
+    /// For a thread of its own, whose file accesses become those of `file_user`, if there is
+    /// one: root must see no more files than the action.
+    pub(crate) fn enter(root: OwnedFd, host: &VirtualHost, file_user: Option<u32>) -> Self {
+        if let Some(user) = file_user {
+            sys::take_file_user(user);
+        }
+        Self {
+            identities: Identities::new(&root, host.inode_salt),
+            root,
+        }
+    }
+}
+
 /// The state of one run's host.
 pub(crate) struct Service {
     /// Paths at which the action's program will be executed until one is there.
@@ -106,17 +126,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// For a thread of its own, whose file accesses become those of `file_user`, if there is
-    /// one: root must see no more files than the action.
-    pub(crate) fn new(
-        order: HostOrder,
-        listener: OwnedFd,
-        root: OwnedFd,
-        file_user: Option<u32>,
-    ) -> Self {
-        if let Some(user) = file_user {
-            sys::take_file_user(user);
-        }
+    pub(crate) fn new(order: HostOrder, ground: Ground, listener: OwnedFd) -> Self {
+        let Ground { root, identities } = ground;
         let HostOrder {
             host,
             patch,
@@ -130,7 +141,7 @@ impl Service {
             patch,
             tasks: Tasks::starting_at(carried.elapsed_ns),
             stamps: carried.stamps,
-            identities: Identities::new(&root, host.inode_salt),
+            identities,
             inputs: Inputs::default(),
             paths: Paths::new(root),
             listings: super::listing::Listings::default(),

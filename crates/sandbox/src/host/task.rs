@@ -71,6 +71,8 @@ pub(super) struct Tasks {
     processes: HashMap<i32, Process>,
     /// Which process forked last under a lineage: the slot must not show a number of the host's.
     lineages: HashMap<u64, i32>,
+    /// Whether nobody has called yet.
+    is_before_first: bool,
     /// Where the first process's clock begins.
     start_ns: u64,
     /// The latest time at which a process ended.
@@ -83,6 +85,7 @@ impl Tasks {
             threads: HashMap::new(),
             processes: HashMap::new(),
             lineages: HashMap::new(),
+            is_before_first: true,
             start_ns,
             latest_ns: start_ns,
         }
@@ -116,7 +119,13 @@ impl Tasks {
     }
 
     fn adopt(&mut self, thread: i32, patch: &Patch) {
-        let inherited = Inherited::read(thread, patch, &self.lineages);
+        // The step itself has no parent here, and memory that may not be read yet.
+        let is_first = std::mem::take(&mut self.is_before_first);
+        let inherited = if is_first {
+            None
+        } else {
+            Inherited::read(thread, patch, &self.lineages)
+        };
         let mut task = Task::first(thread, self.start_ns);
         if let Some(inherited) = &inherited {
             task.clock = Clock::starting_at(inherited.clock_ns);
