@@ -168,22 +168,7 @@ fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
                 block.verdict(ALLOW);
             }),
         ),
-        (
-            libc::SYS_ioctl,
-            Block::on_argument(1, |block| {
-                // Typing into a terminal.
-                block.if_equal(libc::TIOCSTI as u32, REFUSE);
-                block.if_equal(libc::TIOCLINUX as u32, REFUSE);
-                // When the host received the last packet.
-                block.if_equal(SIOCGSTAMP, answer(libc::ENOTTY));
-                block.if_equal(SIOCGSTAMPNS, answer(libc::ENOTTY));
-                block.mask(0xff00);
-                for kind in REQUEST_KINDS {
-                    block.if_equal(kind, ALLOW);
-                }
-                block.verdict(answer(libc::ENOTTY));
-            }),
-        ),
+        (libc::SYS_ioctl, device_control()),
         (
             libc::SYS_clone,
             Block::on_argument(0, |block| {
@@ -195,6 +180,7 @@ fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
                 block.verdict(TRAP);
             }),
         ),
+        (libc::SYS_lseek, seeking()),
         (
             libc::SYS_personality,
             Block::on_argument(0, |block| {
@@ -280,6 +266,32 @@ fn futex(timed: u32) -> Block {
         }
         block.verdict(ALLOW);
         block.unless_null(3, timed);
+        block.verdict(ALLOW);
+    })
+}
+
+fn device_control() -> Block {
+    Block::on_argument(1, |block| {
+        // Typing into a terminal.
+        block.if_equal(libc::TIOCSTI as u32, REFUSE);
+        block.if_equal(libc::TIOCLINUX as u32, REFUSE);
+        // What waits in the random device.
+        block.if_equal(libc::FIONREAD as u32, TRAP);
+        // When the host received the last packet.
+        block.if_equal(SIOCGSTAMP, answer(libc::ENOTTY));
+        block.if_equal(SIOCGSTAMPNS, answer(libc::ENOTTY));
+        block.mask(0xff00);
+        for kind in REQUEST_KINDS {
+            block.if_equal(kind, ALLOW);
+        }
+        block.verdict(answer(libc::ENOTTY));
+    })
+}
+
+/// Where a directory ends.
+fn seeking() -> Block {
+    Block::on_argument(2, |block| {
+        block.if_equal(libc::SEEK_END as u32, TRAP);
         block.verdict(ALLOW);
     })
 }

@@ -116,18 +116,15 @@ pub(crate) fn run_with(
     // While a room is made every processor has work, so the service starts after that; in a room
     // that is there it starts meanwhile. A failure to start is told once process 1 is known, so
     // that it can be ended.
-    let (begun, serving) = match scratch.room(&directory)? {
-        Some(room) => {
-            let serving = Serving::start(host, traps, room);
-            (Started::hear(report.as_fd())?, serving)
-        }
-        None => {
-            let mut begun = Started::hear(report.as_fd())?;
-            let missing = begun.take_missing();
-            let descriptors = std::mem::take(&mut begun.descriptors);
-            let room = scratch.keep(Room::new(directory, host_user, missing, descriptors)?);
-            (begun, Serving::start(host, traps, room))
-        }
+    let (begun, serving) = if let Some(room) = scratch.room(&directory)? {
+        let serving = Serving::start(host, traps, room);
+        (Started::hear(report.as_fd())?, serving)
+    } else {
+        let mut begun = Started::hear(report.as_fd())?;
+        let missing = begun.take_missing();
+        let descriptors = std::mem::take(&mut begun.descriptors);
+        let room = scratch.keep(Room::new(directory, host_user, missing, descriptors)?);
+        (begun, Serving::start(host, traps, room))
     };
     let serving = serving?;
     let room = scratch.made()?;

@@ -71,15 +71,15 @@ impl Serving {
         std::thread::Builder::new()
             .name("virtual host".to_owned())
             .spawn(move || {
-                let Some([root, mounts]) = descriptors_from(&traps) else {
+                let Some([step_root, mounts]) = descriptors_from(&traps) else {
                     let _ = sender.send(None);
                     return;
                 };
-                let ground = Ground::enter(root, &order.host, file_user);
-                let served = descriptors_from(&traps)
+                let ground = Ground::enter(step_root, &order.host, file_user);
+                let found = descriptors_from(&traps)
                     .map(|[listener]| Service::new(order, ground, listener).serve());
                 // Nobody waits for what the service leaves behind to be taken down …
-                let _ = sender.send(served);
+                let _ = sender.send(found);
                 // … nor for mounts: whoever lets go of them last waits for the kernel, and that is
                 // neither process 1 nor whoever drops the room.
                 let _: Result<(), _> = is_over.recv();

@@ -202,7 +202,14 @@ fn what_only_some_flags_make_refused() {
             "how much to read",
             libc::SYS_ioctl,
             [0, 0x541b, 0, 0, 0, 0],
-            ALLOW,
+            TRAP,
+        ),
+        ("seeking", libc::SYS_lseek, [0, 5, 0, 0, 0, 0], ALLOW),
+        (
+            "seeking from the end",
+            libc::SYS_lseek,
+            [0, 5, 2, 0, 0, 0],
+            TRAP,
         ),
         (
             "queue statistics",

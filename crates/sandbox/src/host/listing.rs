@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, OFlags, RawDir, SeekFrom, openat, seek};
 
 use super::memory::Words;
-use super::paths::{descriptor_path, errno, join, same_process_descriptor};
+use super::paths::{descriptor_path, descriptor_status, errno, join, same_process_descriptor};
 use super::random::word;
 use super::service::{Answer, Call, Reply, Service};
 use super::status::{Place, look};
@@ -85,6 +85,16 @@ impl Service {
             self.listings.begun.insert(key, (found.stx_ino, entries));
         }
         Ok(Reply::Value(i64::try_from(given.len()).unwrap_or(0)))
+    }
+
+    /// Where a directory ends (`SEEK_END`) is a number of its file system's own; memory file systems
+    /// have none (`simple_offset_dir_operations`).
+    pub(super) fn seeking_from_end(call: &Call) -> Answer {
+        let found = descriptor_status(call.thread, call.int(0))?;
+        if u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR {
+            return Err(Errno(libc::EINVAL));
+        }
+        Ok(Reply::Proceed)
     }
 
     fn entries(

@@ -11,6 +11,7 @@
 //! * `tracer.rs`: the processor's time stamp counter, for an action that wants it;
 //! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
 //! * `paths.rs`, `status.rs`, `shown.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
+//! * `device.rs`: the random device;
 //! * `procfs.rs`: the texts of `/proc`;
 //! * `vdso.rs`, `memory.rs`: the processes' memory.
 //!
@@ -19,6 +20,7 @@
 
 mod clock;
 mod deadlines;
+mod device;
 mod inputs;
 mod listing;
 mod machine;

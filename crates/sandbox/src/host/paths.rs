@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
+use super::device::is_random_device;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use crate::sys::Errno;
 
@@ -186,6 +187,8 @@ impl Service {
                 Ok(Reply::Proceed)
             }
             libc::SYS_getdents64 | libc::SYS_getdents => self.listing(call),
+            libc::SYS_lseek => Self::seeking_from_end(call),
+            libc::SYS_ioctl => self.asking_what_waits(call),
             _ => return None,
         })
     }
@@ -343,54 +346,9 @@ impl Service {
             }
         }
     }
-
-    fn open_random(&mut self, call: &Call, flags: i32, close_on_exec: bool) -> Answer {
-        if flags & libc::O_ACCMODE != libc::O_RDONLY {
-            return Ok(Reply::Proceed); // What is written to it changes nothing that is seen.
-        }
-        let task = self.tasks.task(call.thread, self.patch);
-        task.devices_opened += 1;
-        let purpose = format!("urandom {}", task.devices_opened);
-        let mut stream = super::random::Stream::new(&self.host.seed, task.lineage, &purpose);
-        let (reader, writer) = crate::room::pipe().map_err(|_| Errno(libc::EMFILE))?;
-        let _ = rustix::pipe::fcntl_setpipe_size(&reader, READY_BYTES);
-        self.identities.is_random_device(&reader);
-        // There before the first read, so that a short one is answered whole.
-        let mut ready = [0; READY_BYTES];
-        stream.fill(&mut ready);
-        rustix::io::write(&writer, &ready).map_err(errno)?;
-        let started = std::thread::Builder::new()
-            .name("random device".to_owned())
-            .spawn(move || {
-                let mut buffer = [0; 512];
-                loop {
-                    stream.fill(&mut buffer);
-                    let mut rest = buffer.as_slice();
-                    while !rest.is_empty() {
-                        match rustix::io::write(&writer, rest) {
-                            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                            Err(rustix::io::Errno::INTR) => {}
-                            Err(_) => return, // Nobody reads any more.
-                        }
-                    }
-                }
-            });
-        started.map_err(|_| Errno(libc::ENOMEM))?;
-        Ok(Reply::Descriptor {
-            descriptor: reader,
-            close_on_exec,
-        })
-    }
 }
 
 const OPEN_NS: u64 = 2_000;
-/// What the random device has ready.
-const READY_BYTES: usize = 8192;
-
-fn is_random_device(path: &[u8]) -> bool {
-    matches!(path, b"/dev/urandom" | b"/dev/random")
-}
-
 /// Where a thread's descriptor leads.
 pub(super) fn descriptor_path(thread: i32, descriptor: i32) -> Result<Vec<u8>, Errno> {
     read_link(&format!("/proc/{thread}/fd/{descriptor}"))

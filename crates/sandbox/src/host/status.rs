@@ -110,6 +110,10 @@ impl Identities {
         }
     }
 
+    pub(super) fn is_device(&self, found: &Statx) -> bool {
+        self.random_devices.contains(&key(found))
+    }
+
     /// The number of an input follows from its path, so that it is the same wherever the input
     /// is kept.
     pub(super) fn input_number(&self, path: &[u8]) -> u64 {
@@ -222,7 +226,7 @@ impl Service {
             }
             Place::Root => (shown.user, shown.group) = (0, 0),
             Place::Processes | Place::Nameless => {
-                if self.identities.random_devices.contains(&key(found)) {
+                if self.identities.is_device(found) {
                     shown.mode = libc::S_IFCHR | 0o666;
                     shown.special = (1, 9);
                     shown.device = Place::Devices.device();

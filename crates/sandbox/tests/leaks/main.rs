@@ -37,9 +37,9 @@ const NOT_MASKABLE: [(&str, Guarantee); 8] = [
 
 /// What still tells two runs apart and could be hidden: known, and open. A trapped call that a signal
 /// interrupts before it is taken; a sleep that a signal ends; timers that go off while a program
-/// computes or that it waits for without asking the clock; the work of a child in its signal;
-/// and two rare questions. By a part of their names.
-const OPEN: [&str; 11] = [
+/// computes or that it waits for without asking the clock; the work of a child in its signal.
+/// By a part of their names.
+const OPEN: [&str; 9] = [
     "children.end-of-child.",
     "storms.signals.",
     "waits.counted.",
@@ -49,8 +49,6 @@ const OPEN: [&str; 11] = [
     "waits.signals.",
     "waits.socket.",
     "waits.timerfd.",
-    "inputs.directory.seek-from-end",
-    "random.device.waiting",
 ];
 
 /// Fewer would mean that an area did not look.
