@@ -123,6 +123,7 @@ pub(super) const TRAPPED_CALLS: &[i64] = &[
     libc::SYS_clock_nanosleep,
     libc::SYS_getitimer,
     libc::SYS_timer_gettime,
+    libc::SYS_timer_delete,
     libc::SYS_timerfd_gettime,
     // Sockets.
     libc::SYS_bind,

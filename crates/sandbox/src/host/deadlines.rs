@@ -88,7 +88,7 @@ impl Service {
         };
         let left_ns = until_ns.saturating_sub(now_ns);
         // Before the host's clock is read, so that this never comes after the kernel's end.
-        self.note_timeout(call, left_ns);
+        self.note_timeout(call, left_ns, None);
         let until = host_time(is_real_time, left_ns);
         Self::proceed_and_mend(Some((address, until)), None)
     }

@@ -294,14 +294,20 @@ impl Service {
     /// Brings the clock of a thread that asks for something up to what it has learned since.
     pub(super) fn arrive(&mut self, call: &Call) {
         let task = self.tasks.task(call.thread, self.patch);
-        if let Some((until, ns)) = task.timeout.take()
-            && Instant::now() >= until
+        let timeout = task.timeout.take();
+        let interrupted = timeout.filter(|timeout| Instant::now() < timeout.until);
+        if interrupted.is_none()
+            && let Some(timeout) = timeout
         {
-            task.clock.sleep(ns);
+            task.clock.sleep(timeout.ns);
         }
         let process = task.process;
         self.tasks.settle(call.thread, process);
-        self.see_timers(call);
+        if self.see_timers(call)
+            && let Some(interrupted) = interrupted
+        {
+            self.mend_left(call, &interrupted);
+        }
     }
 
     pub(super) fn handle(&mut self, call: &Call) -> Answer {
@@ -360,13 +366,14 @@ impl Service {
         task.lineage = task.lineage.executed();
         task.random = None;
         task.has_executed = true;
-        let lineage = task.lineage;
+        let (lineage, process) = (task.lineage, task.process);
         let vector = Auxiliary::read(call.thread);
         task.vdso = vector.value(libc::AT_SYSINFO_EHDR);
         if let Some(base) = task.vdso {
             let written = memory.write_code(base + self.patch.offset, &self.patch.text);
             debug_assert!(written.is_ok(), "{written:?}");
         }
+        self.tasks.process(process).timers.executed();
         if self.host.randomness == super::Randomness::Seeded
             && let Some(address) = vector.value(libc::AT_RANDOM)
         {

@@ -33,13 +33,25 @@ pub(super) struct Task {
     pub(super) random: Option<Stream>,
     /// How often it has opened a random device.
     pub(super) devices_opened: u64,
-    /// A wait with a time limit that the kernel was left to do: until when in the host's time,
-    /// and how long in the thread's.
-    pub(super) timeout: Option<(Instant, u64)>,
+    /// A wait with a time limit that the kernel was left to do.
+    pub(super) timeout: Option<Timeout>,
     /// Whether the program has executed since its thread began: then its vDSO is patched.
     pub(super) has_executed: bool,
     /// Where its vDSO is, once that is known.
     pub(super) vdso: Option<u64>,
+}
+
+/// A wait with a time limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeout {
+    /// When it ends at the latest, in the host's time.
+    pub(super) until: Instant,
+    /// How long that is in the thread's time, and when it began there.
+    pub(super) ns: u64,
+    pub(super) began_ns: u64,
+    /// Where the kernel writes what is left of it, and how many nanoseconds a unit of the fraction
+    /// there is.
+    pub(super) left: Option<(u64, u64)>,
 }
 
 /// One process.

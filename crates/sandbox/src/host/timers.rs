@@ -38,13 +38,17 @@ pub(super) struct Armed {
 pub(super) struct Timers(HashMap<Timer, Armed>);
 
 impl Timers {
-    /// The latest time in the action at which one of them has gone off by now.
-    pub(super) fn gone_off(&mut self, now: Instant) -> Option<u64> {
+    /// The latest time in the action at which one of them has gone off by now. `is_there` says
+    /// whether the process still has a timer's descriptor: that it closed it nobody hears.
+    fn gone_off(&mut self, now: Instant, is_there: impl Fn(i32) -> bool) -> Option<u64> {
         let mut latest = None;
-        self.0.retain(|_, armed| {
+        self.0.retain(|timer, armed| {
             let Some(due) = armed.due.filter(|due| *due <= now) else {
                 return true;
             };
+            if matches!(timer, Timer::Descriptor(number) if !is_there(*number)) {
+                return false;
+            }
             if armed.every_ns == 0 {
                 latest = latest.max(Some(armed.due_ns));
                 return false;
@@ -63,6 +67,11 @@ impl Timers {
         latest
     }
 
+    /// The process executes another program, which those of `timer_create(2)` do not survive.
+    pub(super) fn executed(&mut self) {
+        self.0.retain(|timer, _| !matches!(timer, Timer::Posix(_)));
+    }
+
     pub(super) fn are_any(&self) -> bool {
         !self.0.is_empty()
     }
@@ -77,15 +86,19 @@ impl Timers {
 }
 
 impl Service {
-    /// Moves the thread's clock on to what its process's timers have shown it.
-    pub(super) fn see_timers(&mut self, call: &Call) {
+    /// Moves the thread's clock on to what its process's timers have shown it; whether they have.
+    pub(super) fn see_timers(&mut self, call: &Call) -> bool {
         let process = self.task(call).process;
         let timers = &mut self.tasks.process(process).timers;
-        if timers.are_any()
-            && let Some(due_ns) = timers.gone_off(Instant::now())
-        {
-            self.task(call).clock.merge(due_ns);
+        if !timers.are_any() {
+            return false;
         }
+        let is_there = |descriptor| is_timer(process, descriptor);
+        let Some(due_ns) = timers.gone_off(Instant::now(), is_there) else {
+            return false;
+        };
+        self.task(call).clock.merge(due_ns);
+        true
     }
 
     pub(super) fn timer_call(&mut self, call: &Call) -> Option<Answer> {
@@ -105,6 +118,15 @@ impl Service {
             libc::SYS_timerfd_settime => {
                 let is_absolute = call.int(1) & libc::TFD_TIMER_ABSTIME != 0;
                 Ok(self.arm(call, Timer::Descriptor(id), third, is_absolute, fourth, 1))
+            }
+            libc::SYS_timer_delete => {
+                let process = self.task(call).process;
+                self.tasks
+                    .process(process)
+                    .timers
+                    .0
+                    .remove(&Timer::Posix(id));
+                Ok(Reply::Proceed)
             }
             libc::SYS_alarm => Ok(self.alarm(call)),
             _ => return None,
@@ -191,6 +213,12 @@ impl Service {
     }
 }
 
+/// Whether a descriptor is a timer's (proc(5), `/proc/pid/fdinfo`).
+fn is_timer(process: i32, descriptor: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{process}/fdinfo/{descriptor}"))
+        .is_ok_and(|text| text.contains("\nit_interval:"))
+}
+
 /// `struct itimerspec`, or `itimerval` with a scale of 1000: interval and rest.
 fn setting((every_ns, left_ns): (u64, u64), scale: u64) -> Vec<u8> {
     // Rounded up: what is left is never nothing.
@@ -223,8 +251,8 @@ mod tests {
             },
         );
         assert_eq!(timers.left(once, 4), (0, 6));
-        assert_eq!(timers.gone_off(before), None);
-        assert_eq!(timers.gone_off(now), Some(10));
+        assert_eq!(timers.gone_off(before, |_| true), None);
+        assert_eq!(timers.gone_off(now, |_| true), Some(10));
         assert!(!timers.are_any());
         timers.0.insert(
             once,
@@ -234,7 +262,27 @@ mod tests {
                 every_ns: NS,
             },
         );
-        assert_eq!(timers.gone_off(now + second + second / 2), Some(10 + NS));
+        assert_eq!(
+            timers.gone_off(now + second + second / 2, |_| true),
+            Some(10 + NS)
+        );
         assert_eq!(timers.left(once, 10 + NS), (NS, NS));
+    }
+
+    #[test]
+    fn a_descriptor_that_is_closed_is_no_timer_any_more() {
+        let now = Instant::now();
+        let mut timers = Timers::default();
+        let armed = Armed {
+            due_ns: 10,
+            due: Some(now),
+            every_ns: 1,
+        };
+        timers.0.insert(Timer::Descriptor(3), armed);
+        assert_eq!(timers.gone_off(now, |_| true), Some(10));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(timers.gone_off(later, |descriptor| descriptor != 3), None);
+        assert!(!timers.are_any());
+        assert!(!is_timer(std::process::id().cast_signed(), 0));
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::memory::Words;
 use super::service::{Answer, Call, DONE, Reply, Service};
+use super::task::Timeout;
 use crate::sys::Errno;
 
 /// How long the machine seems to have been up when an action begins.
@@ -61,8 +62,8 @@ impl Service {
             }
             libc::SYS_times => self.times(call),
             libc::SYS_getrusage => self.usage(call),
-            libc::SYS_nanosleep => self.sleep(call, first),
-            libc::SYS_clock_nanosleep => self.clock_sleep(call, second, third),
+            libc::SYS_nanosleep => self.sleep(call, first, second),
+            libc::SYS_clock_nanosleep => self.clock_sleep(call, second, third, fourth),
             libc::SYS_poll => Ok(self.wait_ms(call, call.int(2))),
             libc::SYS_epoll_wait | libc::SYS_epoll_pwait => Ok(self.wait_ms(call, call.int(3))),
             libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => {
@@ -134,25 +135,25 @@ impl Service {
         DONE
     }
 
-    fn sleep(&mut self, call: &Call, request: u64) -> Answer {
+    fn sleep(&mut self, call: &Call, request: u64, left: u64) -> Answer {
         let ns = duration(call.memory().read_pair(request)?, 1)?;
-        self.note_timeout(call, ns);
+        self.note_timeout(call, ns, (left != 0).then_some((left, 1)));
         Ok(Reply::Proceed)
     }
 
-    fn clock_sleep(&mut self, call: &Call, flags: u64, request: u64) -> Answer {
+    fn clock_sleep(&mut self, call: &Call, flags: u64, request: u64, left: u64) -> Answer {
         if flags & u64::from(libc::TIMER_ABSTIME.unsigned_abs()) == 0 {
-            return self.sleep(call, request);
+            return self.sleep(call, request, left);
         }
         let until_ns = duration(call.memory().read_pair(request)?, 1)?;
         let ns = until_ns.saturating_sub(self.clock_value(call)?);
-        self.note_timeout(call, ns);
+        self.note_timeout(call, ns, None);
         Ok(Reply::After(Duration::from_nanos(ns)))
     }
 
     fn wait_ms(&mut self, call: &Call, ms: i32) -> Reply {
         if let Ok(ms) = u64::try_from(ms) {
-            self.note_timeout(call, ms.saturating_mul(1_000_000));
+            self.note_timeout(call, ms.saturating_mul(1_000_000), None);
         }
         Reply::Proceed
     }
@@ -167,18 +168,57 @@ impl Service {
             && let Ok(pair) = call.memory().read_pair(address)
             && let Ok(ns) = duration(pair, scale)
         {
-            self.note_timeout(call, ns);
+            // These write it where they have read how long to wait.
+            let is_written = matches!(
+                call.number,
+                libc::SYS_ppoll | libc::SYS_select | libc::SYS_pselect6
+            );
+            let left = is_written.then_some((address, scale.unsigned_abs()));
+            self.note_timeout(call, ns, left);
         }
         Reply::Proceed
     }
 
     /// The kernel waits for so long or for something else; which of both it was shows the
     /// host's clock when the thread calls again.
-    pub(super) fn note_timeout(&mut self, call: &Call, ns: u64) {
+    pub(super) fn note_timeout(&mut self, call: &Call, ns: u64, left: Option<(u64, u64)>) {
         let Some(until) = Instant::now().checked_add(Duration::from_nanos(ns)) else {
             return;
         };
-        self.task(call).timeout = Some((until, ns));
+        let task = self.task(call);
+        task.timeout = Some(Timeout {
+            until,
+            ns,
+            began_ns: task.clock.now(),
+            left,
+        });
+    }
+
+    /// A timer has ended a wait early: what the kernel wrote as left of it, in the host's time, is
+    /// replaced by what is left by the thread's clock. Only if it is still there: the program may
+    /// have put something else in its place since.
+    pub(super) fn mend_left(&mut self, call: &Call, interrupted: &Timeout) {
+        let Timeout {
+            until,
+            ns,
+            began_ns,
+            left: Some((address, scale)),
+        } = *interrupted
+        else {
+            return;
+        };
+        let least = until.saturating_duration_since(Instant::now()).as_nanos();
+        let is_there = call
+            .memory()
+            .read_pair(address)
+            .and_then(|pair| duration(pair, scale.cast_signed()))
+            .is_ok_and(|found_ns| found_ns <= ns && u128::from(found_ns) + 1000 >= least);
+        if is_there {
+            let passed_ns = self.task(call).clock.now().saturating_sub(began_ns);
+            let left_ns = ns.saturating_sub(passed_ns);
+            let value = Words::default().u64(left_ns / NS).u64(left_ns % NS / scale);
+            let _ = call.memory().write(address, &value.0);
+        }
     }
 }
 
