@@ -1,10 +1,12 @@
-//! Builds again with everything else than the recipe varied, and if the outputs differ says which
+//! Builds again with everything varied that the recipe does not state, and if the outputs differ says
+//! which
 //! switches it takes.
 //!
 //! The varied builds are thrown away: they touch neither cache nor evidence. Absent on purpose:
 //! comparing what is inside outputs; a byte that differs is a difference.
 
 mod explain;
+mod moved;
 mod switch;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -31,4 +31,4 @@ pub mod statement;
 pub(crate) use base64_text::decode_base64;
 pub use base64_text::{Base64Error, encode_base64};
 pub use digest::{DigestError, Sha256Digest};
-pub use time::{TimeError, UnixSeconds};
+pub use time::{CivilTime, TimeError, UnixSeconds};

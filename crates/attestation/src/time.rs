@@ -29,10 +29,47 @@ impl UnixSeconds {
     /// The text `YYYY-MM-DDTHH:MM:SSZ`. Beyond [`Self::MAX_RFC3339`] the year has more digits and
     /// no reader of RFC 3339 takes the text.
     pub fn to_rfc3339(self) -> String {
+        let CivilTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = self.to_civil();
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
+    /// What a calendar and a clock show in UTC.
+    pub fn to_civil(self) -> CivilTime {
         let (year, month, day) = civil_from_days(self.0 / SECONDS_PER_DAY);
         let second = self.0 % SECONDS_PER_DAY;
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        CivilTime {
+            year,
+            month,
+            day,
+            hour: second / 3600,
+            minute: second / 60 % 60,
+            second: second % 60,
+        }
+    }
+
+    /// The instant that [`Self::to_civil`] shows so; none if there is no such date or time of day,
+    /// or the year is not one of 1970 to 9999.
+    pub fn from_civil(civil: CivilTime) -> Option<Self> {
+        let possible = (1970..=9999).contains(&civil.year)
+            && (1..=12).contains(&civil.month)
+            && (1..=31).contains(&civil.day)
+            && civil.hour < 24
+            && civil.minute < 60
+            && civil.second < 60;
+        if !possible {
+            return None;
+        }
+        let days = days_from_civil(civil.year, civil.month, civil.day);
+        let seconds = days * SECONDS_PER_DAY + civil.hour * 3600 + civil.minute * 60 + civil.second;
+        // 30 February and the like come back as another date.
+        (Self(seconds).to_civil() == civil).then_some(Self(seconds))
     }
 
     /// Reads the text that [`Self::to_rfc3339`] writes.
@@ -64,26 +101,30 @@ impl UnixSeconds {
                     _ => Err(TimeError::Form),
                 })
         };
-        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-        let possible = year >= 1970
-            && (1..=12).contains(&month)
-            && (1..=31).contains(&day)
-            && hour < 24
-            && minute < 60
-            && second < 60;
-        if !possible {
-            return Err(TimeError::Range);
-        }
-        let days = days_from_civil(year, month, day);
-        // 30 February and the like come back as another date.
-        if civil_from_days(days) != (year, month, day) {
-            return Err(TimeError::Range);
-        }
-        Ok(Self(
-            days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second,
-        ))
+        Self::from_civil(CivilTime {
+            year: number(0, 4)?,
+            month: number(5, 7)?,
+            day: number(8, 10)?,
+            hour: number(11, 13)?,
+            minute: number(14, 16)?,
+            second: number(17, 19)?,
+        })
+        .ok_or(TimeError::Range)
     }
+}
+
+/// A date of the Gregorian calendar and a time of day, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each field is what it is called")]
+pub struct CivilTime {
+    pub year: u64,
+    /// From 1.
+    pub month: u64,
+    /// From 1.
+    pub day: u64,
+    pub hour: u64,
+    pub minute: u64,
+    pub second: u64,
 }
 
 impl fmt::Display for UnixSeconds {

@@ -173,8 +173,8 @@ pub(crate) struct AssembleArgs {
     /// Run all steps even if nothing has changed
     #[arg(long)]
     pub(crate) no_cache: bool,
-    /// Then build again with these varied, or with everything that can be varied, and say what the
-    /// outputs depend on; exit code 1 if they differ
+    /// Then build again with these varied, or with everything that the recipe does not state, and
+    /// say what the outputs depend on; exit code 1 if they differ
     #[arg(
         long,
         value_name = "SWITCH,…",

@@ -10,12 +10,15 @@ use serde_json::{Value, json};
 use crate::harness::{Bench, Program, Ran};
 
 /// Modes of the program and the sets of switches that `--vary` has to name, each enough by itself.
-const PLANTS: [(&str, &[&[&str]]); 24] = [
+const PLANTS: [(&str, &[&[&str]]); 26] = [
     // First, so that nothing before it moves the heap.
     ("address", &[&["addresses"]]),
     ("nothing", &[]),
     ("time", &[&["clock"]]),
     ("written-time", &[&["clock"]]),
+    ("month", &[&["clock"]]),
+    // The recipe's epoch states the year, so it stays unless somebody asks; see below.
+    ("year", &[]),
     ("process-id", &[&["process-ids"]]),
     ("directory-order", &[&["directory-order"]]),
     ("inode", &[&["inodes"]]),
@@ -118,13 +121,14 @@ fn planted_dependences_do_not_show_and_are_named() {
             .collect();
         causes.sort_by_key(Value::to_string);
         if Value::from(causes) == json!(expected) {
-            // The control depends on nothing, and nothing was named.
+            // The controls depend on nothing that is varied, and nothing was named.
             named += usize::from(!expected.is_empty());
         } else {
             missed.push(format!("{mode}: {}", found["causes"]));
         }
     }
-    let planted = PLANTS.len() - 1;
+    let planted = PLANTS.iter().filter(|(_, expected)| !expected.is_empty());
+    let planted = planted.count();
     println!("planted dependences: {named} of {planted} named");
     assert_eq!(missed, Vec::<String>::new(), "named wrongly");
     assert_eq!((named, found.len()), (planted, PLANTS.len()));
@@ -146,8 +150,8 @@ fn planted_dependences_do_not_show_and_are_named() {
         .into_iter()
         .filter(|mode| line_of(&bench, mode) != line_of(&other, mode))
         .collect();
-    let same = planted - differing.len();
-    println!("planted dependences: {same} of {planted} the same elsewhere");
+    let (same, all) = (PLANTS.len() - differing.len(), PLANTS.len());
+    println!("planted programs: {same} of {all} the same elsewhere");
     assert_eq!(differing, Vec::<&str>::new());
 }
 
@@ -168,6 +172,32 @@ fn only_what_is_asked_for_is_varied() {
         .assemble("planted", &["--vary=clok"])
         .exits(2)
         .says("no switch is called clok");
+}
+
+#[test]
+fn the_year_is_the_recipe_s_unless_it_is_named() {
+    let bench = Bench::new();
+    plant(&bench, &["year", "month", "time"], "");
+    bench
+        .assemble("planted", &["--vary"])
+        .exits(1)
+        .says("identical  year\n")
+        .says("differs    month  clock\n")
+        .says("differs    time  clock\n");
+    // The epoch is 14 November 2023.
+    assert_eq!(line_of(&bench, "year"), "2023\n");
+    bench
+        .assemble("planted", &["--vary=clock,year"])
+        .exits(1)
+        .says("differs    year  year\n")
+        .says("differs    month  clock\n")
+        .says("differs    time  clock; or year\n");
+    bench
+        .assemble("planted", &["--vary=year"])
+        .exits(1)
+        .says("differs    year  year\n")
+        .says("identical  month\n")
+        .says("differs    time  year\n");
 }
 
 #[test]

@@ -2,20 +2,33 @@
 //! build. The list is that of reprotest, as far as it is about the machine, and what else the
 //! sandbox decides.
 //!
-//! Absent on purpose: what cannot be varied because a recipe states it (inputs, arguments, its own
-//! variables, `SOURCE_DATE_EPOCH`), and what the sandbox does not hide.
+//! Of what a recipe states only the year is here, to be asked for by name. Absent on purpose: the
+//! rest of it (inputs, arguments, its own variables, `SOURCE_DATE_EPOCH`), and what the sandbox does
+//! not hide.
 
 use std::fmt;
 use std::str::FromStr;
 
+use counterseal_attestation::UnixSeconds;
 use counterseal_sandbox::{BUILD_DIRECTORY, DirectoryOrder, TEMPORARY_DIRECTORY, VirtualHost};
+
+use super::moved;
 
 /// One thing that a second build sees otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Switch {
-    /// The clock begins 400 days, and some, later; times of written files follow it.
+    /// The clock begins about half a year away, in the same calendar year (UTC): in another month,
+    /// on another day of the month and of the week, at another hour, minute and second. Times of
+    /// written files follow it.
+    ///
+    /// The year stays because the recipe states it with its epoch, as it states its version: what
+    /// puts "2022" into a product depends on the recipe, not on when somebody builds it. Months,
+    /// days and times are the epoch's as well, but nobody states these for a product to show.
     Clock,
+    /// The clock begins a year later, to the day: shows what takes the year from the recipe's
+    /// epoch. Only when named ([`Self::is_stated`]).
+    Year,
     /// Random numbers follow from another seed.
     Seed,
     /// More processors.
@@ -53,9 +66,10 @@ pub enum Switch {
 }
 
 impl Switch {
-    /// Every switch.
-    pub const ALL: [Self; 18] = [
+    /// Every switch, also those that are turned only when they are named.
+    pub const ALL: [Self; 19] = [
         Self::Clock,
+        Self::Year,
         Self::Seed,
         Self::Processors,
         Self::Memory,
@@ -79,6 +93,7 @@ impl Switch {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Clock => "clock",
+            Self::Year => "year",
             Self::Seed => "seed",
             Self::Processors => "processors",
             Self::Memory => "memory",
@@ -99,10 +114,21 @@ impl Switch {
         }
     }
 
+    /// Whether a recipe states on purpose what this moves, so that a product may well depend on it:
+    /// such a switch is turned only when it is named.
+    pub const fn is_stated(self) -> bool {
+        matches!(self, Self::Year)
+    }
+
     /// Makes one thing of `host` another than it is.
     pub(crate) fn turn(self, host: &mut VirtualHost) {
         match self {
-            Self::Clock => host.clock_start += CLOCK_SECONDS,
+            Self::Clock => {
+                host.clock_start = moved::within_year(UnixSeconds(host.clock_start)).0;
+            }
+            Self::Year => {
+                host.clock_start = moved::to_other_year(UnixSeconds(host.clock_start)).0;
+            }
             Self::Seed => host.seed = host.seed.map(|byte| !byte),
             Self::Processors => {
                 host.processors = match host.processors {
@@ -148,8 +174,6 @@ impl Switch {
     }
 }
 
-/// 400 days, 7 hours, 13 minutes and 17 seconds: another year, month, day and time of day.
-const CLOCK_SECONDS: u64 = 400 * 86400 + 7 * 3600 + 13 * 60 + 17;
 /// From here on fewer processors are another number of them, not more.
 const PROCESSORS_MANY: u32 = 1000;
 const OTHER_RELEASES: [&str; 2] = ["6.12.41-varied", "5.15.170-varied"];
@@ -191,6 +215,12 @@ mod tests {
         }
         let error = "clok".parse::<Switch>().unwrap_err().to_string();
         assert!(error.contains("clok") && error.contains("clock"), "{error}");
+    }
+
+    #[test]
+    fn only_the_year_has_to_be_named() {
+        let stated: Vec<Switch> = Switch::ALL.into_iter().filter(|s| s.is_stated()).collect();
+        assert_eq!(stated, [Switch::Year]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::output;
 use crate::session::Session;
 
-/// Varies `asked`, or everything if nothing is named.
+/// Varies `asked`, or everything that the recipe does not state if nothing is named.
 pub(crate) fn run(
     session: &Session,
     asked: &[Switch],
@@ -23,7 +23,10 @@ pub(crate) fn run(
     waived: &BTreeSet<Guarantee>,
 ) -> Result<Variation, CommandError> {
     let switches = match asked {
-        [] => Switch::ALL.into(),
+        [] => Switch::ALL
+            .into_iter()
+            .filter(|switch| !switch.is_stated())
+            .collect(),
         asked => asked.iter().copied().collect(),
     };
     let mut build = 0_usize;

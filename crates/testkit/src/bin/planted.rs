@@ -39,6 +39,8 @@ fn planted(mode: &str, file: &str) -> io::Result<String> {
     Ok(match mode {
         "nothing" => "the same in every build".to_owned(),
         "time" => seconds(SystemTime::now())?.to_string(),
+        "year" => year_and_month(seconds(SystemTime::now())?).0.to_string(),
+        "month" => year_and_month(seconds(SystemTime::now())?).1.to_string(),
         "written-time" => seconds(made(file)?.modified()?)?.to_string(),
         "process-id" => std::process::id().to_string(),
         // Of the heap: those of the stack depend on the size of the environment, too.
@@ -92,6 +94,28 @@ fn planted(mode: &str, file: &str) -> io::Result<String> {
 fn seconds(time: SystemTime) -> io::Result<u64> {
     let since = time.duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
     Ok(since.as_secs())
+}
+
+/// What a calendar shows in UTC, months from 1: as copyright notices take it.
+fn year_and_month(since_1970: u64) -> (u64, u64) {
+    let (mut year, mut month, mut days) = (1970, 1, since_1970 / 86400);
+    loop {
+        let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let length = match month {
+            2 if is_leap_year => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        if days < length {
+            return (year, month);
+        }
+        days -= length;
+        month += 1;
+        if month == 13 {
+            (year, month) = (year + 1, 1);
+        }
+    }
 }
 
 /// The status of a file that is made for this, open to everybody as far as the mask allows.
