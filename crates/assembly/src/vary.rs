@@ -1,6 +1,5 @@
 //! Builds again with everything varied that the recipe does not state, and if the outputs differ says
-//! which
-//! switches it takes.
+//! which switches it takes.
 //!
 //! The varied builds are thrown away: they touch neither cache nor evidence. Absent on purpose:
 //! comparing what is inside outputs; a byte that differs is a difference.
