@@ -6,34 +6,44 @@
 
 use counterseal_attestation::{CivilTime, UnixSeconds};
 
-/// Months are at least these many days long.
-const DAYS: u64 = 28;
+const DAY: u64 = 86400;
+/// What stays free at the end of the year: zones are up to 14 hours ahead, and the build goes on.
+const MARGIN: u64 = 36 * 3600;
+/// With so much left of the year, half of it is in another month.
+const MUCH: u64 = 64 * DAY;
+/// Changes each of hour (by 12-hour clocks, too), minute and second.
+const TIME_OF_DAY: u64 = 7 * 3600 + 13 * 60 + 17;
 
-/// Another time of the same year: about half a year away, in another month, on another day of the
-/// month and of the week, at another hour (by 12-hour clocks, too), minute and second.
+/// A later time of the same year: half of what is left of it away or, towards its end, all of that;
+/// on another day of the month and of the week, at another hour, minute and second, and before
+/// November in another month. On the last two days of a year it is half of what is left away.
 ///
-/// It lies before the 29th of its month, so that a build that begins there is days away from the
-/// next year, in every time zone.
+/// Later, because nothing is built before its epoch: archives give newer files the epoch's time
+/// (`tar --clamp-mtime`) and leave older ones as they are.
 pub(super) fn within_year(time: UnixSeconds) -> UnixSeconds {
-    let shown = time.to_civil();
-    let on_day = |day: u64| {
-        let moved = CivilTime {
-            month: (shown.month + 5) % 12 + 1,
-            day: day % DAYS + 1,
-            hour: (shown.hour + 7) % 24,
-            minute: (shown.minute + 13) % 60,
-            second: (shown.second + 17) % 60,
-            ..shown
-        };
-        // Every month has this day, so only for a year after 9999, which no recipe can state,
-        // there is no such time.
-        UnixSeconds::from_civil(moved).unwrap_or(time)
+    let next_year = CivilTime {
+        year: time.to_civil().year + 1,
+        month: 1,
+        day: 1,
+        hour: 0,
+        minute: 0,
+        second: 0,
     };
-    let moved = on_day(shown.day + 13);
-    if weekday(moved) == weekday(time) {
-        return on_day(shown.day + 14);
-    }
-    moved
+    // The last year that has a text is followed by none.
+    let end = UnixSeconds::from_civil(next_year).map_or(UnixSeconds::MAX_RFC3339.0, |next| next.0);
+    let left = end.saturating_sub(time.0);
+    let Some(days) = left
+        .checked_sub(MARGIN + TIME_OF_DAY)
+        .map(|room| (if room >= MUCH { room / 2 } else { room }) / DAY)
+    else {
+        return UnixSeconds(time.0.saturating_add(left / 2));
+    };
+    let after = |days: u64| UnixSeconds(time.0 + days * DAY + TIME_OF_DAY);
+    let differs = |moved: &UnixSeconds| {
+        weekday(*moved) != weekday(time) && moved.to_civil().day != time.to_civil().day
+    };
+    let mut latest_first = (0..=days).rev().map(after);
+    latest_first.find(differs).unwrap_or(after(days))
 }
 
 /// The same day and time of day of the year after, or of the year before if there is none after;
@@ -70,30 +80,29 @@ mod tests {
     #[test]
     fn known_times() {
         for (from, within, other) in [
-            // A Thursday; the 15th would be one.
             (
                 "1970-01-01T00:00:00Z",
-                "1970-07-16T07:13:17Z",
+                "1970-06-30T07:13:17Z",
                 "1971-01-01T00:00:00Z",
             ),
             (
-                "2022-12-28T23:59:59Z",
-                "2022-06-14T06:12:16Z",
-                "2023-12-28T23:59:59Z",
+                "2022-12-26T15:30:00Z",
+                "2022-12-29T22:43:17Z",
+                "2023-12-26T15:30:00Z",
             ),
             (
                 "2022-12-31T23:59:59Z",
-                "2022-06-17T06:12:16Z",
+                "2022-12-31T23:59:59Z",
                 "2023-12-31T23:59:59Z",
             ),
             (
                 "2024-02-29T12:30:30Z",
-                "2024-08-15T19:43:47Z",
+                "2024-07-30T19:43:47Z",
                 "2025-02-28T12:30:30Z",
             ),
             (
                 "9999-12-31T23:59:59Z",
-                "9999-06-17T06:12:16Z",
+                "9999-12-31T23:59:59Z",
                 "9998-12-31T23:59:59Z",
             ),
         ] {
@@ -102,29 +111,32 @@ mod tests {
         }
     }
 
-    /// Whatever a build prints of its time within the year is another, for each day of a leap
-    /// year's and other years' every weekday, and at its ends.
+    /// Whatever a build prints of its time within the year is another, as far as the year has room,
+    /// for each day of a leap year's and other years' every weekday, and at its ends.
     #[test]
     fn all_but_the_year_is_another() {
-        let day = 86400;
         let ordinary = at("2022-01-01T00:00:00Z").0;
-        let first = (0..366 * 28).map(|days| ordinary + days * day + days * 7919 % day);
+        let first = (0..366 * 28).map(|days| ordinary + days * DAY + days * 7919 % DAY);
         let last = UnixSeconds::MAX_RFC3339.0;
-        let ends = [0, 1, 59, 3600, day - 1, day, 365 * day - 1, 365 * day, last];
+        let ends = [0, 1, 59, 3600, DAY - 1, DAY, 365 * DAY - 1, 365 * DAY, last];
         for from in first.chain(ends).map(UnixSeconds) {
-            let (was, is) = (from.to_civil(), within_year(from).to_civil());
+            let moved = within_year(from);
+            let (was, is) = (from.to_civil(), moved.to_civil());
             let shown = text(from);
+            assert!(moved >= from, "{shown}");
             assert_eq!(was.year, is.year, "{shown}");
-            assert_ne!(was.month, is.month, "{shown}");
-            assert_ne!(was.day, is.day, "{shown}");
-            assert_ne!(was.hour % 12, is.hour % 12, "{shown}");
-            assert_ne!(was.minute, is.minute, "{shown}");
-            assert_ne!(was.second, is.second, "{shown}");
-            assert_ne!(weekday(from), weekday(within_year(from)), "{shown}");
-            // No build lasts that long in either direction.
-            let distance = from.0.abs_diff(within_year(from).0);
-            assert!(distance > 145 * day, "{shown}");
-            assert!(is.day <= DAYS, "{shown}");
+            if was.month < 11 {
+                assert_ne!(was.month, is.month, "{shown}");
+            }
+            if (was.month, was.day) < (12, 29) {
+                assert_ne!(was.day, is.day, "{shown}");
+                assert_ne!(was.hour % 12, is.hour % 12, "{shown}");
+                assert_ne!(was.minute, is.minute, "{shown}");
+                assert_ne!(was.second, is.second, "{shown}");
+                assert_ne!(weekday(from), weekday(moved), "{shown}");
+                let in_every_zone = UnixSeconds(moved.0 + 14 * 3600).to_civil();
+                assert_eq!(was.year, in_every_zone.year, "{shown}");
+            }
 
             let other = to_other_year(from).to_civil();
             assert_ne!(was.year, other.year, "{shown}");

@@ -18,9 +18,8 @@ use super::moved;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Switch {
-    /// The clock begins about half a year away, in the same calendar year (UTC): in another month,
-    /// on another day of the month and of the week, at another hour, minute and second. Times of
-    /// written files follow it.
+    /// The clock begins later in the same calendar year (UTC): on another day of the week, at another
+    /// hour, minute and second, and before November in another month. Times of written files follow it.
     ///
     /// The year stays because the recipe states it with its epoch, as it states its version: what
     /// puts "2022" into a product depends on the recipe, not on when somebody builds it. Months,
