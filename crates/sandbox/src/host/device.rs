@@ -25,7 +25,7 @@ impl Service {
         let mut stream = super::random::Stream::new(&self.host.seed, task.lineage, &purpose);
         let (reader, writer) = crate::room::pipe().map_err(|_| Errno(libc::EMFILE))?;
         let _ = rustix::pipe::fcntl_setpipe_size(&reader, READY_BYTES);
-        self.identities.is_random_device(&reader);
+        self.identities.note_random_device(&reader);
         // There before the first read, so that a short one is answered whole.
         let mut ready = [0; READY_BYTES];
         stream.fill(&mut ready);
@@ -56,10 +56,11 @@ impl Service {
     /// How much waits to be read (`FIONREAD`): the pipe behind the random device would tell how far
     /// its thread is.
     pub(super) fn asking_what_waits(&self, call: &Call) -> Answer {
-        let found = descriptor_status(call.thread, call.int(0))?;
-        if self.identities.is_device(&found) {
-            return Err(Errno(libc::EINVAL)); // As the kernel's device answers (random(4)).
+        match descriptor_status(call.thread, call.int(0)) {
+            // As the kernel's device answers (random(4)).
+            Ok(found) if self.identities.is_random_device(&found) => Err(Errno(libc::EINVAL)),
+            // What cannot be looked at is not open, and the kernel says so, or is not ours.
+            _ => Ok(Reply::Proceed),
         }
-        Ok(Reply::Proceed)
     }
 }

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, FileType, OFlags, RawDir, SeekFrom, openat, seek};
+use rustix::fs::{AtFlags, FileType, OFlags, RawDir, SeekFrom, Statx, openat, seek};
 
 use super::memory::Words;
 use super::paths::{descriptor_path, descriptor_status, errno, join, same_process_descriptor};
@@ -90,11 +90,11 @@ impl Service {
     /// Where a directory ends (`SEEK_END`) is a number of its file system's own; memory file systems
     /// have none (`simple_offset_dir_operations`).
     pub(super) fn seeking_from_end(call: &Call) -> Answer {
-        let found = descriptor_status(call.thread, call.int(0))?;
-        if u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR {
+        let is_directory = |found: Statx| u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR;
+        if descriptor_status(call.thread, call.int(0)).is_ok_and(is_directory) {
             return Err(Errno(libc::EINVAL));
         }
-        Ok(Reply::Proceed)
+        Ok(Reply::Proceed) // If it is not open, the kernel says so.
     }
 
     fn entries(

@@ -104,13 +104,13 @@ impl Identities {
     }
 
     /// From now on this pipe is the random device.
-    pub(super) fn is_random_device(&mut self, pipe: &OwnedFd) {
+    pub(super) fn note_random_device(&mut self, pipe: &OwnedFd) {
         if let Ok(found) = look(pipe, "", AtFlags::EMPTY_PATH) {
             self.random_devices.insert(key(&found));
         }
     }
 
-    pub(super) fn is_device(&self, found: &Statx) -> bool {
+    pub(super) fn is_random_device(&self, found: &Statx) -> bool {
         self.random_devices.contains(&key(found))
     }
 
@@ -226,7 +226,7 @@ impl Service {
             }
             Place::Root => (shown.user, shown.group) = (0, 0),
             Place::Processes | Place::Nameless => {
-                if self.identities.is_device(found) {
+                if self.identities.is_random_device(found) {
                     shown.mode = libc::S_IFCHR | 0o666;
                     shown.special = (1, 9);
                     shown.device = Place::Devices.device();

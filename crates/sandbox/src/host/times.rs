@@ -212,7 +212,9 @@ impl Service {
             .memory()
             .read_pair(address)
             .and_then(|pair| duration(pair, scale.cast_signed()))
-            .is_ok_and(|found_ns| found_ns <= ns && u128::from(found_ns) + 1000 >= least);
+            .is_ok_and(|found_ns| {
+                found_ns <= ns && u128::from(found_ns) + u128::from(scale) >= least
+            });
         if is_there {
             let passed_ns = self.task(call).clock.now().saturating_sub(began_ns);
             let left_ns = ns.saturating_sub(passed_ns);
