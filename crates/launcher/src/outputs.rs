@@ -2,9 +2,10 @@
 //!
 //! By the time this runs no process of the steps is alive, and every name is opened below the
 //! scratch directory with `RESOLVE_BENEATH` and without following links, so a link that a step
-//! planted leads nowhere. Devices, sockets, pipes, set-id bits and links that leave the directory
-//! that is taken are refused, not skipped. What is left of a file is its content and whether it
-//! can be executed.
+//! planted leads nowhere. Devices, sockets, pipes, set-id bits, links that leave the directory that
+//! is taken, and what its owner could not read are refused, not skipped. What is left of a file is
+//! its content and whether it can be executed. One output is never longer than the scratch space,
+//! whatever its files claim.
 //!
 //! Absent on purpose: where it goes. An assembly puts it into its store, the launcher into a
 //! directory.
@@ -15,11 +16,19 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use counterseal_artifact::tar_zst::{PackError, Packer};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 /// Most entries in one directory that is taken.
 const ENTRIES_MAX: usize = 1_000_000;
 /// Deepest nesting of a directory that is taken.
 const DEPTH_MAX: usize = 128;
+/// Longest path in a directory that is taken, in bytes: the most that one system call can name
+/// (`PATH_MAX` without the zero byte).
+const PATH_BYTES_MAX: usize = 4095;
+/// What its owner may do with a file that can be taken; the superuser could read it without.
+const READABLE: u32 = 0o400;
+/// The same of a directory.
+const SEARCHABLE: u32 = 0o500;
 /// Permission bits that make a program run as somebody else.
 const SET_ID: u32 = 0o6000;
 
@@ -74,6 +83,18 @@ pub enum OutputDefect {
     /// More entries or levels than are packed.
     #[error("has more entries or levels than are packed")]
     TooLarge,
+    /// Longer than the scratch space could hold if every byte were there.
+    #[error(
+        "is longer than the whole scratch space, as only files with holes or with several names \
+         can be"
+    )]
+    TooLong,
+    /// A path that no system call can name.
+    #[error("lies under a path of more than 4095 bytes")]
+    LongPath,
+    /// Its owner may not read it.
+    #[error("cannot be read by its owner")]
+    Unreadable,
 }
 
 /// A file, open for reading.
@@ -109,34 +130,38 @@ pub enum LeftKind {
     },
 }
 
-/// Opens the file at `path` below `scratch`.
+/// Opens the file at `path` below `scratch`, the top of the scratch space.
 ///
 /// # Errors
 /// It is not there, or nothing that may leave the sandbox.
 pub fn open_file(scratch: BorrowedFd<'_>, path: &str) -> Result<LeftFile, OutputError> {
-    let (file, stat) = open(scratch, path, path)?;
+    let (file, stat) = open_declared(scratch, path)?;
+    Room::of(scratch, path)?.take(&stat, path)?;
     left_file(file, &stat, path)
 }
 
-/// Opens the directory at `path` below `scratch` and looks at everything in it.
+/// Opens the directory at `path` below `scratch`, the top of the scratch space, and looks at
+/// everything in it.
 ///
 /// # Errors
 /// It is not there, or something in it may not leave the sandbox.
 pub fn open_tree(scratch: BorrowedFd<'_>, path: &str) -> Result<LeftTree, OutputError> {
-    let (top, stat) = open(scratch, path, path)?;
+    let (top, stat) = open_declared(scratch, path)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return Err(refused(path, OutputDefect::WrongKind));
     }
-    let mut tree = LeftTree {
+    let mut walk = Walk {
+        entries: Vec::new(),
+        room: Room::of(scratch, path)?,
+    };
+    walk.directory(top.as_fd(), "", 0)?;
+    let mut entries = walk.entries;
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(LeftTree {
         top,
         path: path.to_owned(),
-        entries: Vec::new(),
-    };
-    let mut entries = Vec::new();
-    walk(tree.top.as_fd(), "", 0, &mut entries)?;
-    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-    tree.entries = entries;
-    Ok(tree)
+        entries,
+    })
 }
 
 impl LeftTree {
@@ -184,75 +209,143 @@ fn left_file(file: OwnedFd, stat: &rustix::fs::Stat, path: &str) -> Result<LeftF
     }
     Ok(LeftFile {
         file: File::from(file),
-        size_bytes: u64::try_from(stat.st_size).unwrap_or(0),
+        size_bytes: size_bytes(stat),
         executable: stat.st_mode & 0o111 != 0,
     })
 }
 
-fn walk(
-    directory: BorrowedFd<'_>,
-    prefix: &str,
-    depth: usize,
-    entries: &mut Vec<(String, LeftKind)>,
-) -> Result<(), OutputError> {
-    let listing = rustix::fs::Dir::read_from(directory)
-        .map_err(|errno| io_error("list", prefix, errno.into()))?;
-    for entry in listing {
-        let entry = entry.map_err(|errno| io_error("list", prefix, errno.into()))?;
-        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let Ok(name) = entry.file_name().to_str() else {
-            return Err(refused(prefix, OutputDefect::Name));
-        };
-        let path = if prefix.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{prefix}/{name}")
-        };
-        if entries.len() >= ENTRIES_MAX || depth >= DEPTH_MAX {
-            return Err(refused(&path, OutputDefect::TooLarge));
-        }
-        look_at(directory, name, path, depth, entries)?;
-    }
-    Ok(())
+/// How much may still be taken. A step can write no more than the scratch space holds, but a file
+/// with holes, or one with many names, claims more than was ever written, and whoever takes it
+/// would have to find that space.
+struct Room {
+    left_bytes: u64,
 }
 
-fn look_at(
+impl Room {
+    fn of(scratch: BorrowedFd<'_>, path: &str) -> Result<Self, OutputError> {
+        let space = rustix::fs::fstatvfs(scratch)
+            .map_err(|errno| io_error("measure the space of", path, errno.into()))?;
+        Ok(Self {
+            left_bytes: space.f_blocks.saturating_mul(space.f_frsize),
+        })
+    }
+
+    fn take(&mut self, stat: &rustix::fs::Stat, path: &str) -> Result<(), OutputError> {
+        let left = self.left_bytes.checked_sub(size_bytes(stat));
+        self.left_bytes = left.ok_or_else(|| refused(path, OutputDefect::TooLong))?;
+        Ok(())
+    }
+}
+
+/// A look at everything in a directory.
+struct Walk {
+    entries: Vec<(String, LeftKind)>,
+    room: Room,
+}
+
+impl Walk {
+    fn directory(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        prefix: &str,
+        depth: usize,
+    ) -> Result<(), OutputError> {
+        let listing = rustix::fs::Dir::read_from(directory)
+            .map_err(|errno| io_error("list", prefix, errno.into()))?;
+        for entry in listing {
+            let entry = entry.map_err(|errno| io_error("list", prefix, errno.into()))?;
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let Ok(name) = entry.file_name().to_str() else {
+                return Err(refused(prefix, OutputDefect::Name));
+            };
+            let path = if prefix.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{prefix}/{name}")
+            };
+            if self.entries.len() >= ENTRIES_MAX || depth >= DEPTH_MAX {
+                return Err(refused(&path, OutputDefect::TooLarge));
+            }
+            if path.len() > PATH_BYTES_MAX {
+                return Err(refused(prefix, OutputDefect::LongPath));
+            }
+            self.look_at(directory, name, path, depth)?;
+        }
+        Ok(())
+    }
+
+    fn look_at(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        name: &str,
+        path: String,
+        depth: usize,
+    ) -> Result<(), OutputError> {
+        let stat = examine(directory, name, &path)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(directory, name, Vec::new())
+                    .map_err(|errno| io_error("read link", &path, errno.into()))?;
+                let Ok(target) = target.into_string() else {
+                    return Err(refused(&path, OutputDefect::Name));
+                };
+                if leaves(&path, &target) {
+                    return Err(refused(&path, OutputDefect::EscapingLink));
+                }
+                self.entries.push((path, LeftKind::Symlink { target }));
+            }
+            FileType::Directory => {
+                let (inner, _) = open(directory, name, &path)?;
+                self.entries.push((path.clone(), LeftKind::Directory));
+                self.directory(inner.as_fd(), &path, depth + 1)?;
+            }
+            FileType::RegularFile => {
+                // Opened here to be refused early, and again when its turn comes: descriptors
+                // are few.
+                let (_, stat) = open(directory, name, &path)?;
+                self.room.take(&stat, &path)?;
+                self.entries.push((path, LeftKind::File));
+            }
+            _ => return Err(refused(&path, OutputDefect::Special)),
+        }
+        Ok(())
+    }
+}
+
+/// Opens what a declaration names. The directories on the way to it are the step's, too: what
+/// their owner could not pass, the superuser does not pass either.
+fn open_declared(
+    scratch: BorrowedFd<'_>,
+    path: &str,
+) -> Result<(OwnedFd, rustix::fs::Stat), OutputError> {
+    for (end, _) in path.match_indices('/') {
+        let parent = path.get(..end).unwrap_or_default();
+        require(&examine(scratch, parent, path)?, 0o100, path)?;
+    }
+    open(scratch, path, path)
+}
+
+fn examine(
     directory: BorrowedFd<'_>,
     name: &str,
-    path: String,
-    depth: usize,
-    entries: &mut Vec<(String, LeftKind)>,
-) -> Result<(), OutputError> {
-    let stat = rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|errno| io_error("examine", &path, errno.into()))?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Symlink => {
-            let target = rustix::fs::readlinkat(directory, name, Vec::new())
-                .map_err(|errno| io_error("read link", &path, errno.into()))?;
-            let Ok(target) = target.into_string() else {
-                return Err(refused(&path, OutputDefect::Name));
-            };
-            if leaves(&path, &target) {
-                return Err(refused(&path, OutputDefect::EscapingLink));
-            }
-            entries.push((path, LeftKind::Symlink { target }));
-        }
-        FileType::Directory => {
-            let (inner, _) = open(directory, name, &path)?;
-            entries.push((path.clone(), LeftKind::Directory));
-            walk(inner.as_fd(), &path, depth + 1, entries)?;
-        }
-        FileType::RegularFile => {
-            // Opened here to be refused early, and again when its turn comes: descriptors
-            // are few.
-            open(directory, name, &path)?;
-            entries.push((path, LeftKind::File));
-        }
-        _ => return Err(refused(&path, OutputDefect::Special)),
+    path: &str,
+) -> Result<rustix::fs::Stat, OutputError> {
+    match rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(stat),
+        Err(Errno::NOENT | Errno::NOTDIR) => Err(missing(path)),
+        Err(errno) => Err(io_error("examine", path, errno.into())),
     }
-    Ok(())
+}
+
+/// Refuses what lacks permissions for its owner.
+fn require(stat: &rustix::fs::Stat, bits: u32, path: &str) -> Result<(), OutputError> {
+    if stat.st_mode & bits == bits {
+        Ok(())
+    } else {
+        Err(refused(path, OutputDefect::Unreadable))
+    }
 }
 
 fn open(
@@ -273,20 +366,19 @@ fn open(
     );
     let file = match opened {
         Ok(file) => file,
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {
-            return Err(OutputError::Missing {
-                path: path.to_owned(),
-            });
-        }
-        Err(rustix::io::Errno::LOOP) => return Err(refused(path, OutputDefect::EscapingLink)),
-        Err(rustix::io::Errno::NXIO) => return Err(refused(path, OutputDefect::Special)),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Err(missing(path)),
+        Err(Errno::LOOP) => return Err(refused(path, OutputDefect::EscapingLink)),
+        Err(Errno::NXIO) => return Err(refused(path, OutputDefect::Special)),
+        Err(Errno::ACCESS) => return Err(refused(path, OutputDefect::Unreadable)),
         Err(errno) => return Err(io_error("open", path, errno.into())),
     };
     let stat = rustix::fs::fstat(&file).map_err(|errno| io_error("examine", path, errno.into()))?;
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    if !matches!(kind, FileType::RegularFile | FileType::Directory) {
-        return Err(refused(path, OutputDefect::Special));
-    }
+    let needed = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => READABLE,
+        FileType::Directory => SEARCHABLE,
+        _ => return Err(refused(path, OutputDefect::Special)),
+    };
+    require(&stat, needed, path)?;
     // tmpfs directories inherit set-group-id only when a step set it: refused all the same.
     if stat.st_mode & SET_ID != 0 {
         return Err(refused(path, OutputDefect::SetId));
@@ -294,10 +386,30 @@ fn open(
     Ok((file, stat))
 }
 
+fn missing(path: &str) -> OutputError {
+    OutputError::Missing {
+        path: path.to_owned(),
+    }
+}
+
+fn size_bytes(stat: &rustix::fs::Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
 fn refused(path: &str, defect: OutputDefect) -> OutputError {
     OutputError::Refused {
-        path: path.to_owned(),
+        path: shortened(path),
         defect,
+    }
+}
+
+/// A path of which the end is as good as the whole, for a message that says more than the path.
+fn shortened(path: &str) -> String {
+    const CHARACTERS_MAX: usize = 200;
+    let start = path.char_indices().rev().nth(CHARACTERS_MAX - 1);
+    match start {
+        Some((at, _)) if at > 0 => format!("…{}", path.get(at..).unwrap_or_default()),
+        _ => path.to_owned(),
     }
 }
 
@@ -334,7 +446,15 @@ fn leaves(path: &str, target: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::leaves;
+    use super::{leaves, shortened};
+
+    #[test]
+    fn messages_name_the_end_of_long_paths() {
+        assert_eq!(shortened("a/b"), "a/b");
+        let just = "ü".repeat(200);
+        assert_eq!(shortened(&just), just);
+        assert_eq!(shortened(&format!("a{just}")), format!("…{just}"));
+    }
 
     #[test]
     fn links_inside_stay() {

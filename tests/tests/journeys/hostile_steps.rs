@@ -264,6 +264,100 @@ fn only_plain_outputs_leave() {
 }
 
 #[test]
+fn an_output_is_no_longer_than_the_scratch_space() {
+    let bench = Bench::new();
+    let longer = "is longer than the whole scratch space";
+    // Files with holes cost a step nothing; whoever took them would have to find the space.
+    tried(&bench, &step("grow /build/out 1099511627776")).says(longer);
+    let tree = |words: &str| {
+        let packed = Probe {
+            kind: "tar.zst",
+            ..step(words)
+        };
+        tried(&bench, &packed)
+    };
+    tree("mkdir /build/out then grow /build/out/a 4000000 then grow /build/out/b 5000000")
+        .says(longer);
+    // One file under many names is as many files once it is packed.
+    tree(
+        "mkdir /build/out then write /build/out/a 3000000 \
+         then hardlink /build/out/a /build/out/b then hardlink /build/out/a /build/out/c",
+    )
+    .says(longer);
+    // What the step could have written byte by byte is taken.
+    let fits = step("grow /build/out 8388608");
+    fits.write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    bench.assemble("probe", &[]).exits(0);
+    let taken = fs::metadata(bench.path("out/probe.out")).unwrap();
+    assert_eq!(taken.len(), 8 * MIB);
+}
+
+#[test]
+fn odd_trees_are_refused_with_the_reason() {
+    let bench = Bench::new();
+    let tree = |words: &str| {
+        let words = format!("mkdir /build/out then {words}");
+        let packed = Probe {
+            kind: "tar.zst",
+            ..step(&words)
+        };
+        tried(&bench, &packed).says("output probe.out: ")
+    };
+    tree("deepen /build/out 2000 d").says("more entries or levels than are packed");
+    let long = "n".repeat(255);
+    tree(&format!("deepen /build/out 20 {long}")).says("a path of more than 4095 bytes");
+    tree("odd-name /build/out").says("a name that is not UTF-8");
+    for mode in ["000", "200", "044"] {
+        tree(&format!(
+            "write-text /build/out/f x then chmod {mode} /build/out/f"
+        ))
+        .says("f cannot be read by its owner");
+        tree(&format!(
+            "mkdir /build/out/d then chmod {mode} /build/out/d"
+        ))
+        .says("d cannot be read by its owner");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_files_are_packed() {
+    let bench = Bench::new();
+    let many = Probe {
+        kind: "tar.zst",
+        limits: "scratch-bytes = 536870912",
+        ..step("mkdir /build/out then make-files /build/out 100000")
+    };
+    many.write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    bench.assemble("probe", &[]).exits(0);
+    let archive = fs::File::open(bench.path("out/probe.out")).unwrap();
+    let mut archive = tar::Archive::new(zstd::Decoder::new(archive).unwrap());
+    let files = archive.entries().unwrap().filter(|entry| {
+        let header = entry.as_ref().unwrap().header();
+        header.entry_type().is_file()
+    });
+    assert_eq!(files.count(), 100_000);
+}
+
+#[test]
+fn an_output_that_is_swapped_as_the_step_ends_is_its_own_or_refused() {
+    let bench = Bench::new();
+    step("swap /etc/passwd /build/out 100").write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    for _ in 0..10 {
+        let ran = bench.assemble("probe", &[]);
+        match ran.code() {
+            Some(0) => {
+                assert_eq!(fs::read(bench.path("out/probe.out")).unwrap(), b"own\n");
+                fs::remove_dir_all(bench.path("out")).unwrap();
+            }
+            _ => drop(ran.exits(1).says("symbolic link that leads out")),
+        }
+    }
+}
+
+#[test]
 fn set_id_bits_are_not_given_and_do_not_leave() {
     let bench = Bench::new();
     for words in [

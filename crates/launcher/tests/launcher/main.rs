@@ -4,5 +4,6 @@
 mod circumstances;
 mod descriptions;
 mod endings;
+mod outputs;
 mod program;
 mod stage;

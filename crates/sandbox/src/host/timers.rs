@@ -178,8 +178,7 @@ impl Service {
         let before = self.tasks.process(process).timers.left(timer, now_ns);
         let mut replaced = None;
         if is_absolute && first_ns > 0 {
-            // Which clock the timer has is not in the call, but no uptime is as large as a date.
-            let is_real_time = first_ns / NS > self.host.clock_start / 2;
+            let is_real_time = runs_by_date(process, timer);
             let now = if is_real_time {
                 self.wall_ns(now_ns)
             } else {
@@ -213,10 +212,42 @@ impl Service {
     }
 }
 
-/// Whether a descriptor is a timer's (proc(5), `/proc/pid/fdinfo`).
+/// Whether a descriptor is a timer's.
 fn is_timer(process: i32, descriptor: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{process}/fdinfo/{descriptor}"))
-        .is_ok_and(|text| text.contains("\nit_interval:"))
+    descriptor_text(process, descriptor).contains("\nit_interval:")
+}
+
+/// What the kernel says of a descriptor (proc(5), `/proc/pid/fdinfo`), as far as it may be asked.
+fn descriptor_text(process: i32, descriptor: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{process}/fdinfo/{descriptor}")).unwrap_or_default()
+}
+
+/// Whether a timer's times count from 1970 rather than from the machine's start: which clock it has
+/// is not in the call that sets it.
+fn runs_by_date(process: i32, timer: Timer) -> bool {
+    let clock = match timer {
+        Timer::Interval(_) => None,
+        Timer::Descriptor(number) => clock_of(&descriptor_text(process, number), "", "\nclockid:"),
+        Timer::Posix(id) => {
+            let list = std::fs::read_to_string(format!("/proc/{process}/timers"));
+            clock_of(
+                &list.unwrap_or_default(),
+                &format!("ID: {id}\n"),
+                "\nClockID:",
+            )
+        }
+    };
+    matches!(
+        clock,
+        Some(libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_ALARM | libc::CLOCK_TAI)
+    )
+}
+
+/// The number of the clock in a text of the kernel: the first after `label` after `head`.
+fn clock_of(text: &str, head: &str, label: &str) -> Option<i32> {
+    let (_, entry) = text.split_once(head)?;
+    let (_, rest) = entry.split_once(label)?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// `struct itimerspec`, or `itimerval` with a scale of 1000: interval and rest.
@@ -284,5 +315,26 @@ mod tests {
         assert_eq!(timers.gone_off(later, |descriptor| descriptor != 3), None);
         assert!(!timers.are_any());
         assert!(!is_timer(std::process::id().cast_signed(), 0));
+    }
+
+    #[test]
+    fn the_kernel_says_which_clock_a_timer_has() {
+        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+        use std::os::fd::AsRawFd;
+        let process = std::process::id().cast_signed();
+        for (clock, by_date) in [
+            (TimerfdClockId::Realtime, true),
+            (TimerfdClockId::Monotonic, false),
+        ] {
+            let timer = timerfd_create(clock, TimerfdFlags::CLOEXEC).unwrap();
+            let timer = Timer::Descriptor(timer.as_raw_fd());
+            assert_eq!(runs_by_date(process, timer), by_date);
+        }
+        // proc(5), `/proc/pid/timers`.
+        let list = "ID: 1\nsignal: 60/00007fff86e452a8\nnotify: signal/pid.2634\nClockID: 0\n\
+                    ID: 11\nsignal: 60/00007fff86e452a8\nnotify: signal/pid.2634\nClockID: 1\n";
+        assert_eq!(clock_of(list, "ID: 1\n", "\nClockID:"), Some(0));
+        assert_eq!(clock_of(list, "ID: 11\n", "\nClockID:"), Some(1));
+        assert_eq!(clock_of(list, "ID: 2\n", "\nClockID:"), None);
     }
 }

@@ -14,6 +14,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr as LocalAddress, UnixListener, UnixStream};
 use std::process::{Command, ExitCode, Stdio};
@@ -35,7 +36,8 @@ usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
   fork-bomb                  threads COUNT          make-files PATH COUNT
   now                        waits                  processors
   clock-storm THREADS READS  start-storm THREADS STARTS
-  list-as-given PATH
+  list-as-given PATH         grow PATH BYTES        deepen PATH LEVELS NAME
+  odd-name DIRECTORY         swap TARGET PATH TIMES  see
   exit CODE                  crash                  run PROGRAM [ARGUMENTS]";
 
 fn main() -> ExitCode {
@@ -80,6 +82,63 @@ fn perform(words: &[&str]) -> io::Result<Option<ExitCode>> {
         ["read", path] => print_file(path)?,
         ["list", path] => list(path)?,
         ["stat", path] => stat(path)?,
+        ["print", text] => println!("{text}"),
+        ["print-error", text] => eprintln!("{text}"),
+        ["flood", bytes] => flood(parse(bytes)?)?,
+        ["environment"] => environment(),
+        ["identity"] => identity()?,
+        ["mounts"] => print_file("/proc/self/mountinfo")?,
+        ["descriptors"] => list("/proc/self/fd")?,
+        ["surroundings"] => surroundings()?,
+        ["leave-behind"] => leave(&["loop"])?,
+        ["leave-briefly"] => leave(&["print", "late"])?,
+        ["loop"] => loop {
+            std::hint::spin_loop();
+        },
+        ["allocate", mib] => println!("holding {} MiB", allocate(parse(mib)?)?.len()),
+        ["hold", mib] => {
+            let _held = allocate(parse(mib)?)?;
+            loop {
+                std::thread::park();
+            }
+        }
+        ["hold-together", count, mib] => hold_together(parse(count)?, mib)?,
+        ["fork-bomb"] => fork_bomb()?,
+        ["threads", count] => threads(parse(count)?)?,
+        ["list-as-given", path] => {
+            for entry in fs::read_dir(path)? {
+                println!("{}", entry?.file_name().to_string_lossy());
+            }
+        }
+        ["swap", target, path, times] => return swap(target, path, parse(times)?).map(Some),
+        ["see"] => see()?,
+        ["now"] => println!("{}", since_1970().as_nanos()),
+        ["waits"] => waits()?,
+        ["processors"] => println!("{}", std::thread::available_parallelism()?),
+        ["clock-storm", threads, reads] => {
+            let reads = parse(reads)?;
+            in_threads(parse(threads)?, move || clock_storm(reads))?;
+        }
+        ["start-storm", threads, starts] => {
+            let starts = parse(starts)?;
+            in_threads(parse(threads)?, move || start_storm(starts))?;
+        }
+        ["exit", code] => return Ok(Some(ExitCode::from(parse::<u8>(code)?))),
+        ["crash"] => std::process::abort(),
+        ["run", program, arguments @ ..] => {
+            let status = Command::new(program).args(arguments).status()?;
+            if !status.success() {
+                return Err(io::Error::other(status.to_string()));
+            }
+        }
+        _ => return write(words),
+    }
+    Ok(None)
+}
+
+/// Runs one experiment that only writes.
+fn write(words: &[&str]) -> io::Result<Option<ExitCode>> {
+    match words {
         ["write", path, bytes] => write_bytes(path, parse(bytes)?)?,
         ["write-text", path, text] => fs::write(path, format!("{text}\n"))?,
         ["append", path, text] => {
@@ -102,57 +161,16 @@ fn perform(words: &[&str]) -> io::Result<Option<ExitCode>> {
                 .open(path)?;
         }
         ["remove", path] => fs::remove_file(path)?,
-        ["print", text] => println!("{text}"),
-        ["print-error", text] => eprintln!("{text}"),
-        ["flood", bytes] => flood(parse(bytes)?)?,
-        ["environment"] => environment(),
-        ["identity"] => identity()?,
-        ["mounts"] => print_file("/proc/self/mountinfo")?,
-        ["descriptors"] => list("/proc/self/fd")?,
-        ["surroundings"] => surroundings()?,
-        ["leave-behind"] => leave(&["loop"])?,
-        ["leave-briefly"] => leave(&["print", "late"])?,
-        ["loop"] => loop {
-            std::hint::spin_loop();
-        },
-        ["allocate", mib] => println!("holding {} MiB", allocate(parse(mib)?)?.len()),
-        ["hold", mib] => {
-            let _held = allocate(parse(mib)?)?;
-            loop {
-                std::thread::park();
-            }
-        }
-        ["hold-together", count, mib] => hold_together(parse(count)?, mib)?,
         ["make-files", path, count] => {
             for number in 0..parse::<u32>(count)? {
                 fs::File::create_new(format!("{path}/{number}"))?;
             }
         }
-        ["fork-bomb"] => fork_bomb()?,
-        ["threads", count] => threads(parse(count)?)?,
-        ["list-as-given", path] => {
-            for entry in fs::read_dir(path)? {
-                println!("{}", entry?.file_name().to_string_lossy());
-            }
-        }
-        ["now"] => println!("{}", since_1970().as_nanos()),
-        ["waits"] => waits()?,
-        ["processors"] => println!("{}", std::thread::available_parallelism()?),
-        ["clock-storm", threads, reads] => {
-            let reads = parse(reads)?;
-            in_threads(parse(threads)?, move || clock_storm(reads))?;
-        }
-        ["start-storm", threads, starts] => {
-            let starts = parse(starts)?;
-            in_threads(parse(threads)?, move || start_storm(starts))?;
-        }
-        ["exit", code] => return Ok(Some(ExitCode::from(parse::<u8>(code)?))),
-        ["crash"] => std::process::abort(),
-        ["run", program, arguments @ ..] => {
-            let status = Command::new(program).args(arguments).status()?;
-            if !status.success() {
-                return Err(io::Error::other(status.to_string()));
-            }
+        ["grow", path, bytes] => fs::File::create(path)?.set_len(parse(bytes)?)?,
+        ["deepen", path, levels, name] => deepen(path, parse(levels)?, name)?,
+        ["odd-name", directory] => {
+            let name = std::ffi::OsStr::from_bytes(b"odd\xff");
+            fs::write(std::path::Path::new(directory).join(name), "x")?;
         }
         _ => {
             eprintln!("{USAGE}");
@@ -220,6 +238,40 @@ fn write_bytes(path: &str, bytes: u64) -> io::Result<()> {
         left -= now as u64;
     }
     Ok(())
+}
+
+/// Directories in directories, each entered before the next is made: no path is too long for that.
+fn deepen(path: &str, levels: usize, name: &str) -> io::Result<()> {
+    env::set_current_dir(path)?;
+    for _ in 0..levels {
+        fs::create_dir(name)?;
+        env::set_current_dir(name)?;
+    }
+    env::set_current_dir("/")
+}
+
+/// Ends while threads put now a file, now a link to `target` at `path`.
+fn swap(target: &str, path: &str, times: u32) -> io::Result<ExitCode> {
+    fs::write(path, "own\n")?;
+    let swaps = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    for number in 0..4 {
+        let (target, path) = (target.to_owned(), path.to_owned());
+        let (beside, swaps) = (format!("{path}.{number}"), swaps.clone());
+        std::thread::spawn(move || -> io::Result<()> {
+            loop {
+                std::os::unix::fs::symlink(&target, &beside)?;
+                fs::rename(&beside, &path)?;
+                fs::write(&beside, "own\n")?;
+                fs::rename(&beside, &path)?;
+                swaps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+    }
+    while swaps.load(std::sync::atomic::Ordering::Relaxed) < times {
+        std::thread::yield_now();
+    }
+    // The threads are in the middle of it.
+    Ok(ExitCode::SUCCESS)
 }
 
 fn flood(bytes: u64) -> io::Result<()> {
@@ -347,6 +399,29 @@ fn since_1970() -> Duration {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()
+}
+
+/// What the standard library shows of the host.
+fn see() -> io::Result<()> {
+    println!("date={}", since_1970().as_secs());
+    fs::write("/build/new", "x")?;
+    println!("written={}", fs::metadata("/build/new")?.mtime());
+    println!("input={}", fs::metadata("/inputs/a")?.mtime());
+    println!("processors={}", std::thread::available_parallelism()?);
+    for (label, file) in [("name", "hostname"), ("release", "osrelease")] {
+        let value = fs::read_to_string(format!("/proc/sys/kernel/{file}"))?;
+        println!("{label}={}", value.trim_end());
+    }
+    println!("process={}", std::process::id());
+    let order = fs::read_dir("/inputs")?
+        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+        .collect::<io::Result<Vec<_>>>()?;
+    println!("order={}", order.join(" "));
+    // Keys of hash maps are drawn anew in every process.
+    let map: std::collections::HashSet<u32> = (0..20).collect();
+    println!("set={map:?}");
+    println!("address={:p}", &raw const map);
+    Ok(())
 }
 
 /// Waits for things that do not come, in several ways, and prints how long that took by the
