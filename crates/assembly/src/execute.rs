@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
+use counterseal_launcher::Description;
 use counterseal_sandbox::{Captured, Guarantee, Isolation, Outcome, Scratch};
 use counterseal_store::{Digest, Store};
 use serde::{Deserialize, Serialize};
@@ -160,10 +162,47 @@ pub(crate) fn run_steps(
     varied: &BTreeSet<Switch>,
     on_step: &mut dyn FnMut(&str),
 ) -> Result<Assembled, AssemblyError> {
+    let description = describe(assembly, prepared, waived, varied)?;
+    let epoch = UnixSeconds(assembly.recipe.product.source_date_epoch);
+    let run_in = |root: &Path, is_sound: &OnceLock<bool>, on_step: &mut dyn FnMut(&str)| {
+        run_in_root(
+            assembly,
+            prepared,
+            store,
+            &description,
+            root,
+            is_sound,
+            on_step,
+        )
+    };
+    // The root on disk is read while the steps run. What they made in one that is not what it
+    // should be is thrown away, whatever came of it, and made in a new one.
+    let unread = store.checkout_unread(&prepared.root, epoch)?;
+    let is_sound = OnceLock::new();
+    let first = std::thread::scope(|scope| {
+        scope.spawn(|| is_sound.set(unread.is_its_tree()));
+        run_in(unread.path(), &is_sound, on_step)
+    });
+    if is_sound.get() == Some(&true) {
+        return first;
+    }
+    drop(unread);
+    let checkout = store.checkout(&prepared.root, epoch)?;
+    run_in(checkout.path(), &OnceLock::from(true), on_step)
+}
+
+/// Runs every step in a root; stops early if that turns out not to be sound.
+fn run_in_root(
+    assembly: &Assembly,
+    prepared: &Prepared,
+    store: &Store,
+    description: &Description,
+    root: &Path,
+    is_sound: &OnceLock<bool>,
+    on_step: &mut dyn FnMut(&str),
+) -> Result<Assembled, AssemblyError> {
     let recipe = &assembly.recipe;
     let epoch = recipe.product.source_date_epoch;
-    let description = describe(assembly, prepared, waived, varied)?;
-    let checkout = store.checkout(&prepared.root, UnixSeconds(epoch))?;
     let log_directory =
         tempfile::tempdir().map_err(|source| io("create", "directory for logs", source))?;
     let mut scratch = Scratch::new();
@@ -176,8 +215,11 @@ pub(crate) fn run_steps(
     };
     let mut resolver = Resolver::new(store, prepared.root);
     for (index, (planned, step)) in prepared.actions.iter().zip(&description.steps).enumerate() {
+        if is_sound.get() == Some(&false) {
+            break; // Nobody will look at this.
+        }
         on_step(&planned.step.name);
-        let action = description.action(step, checkout.path());
+        let action = description.action(step, root);
         // One directory a step: the sandbox names the captured streams itself.
         let step_logs = log_directory.path().join(index.to_string());
         std::fs::create_dir(&step_logs)

@@ -13,7 +13,7 @@ use crate::blobs::named_hash;
 use crate::checkout::{boot_identifier, take_turn};
 use crate::gc::{list, list_nested};
 use crate::inspection::{Deviation, inspect};
-use crate::parallel;
+use crate::parallel::{self, Threads};
 use crate::records::Record;
 use crate::tree::{DIRECTORY_BYTES_MAX, Directory, walk_untouched};
 use crate::{Digest, Store, StoreError};
@@ -119,7 +119,7 @@ impl Store {
     fn check_blobs(&self, report: &mut CheckReport) -> Result<(), StoreError> {
         let files = list_nested(&self.path().join("blobs"))?;
         let shared = Mutex::new(report);
-        parallel::for_each(files.len(), || {
+        parallel::for_each(files.len(), Threads::All, || {
             |index| {
                 let (size_bytes, problem) = self.check_blob(&files[index]);
                 // Nothing panics while it holds the lock.
@@ -219,7 +219,7 @@ impl Store {
             let _turn = take_turn(&home, name)?;
             let root = entry.path().join("tree");
             let found = match walk_untouched(self, &tree) {
-                Ok(entries) => inspect(&entries, mtime, &root)
+                Ok(entries) => inspect(&entries, mtime, &root, Threads::All)
                     .map_err(|Deviation { path, defect }| (path, defect.to_owned())),
                 Err(error) => Err((
                     String::new(),

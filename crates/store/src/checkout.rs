@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use crate::inspection::inspect;
 use crate::layout::{StoreLock, open_lock_file};
-use crate::parallel;
+use crate::parallel::{self, Threads};
 use crate::tree::{WalkEntry, WalkKind, walk};
 use crate::{Digest, Store, StoreError};
 
@@ -41,7 +41,55 @@ impl Checkout {
     }
 }
 
+/// A checkout of which nothing is known yet but that it was whole when it was made. What is made
+/// in it is to be believed only if [`Unread::is_its_tree`] says so, before or afterwards: reading
+/// every file takes a while, in which one can begin.
+#[derive(Debug)]
+pub struct Unread {
+    checkout: Checkout,
+    entries: Vec<WalkEntry>,
+    mtime: UnixSeconds,
+    /// Made just now, and each file hashed while it was copied.
+    is_new: bool,
+}
+
+impl Unread {
+    /// The root of the tree, absolute.
+    pub fn path(&self) -> &Path {
+        self.checkout.path()
+    }
+
+    /// Compares the checkout with its tree, down to the hash of each file, on this thread alone.
+    /// If it is another tree, [`Store::checkout`] makes it anew.
+    pub fn is_its_tree(&self) -> bool {
+        self.is_new || inspect(&self.entries, self.mtime, self.path(), Threads::One).is_ok()
+    }
+}
+
 impl Store {
+    /// A tree as it was materialised before, not looked at yet; or materialised now.
+    ///
+    /// # Errors
+    /// As [`Store::checkout`].
+    pub fn checkout_unread(&self, tree: &Digest, mtime: UnixSeconds) -> Result<Unread, StoreError> {
+        let place = self.checkouts_home()?.join(key(tree, mtime));
+        let found = Checkout {
+            path: place.join("tree"),
+            _lock: self.lock(),
+        };
+        let is_new = !found.path.is_dir();
+        Ok(Unread {
+            checkout: if is_new {
+                self.checkout(tree, mtime)?
+            } else {
+                found
+            },
+            entries: walk(self, tree)?,
+            mtime,
+            is_new,
+        })
+    }
+
     /// Materialises a tree, or finds it materialised already.
     ///
     /// One that is found is compared with the tree, down to the hash of each file. If anything
@@ -55,19 +103,19 @@ impl Store {
         let entries = walk(self, tree)?;
         let home = self.checkouts_home()?;
         fs::create_dir_all(&home).map_err(StoreError::at("create", &home))?;
-        let key = format!("{}-{}-{}", tree.hash, tree.size_bytes, mtime.0);
+        let key = key(tree, mtime);
         let place = home.join(&key);
         let checkout = Checkout {
             path: place.join("tree"),
             _lock: self.lock(),
         };
-        if inspect(&entries, mtime, &checkout.path).is_ok() {
+        if inspect(&entries, mtime, &checkout.path, Threads::All).is_ok() {
             return Ok(checkout);
         }
 
         let _turn = take_turn(&home, &key)?;
         // Made, or made anew, by whoever had the turn before?
-        if inspect(&entries, mtime, &checkout.path).is_err() {
+        if inspect(&entries, mtime, &checkout.path, Threads::All).is_err() {
             self.move_aside(&place)?;
             self.make(&entries, mtime, &place)?;
         }
@@ -171,7 +219,7 @@ impl Store {
         mtime: UnixSeconds,
         root: &Path,
     ) -> Result<(), StoreError> {
-        parallel::for_each(entries.len(), || {
+        parallel::for_each(entries.len(), Threads::All, || {
             |index| {
                 let entry = &entries[index];
                 let path = root.join(&entry.path);
@@ -256,6 +304,11 @@ pub(crate) fn boot_identifier() -> Option<String> {
     let text = text.trim();
     let plain = text.len() == 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     plain.then(|| text.to_owned())
+}
+
+/// The directory of a checkout.
+fn key(tree: &Digest, mtime: UnixSeconds) -> String {
+    format!("{}-{}-{}", tree.hash, tree.size_bytes, mtime.0)
 }
 
 fn make_directory(path: &Path) -> Result<(), StoreError> {

@@ -17,7 +17,7 @@ use rustix::fs::OFlags;
 
 use crate::Digest;
 use crate::digest::Hasher;
-use crate::parallel;
+use crate::parallel::{self, Threads};
 use crate::tree::{WalkEntry, WalkKind};
 
 /// Files are read in pieces of this size, one such buffer for each thread.
@@ -40,6 +40,7 @@ pub(crate) fn inspect(
     entries: &[WalkEntry],
     mtime: UnixSeconds,
     root: &Path,
+    threads: Threads,
 ) -> Result<(), Deviation> {
     let mut children: HashMap<&str, usize> = HashMap::new();
     for entry in entries {
@@ -56,7 +57,7 @@ pub(crate) fn inspect(
     // The largest first, so that no thread is left alone with one at the end.
     let mut order: Vec<&WalkEntry> = entries.iter().collect();
     order.sort_by_key(|entry| std::cmp::Reverse(size_bytes(entry)));
-    parallel::for_each(order.len(), || {
+    parallel::for_each(order.len(), threads, || {
         let mut buffer = vec![0; BUFFER_BYTES];
         let order = &order;
         move |index| {

@@ -47,8 +47,8 @@
 //!   same way; a damaged pin stays, and nothing is collected until it is put right.
 //! - Whoever brings bytes that are stored already has the stored ones hashed, and replaced if
 //!   they are damaged: hashing what is in memory anyway costs less than a wrong answer.
-//! - A checkout is compared with its tree, file by file, each time it is handed out. One that
-//!   deviates is moved aside, never mended in place, and made anew. Somebody may still be
+//! - A checkout is compared with its tree, file by file, each time it is handed out, or while it
+//!   is used and before anything that was made in it is believed ([`Unread`]). One that deviates is moved aside, never mended in place, and made anew. Somebody may still be
 //!   running in the old one, so it stays under `incoming/` until the next process to have the
 //!   store to itself sweeps it away.
 //!
@@ -81,7 +81,7 @@ mod wire;
 
 pub use batch::Batch;
 pub use check::{CheckReport, Problem};
-pub use checkout::Checkout;
+pub use checkout::{Checkout, Unread};
 pub use digest::{Digest, ParseDigestError};
 pub use error::StoreError;
 pub use gc::GcReport;

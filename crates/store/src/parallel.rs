@@ -7,6 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// More threads than this gain nothing on one disk.
 const THREADS_MAX: usize = 4;
 
+/// How many threads do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// The calling one, because something else is going on.
+    One,
+    /// As many as help.
+    All,
+}
+
 /// Calls a worker with each number below `count`, until one fails. Each thread makes itself a
 /// worker of its own, which may hold buffers.
 ///
@@ -14,6 +23,7 @@ const THREADS_MAX: usize = 4;
 /// One of the failures; which one is up to chance.
 pub(crate) fn for_each<E: Send, W: FnMut(usize) -> Result<(), E>>(
     count: usize,
+    threads: Threads,
     worker: impl Fn() -> W + Sync,
 ) -> Result<(), E> {
     let next = AtomicUsize::new(0);
@@ -33,10 +43,13 @@ pub(crate) fn for_each<E: Send, W: FnMut(usize) -> Result<(), E>>(
         }
         Ok(())
     };
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(THREADS_MAX)
-        .min(count.max(1));
+    let threads = match threads {
+        Threads::One => 1,
+        Threads::All => std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(THREADS_MAX)
+            .min(count.max(1)),
+    };
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
         let mut result = run();

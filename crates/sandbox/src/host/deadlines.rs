@@ -14,6 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::memory::{Memory, Words};
 use super::service::{Call, Reply, Service};
+use super::task::Fate;
 use super::times::{NS, duration, rusage, uptime_ns};
 use crate::sys::{self, Held};
 
@@ -116,20 +117,29 @@ impl Service {
     /// if the signal's handler does not ask for calls to be begun anew (`SA_RESTART`): calls that
     /// never end like that otherwise. For the signal that builds live with, the end of a child,
     /// every handler therefore asks for it.
-    pub(super) fn child_handler(call: &Call) -> Reply {
+    pub(super) fn child_handler(&mut self, call: &Call) -> Reply {
         const FLAGS_AT: u64 = 8;
-        /// `SIG_DFL` and `SIG_IGN`.
-        const NOT_CALLED: [i64; 2] = [0, 1];
+        const DEFAULT: i64 = 0;
+        const IGNORE: i64 = 1;
         let address = call.arguments[1];
+        // The first word is the handler. What cannot be read the kernel refuses.
+        let Ok((handler, flags)) = call.memory().read_pair(address) else {
+            return Reply::Proceed;
+        };
+        let process = self.task(call).process;
+        self.tasks.process(process).fate_of_children = if handler == IGNORE {
+            Fate::Ignored
+        } else if flags & i64::from(libc::SA_NOCLDWAIT) != 0 {
+            Fate::NotKept
+        } else {
+            Fate::Kept
+        };
         let restart = i64::from(libc::SA_RESTART);
-        match call.memory().read_pair(address) {
-            // The first word is the handler.
-            Ok((handler, flags)) if !NOT_CALLED.contains(&handler) && flags & restart == 0 => {
-                let flags = (flags | restart).to_le_bytes().to_vec();
-                Self::proceed_and_mend(Some((address.wrapping_add(FLAGS_AT), flags)), None)
-            }
-            _ => Reply::Proceed,
+        if [DEFAULT, IGNORE].contains(&handler) || flags & restart != 0 {
+            return Reply::Proceed;
         }
+        let flags = (flags | restart).to_le_bytes().to_vec();
+        Self::proceed_and_mend(Some((address.wrapping_add(FLAGS_AT), flags)), None)
     }
 
     /// `wait4(2)` or `waitid(2)` that also asks what the child has used. The kernel would tell of
@@ -199,7 +209,6 @@ impl Service {
         let mut usage_before = None;
         if let After::Usage(address) = after {
             usage_before = memory.read(address).ok();
-            self.tasks.before_wait(process);
         }
         Pending {
             thread: call.thread,
@@ -235,7 +244,6 @@ impl Service {
             // What the kernel has not filled in stays as it is.
             After::Usage(address) => {
                 if memory.read(address).ok() != usage_before {
-                    self.tasks.before_wait(process);
                     self.tasks.settle(thread, process);
                     let busy_after_ns = self.tasks.process(process).children_busy_ns;
                     let busy_ns = busy_after_ns.saturating_sub(busy_before_ns);

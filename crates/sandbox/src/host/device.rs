@@ -3,7 +3,7 @@
 //! Absent on purpose: what is written to the device, which goes to the kernel's and changes nothing
 //! that the action sees.
 
-use super::paths::{descriptor_status, errno};
+use super::paths::errno;
 use super::service::{Answer, Call, Reply, Service};
 use crate::sys::Errno;
 
@@ -19,10 +19,10 @@ impl Service {
         if flags & libc::O_ACCMODE != libc::O_RDONLY {
             return Ok(Reply::Proceed); // What is written to it changes nothing that is seen.
         }
-        let task = self.tasks.task(call.thread, self.patch);
-        task.devices_opened += 1;
-        let purpose = format!("urandom {}", task.devices_opened);
-        let mut stream = super::random::Stream::new(&self.host.seed, task.lineage, &purpose);
+        let mut stream = self
+            .tasks
+            .draws(call.thread, self.patch)
+            .device(&self.host.seed);
         let (reader, writer) = crate::room::pipe().map_err(|_| Errno(libc::EMFILE))?;
         let _ = rustix::pipe::fcntl_setpipe_size(&reader, READY_BYTES);
         self.identities.note_random_device(&reader);
@@ -55,8 +55,8 @@ impl Service {
 
     /// How much waits to be read (`FIONREAD`): the pipe behind the random device would tell how far
     /// its thread is.
-    pub(super) fn asking_what_waits(&self, call: &Call) -> Answer {
-        match descriptor_status(call.thread, call.int(0)) {
+    pub(super) fn asking_what_waits(&mut self, call: &Call) -> Answer {
+        match self.descriptor_status(call, call.int(0)) {
             // As the kernel's device answers (random(4)).
             Ok(found) if self.identities.is_random_device(&found) => Err(Errno(libc::EINVAL)),
             // What cannot be looked at is not open, and the kernel says so, or is not ours.

@@ -6,13 +6,13 @@
 //! first component to their end are remembered: nothing that the action can change lies on
 //! their way. All others are looked up every time (`status.rs`).
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat, openat2};
 
+use super::Map;
 use super::paths::errno;
 use super::service::Service;
 use super::shown::Shown;
@@ -24,13 +24,13 @@ const BYTES_MAX: usize = 64 << 20;
 /// About what an entry takes beside its path.
 const ENTRY_BYTES: usize = 256;
 
-type Statuses = HashMap<Box<[u8]>, Result<Shown, Errno>>;
+type Statuses = Map<Box<[u8]>, Result<Shown, Errno>>;
 
 /// Statuses, and errors, of inputs.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     /// The root's entries by name: none if one is not an input's directory.
-    directories: HashMap<Box<[u8]>, Option<OwnedFd>>,
+    directories: Map<Box<[u8]>, Option<OwnedFd>>,
     /// Without and with following a link at a path's end.
     known: [Statuses; 2],
     bytes: usize,

@@ -6,13 +6,13 @@
 //! entries that were given out; it survives `lseek`, `dup` and `fork`. What a listing holds is
 //! fixed when it begins, so that entries that are removed meanwhile shift nothing.
 
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, OFlags, RawDir, SeekFrom, Statx, openat, seek};
 
+use super::Map;
 use super::memory::Words;
-use super::paths::{descriptor_path, descriptor_status, errno, join, same_process_descriptor};
+use super::paths::{descriptor_path, errno, join};
 use super::random::word;
 use super::service::{Answer, Call, Reply, Service};
 use super::status::{Place, look};
@@ -34,7 +34,7 @@ struct Entry {
 /// The listings in progress, by process and descriptor.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
-    begun: HashMap<(i32, i32), (u64, Vec<Entry>)>,
+    begun: Map<(i32, i32), (u64, Vec<Entry>)>,
 }
 
 impl Service {
@@ -42,7 +42,7 @@ impl Service {
         let descriptor = call.int(0);
         let process = self.task(call).process;
         self.task(call).clock.work(LISTING_NS);
-        let Ok(directory) = same_process_descriptor(process, descriptor) else {
+        let Ok(directory) = self.tasks.handles.descriptor(process, descriptor) else {
             return Ok(Reply::Proceed); // Not open, and the kernel says so.
         };
         let found = look(&directory, "", AtFlags::EMPTY_PATH)?;
@@ -89,9 +89,12 @@ impl Service {
 
     /// Where a directory ends (`SEEK_END`) is a number of its file system's own; memory file systems
     /// have none (`simple_offset_dir_operations`).
-    pub(super) fn seeking_from_end(call: &Call) -> Answer {
+    pub(super) fn seeking_from_end(&mut self, call: &Call) -> Answer {
         let is_directory = |found: Statx| u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR;
-        if descriptor_status(call.thread, call.int(0)).is_ok_and(is_directory) {
+        if self
+            .descriptor_status(call, call.int(0))
+            .is_ok_and(is_directory)
+        {
             return Err(Errno(libc::EINVAL));
         }
         Ok(Reply::Proceed) // If it is not open, the kernel says so.

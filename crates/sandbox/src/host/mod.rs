@@ -6,14 +6,14 @@
 //! thread of the parent, the *service*. Everything else runs at full speed.
 //!
 //! * `service.rs` takes the calls and hands them out;
-//! * `task.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
+//! * `task.rs`, `kinship.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
 //! * `times.rs`, `timers.rs`, `deadlines.rs`: calls that ask for the time or wait for one;
 //! * `tracer.rs`: the processor's time stamp counter, for an action that wants it;
 //! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
 //! * `paths.rs`, `status.rs`, `shown.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
 //! * `device.rs`: the random device;
 //! * `procfs.rs`: the texts of `/proc`;
-//! * `vdso.rs`, `memory.rs`: the processes' memory.
+//! * `vdso.rs`, `memory.rs`, `handles.rs`: the processes' memory, and what is kept open of them.
 //!
 //! Absent on purpose: security. A program that races its own memory against the service may see
 //! a real value; what it can reach is bounded by namespaces and the filter, not by this.
@@ -21,7 +21,9 @@
 mod clock;
 mod deadlines;
 mod device;
+mod handles;
 mod inputs;
+mod kinship;
 mod listing;
 mod machine;
 mod memory;
@@ -39,7 +41,7 @@ mod times;
 mod tracer;
 mod vdso;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,11 @@ use crate::action::{BUILD_DIRECTORY, HOME_DIRECTORY, HOST_NAME, SEARCH_PATH, USE
 
 pub(crate) use service::{Carried, Findings, Ground, Service};
 pub(crate) use vdso::Patch;
+
+/// What the service remembers is looked up several times for each trapped call, by keys that the
+/// action may choose: with a hash that is quick and cannot be guessed.
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+type Set<K> = HashSet<K, foldhash::fast::RandomState>;
 
 /// What an action sees of its host. Each field is a value of ours, none is the real host's.
 ///

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{bind, getsockname};
 
-use super::paths::{errno, same_process_descriptor};
+use super::paths::errno;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use crate::sys::Errno;
 
@@ -50,7 +50,7 @@ impl Service {
             _ => return Ok(Reply::Proceed),
         };
         let process = self.task(call).process;
-        let Ok(socket) = same_process_descriptor(process, call.int(0)) else {
+        let Ok(socket) = self.tasks.handles.descriptor(process, call.int(0)) else {
             return Ok(Reply::Proceed);
         };
         if wanted.is_none() {
@@ -73,7 +73,7 @@ impl Service {
     /// Gives a socket of the internet a port if it has none; whatever fails the call itself says.
     fn name_socket(&mut self, call: &Call) {
         let process = self.task(call).process;
-        let Ok(socket) = same_process_descriptor(process, call.int(0)) else {
+        let Ok(socket) = self.tasks.handles.descriptor(process, call.int(0)) else {
             return;
         };
         let Ok(name) = getsockname(&socket) else {

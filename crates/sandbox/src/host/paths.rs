@@ -1,17 +1,18 @@
 //! Paths as the action means them: made absolute with the thread's own directories, and looked
 //! up below the action's root, whatever the service's own root is. Notes what was opened.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, openat2};
 
+use super::Set;
 use super::device::is_random_device;
 use super::service::{Answer, Call, DONE, Reply, Service};
+use super::status::look;
 use crate::sys::Errno;
 
 /// Distinct paths that are noted; a program that opens more has stopped being a build.
@@ -23,14 +24,14 @@ const ATTEMPTS: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Paths {
     root: OwnedFd,
-    opened: HashSet<Box<[u8]>>,
+    opened: Set<Box<[u8]>>,
 }
 
 impl Paths {
     pub(super) fn new(root: OwnedFd) -> Self {
         Self {
             root,
-            opened: HashSet::new(),
+            opened: Set::default(),
         }
     }
 
@@ -187,7 +188,7 @@ impl Service {
                 Ok(Reply::Proceed)
             }
             libc::SYS_getdents64 | libc::SYS_getdents => self.listing(call),
-            libc::SYS_lseek => Self::seeking_from_end(call),
+            libc::SYS_lseek => self.seeking_from_end(call),
             libc::SYS_ioctl => self.asking_what_waits(call),
             _ => return None,
         })
@@ -310,6 +311,23 @@ impl Service {
         Ok(Reply::Value(i64::try_from(shown.len()).unwrap_or(i64::MAX)))
     }
 
+    /// Looks at a thread's descriptor, whatever it is.
+    pub(super) fn descriptor_status(
+        &mut self,
+        call: &Call,
+        descriptor: i32,
+    ) -> Result<Statx, Errno> {
+        let process = self.task(call).process;
+        // Other threads may have descriptors of their own.
+        if call.thread == process
+            && let Ok(file) = self.tasks.handles.descriptor(process, descriptor)
+        {
+            return look(file, "", AtFlags::EMPTY_PATH);
+        }
+        let link = format!("/proc/{}/fd/{descriptor}", call.thread);
+        look(CWD, &link, AtFlags::empty()).map_err(|_| Errno(libc::EBADF))
+    }
+
     /// A program is executed: it and what interprets it are opened.
     pub(super) fn before_execute(&mut self, call: &Call) {
         // Before its first program a step is a copy of the parent's process, whose memory an
@@ -395,29 +413,6 @@ fn interpreter(file: &std::fs::File) -> Option<Vec<u8>> {
         }
     }
     None
-}
-
-/// Never blocks on what it opens: a directory, for listing it.
-pub(super) fn same_process_descriptor(process: i32, descriptor: i32) -> Result<OwnedFd, Errno> {
-    if descriptor < 0 {
-        return Err(Errno(libc::EBADF));
-    }
-    let pid = rustix::process::Pid::from_raw(process).ok_or(Errno(libc::ESRCH))?;
-    let handle =
-        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).map_err(errno)?;
-    let copy = rustix::process::pidfd_getfd(
-        &handle,
-        descriptor,
-        rustix::process::PidfdGetfdFlags::empty(),
-    );
-    copy.map_err(errno)
-}
-
-/// Opens a thread's descriptor anew for looking at it, whatever it is.
-pub(super) fn descriptor_status(thread: i32, descriptor: i32) -> Result<rustix::fs::Statx, Errno> {
-    let link = format!("/proc/{thread}/fd/{descriptor}");
-    super::status::look(rustix::fs::CWD, &link, rustix::fs::AtFlags::empty())
-        .map_err(|_| Errno(libc::EBADF))
 }
 
 #[cfg(test)]

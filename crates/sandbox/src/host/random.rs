@@ -22,6 +22,39 @@ impl Lineage {
     }
 }
 
+/// What a process, or a thread that draws for itself, has drawn so far.
+#[derive(Debug)]
+pub(super) struct Draws {
+    pub(super) lineage: Lineage,
+    stream: Option<Stream>,
+    /// How often it has opened a random device.
+    devices_opened: u64,
+}
+
+impl Draws {
+    pub(super) const fn of(lineage: Lineage) -> Self {
+        Self {
+            lineage,
+            stream: None,
+            devices_opened: 0,
+        }
+    }
+
+    /// What `getrandom(2)` answers from.
+    pub(super) fn stream(&mut self, seed: &[u8; 32]) -> &mut Stream {
+        let lineage = self.lineage;
+        self.stream
+            .get_or_insert_with(|| Stream::new(seed, lineage, "getrandom"))
+    }
+
+    /// The stream of a random device that is being opened.
+    pub(super) fn device(&mut self, seed: &[u8; 32]) -> Stream {
+        self.devices_opened += 1;
+        let purpose = format!("urandom {}", self.devices_opened);
+        Stream::new(seed, self.lineage, &purpose)
+    }
+}
+
 /// One stream of bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {

@@ -10,12 +10,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::VirtualHost;
 use super::deadlines::Mend;
 use super::inputs::Inputs;
+use super::kinship::{Auxiliary, Started};
 use super::memory::Memory;
 use super::paths::Paths;
 use super::random::Stream;
 use super::stamps::Stamps;
 use super::status::Identities;
-use super::task::{Auxiliary, Task, Tasks};
+use super::task::{Task, Tasks};
 use super::tracer::Launch;
 use super::vdso::Patch;
 use crate::supervise::HostOrder;
@@ -313,27 +314,30 @@ impl Service {
     pub(super) fn handle(&mut self, call: &Call) -> Answer {
         self.arrive(call);
         self.note_writes(call);
-        let process = self.task(call).process;
         match call.number {
             libc::SYS_arch_prctl => {
                 self.after_execute(call);
                 Ok(Reply::Proceed)
             }
             libc::SYS_fork | libc::SYS_vfork | libc::SYS_clone => {
-                let is_thread =
-                    call.number == libc::SYS_clone && call.int(0) & libc::CLONE_THREAD != 0;
+                let flags = if call.number == libc::SYS_clone {
+                    call.int(0)
+                } else {
+                    0
+                };
                 self.task(call).clock.work(FORK_NS);
-                self.tasks.before_fork(call.thread, is_thread, self.patch);
+                let started = Started::by_flags(flags);
+                let number_at =
+                    (flags & libc::CLONE_PARENT_SETTID != 0).then_some(call.arguments[2]);
+                let patch = self.patch;
+                self.tasks
+                    .before_fork(call.thread, started, number_at, patch);
                 self.tasks.sweep();
                 Ok(Reply::Proceed)
             }
-            libc::SYS_rt_sigaction => Ok(Self::child_handler(call)),
+            libc::SYS_rt_sigaction => Ok(self.child_handler(call)),
             libc::SYS_wait4 if call.arguments[3] != 0 => Ok(self.wait_with_usage(call)),
             libc::SYS_waitid if call.arguments[4] != 0 => Ok(self.wait_with_usage(call)),
-            libc::SYS_wait4 | libc::SYS_waitid => {
-                self.tasks.before_wait(process);
-                Ok(Reply::Proceed)
-            }
             libc::SYS_exit | libc::SYS_exit_group => {
                 let whole_process = call.number == libc::SYS_exit_group;
                 if whole_process {
@@ -364,16 +368,17 @@ impl Service {
         let task = self.tasks.task(call.thread, self.patch);
         task.clock.work(EXECUTE_NS);
         task.lineage = task.lineage.executed();
-        task.random = None;
+        task.draws = None;
         task.has_executed = true;
-        let (lineage, process) = (task.lineage, task.process);
+        let lineage = task.lineage;
         let vector = Auxiliary::read(call.thread);
-        task.vdso = vector.value(libc::AT_SYSINFO_EHDR);
-        if let Some(base) = task.vdso {
-            let written = memory.write_code(base + self.patch.offset, &self.patch.text);
+        let vdso = vector.value(libc::AT_SYSINFO_EHDR);
+        self.tasks.executed(call.thread, vdso, lineage);
+        if let Some(base) = vdso {
+            let (address, text) = (base + self.patch.offset, &self.patch.text);
+            let written = self.tasks.write_code(call.thread, address, text);
             debug_assert!(written.is_ok(), "{written:?}");
         }
-        self.tasks.process(process).timers.executed();
         if self.host.randomness == super::Randomness::Seeded
             && let Some(address) = vector.value(libc::AT_RANDOM)
         {
@@ -393,11 +398,10 @@ impl Service {
         if self.host.randomness == super::Randomness::Real {
             return Ok(Reply::Proceed);
         }
-        let seed = self.host.seed;
-        let task = self.task(call);
-        let stream = task
-            .random
-            .get_or_insert_with(|| Stream::new(&seed, task.lineage, "getrandom"));
+        let stream = self
+            .tasks
+            .draws(call.thread, self.patch)
+            .stream(&self.host.seed);
         let length = length.min(LENGTH_MAX);
         let mut done = 0;
         let mut buffer = [0; 4096];

@@ -12,11 +12,11 @@
 //! hold for a directory from which a name is taken, which gets the stamp of the file that had it,
 //! and that can be the one it has already: there the size, which counts names, tells.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Statx};
 
+use super::Map;
 use super::paths::descriptor_path;
 use super::service::{Call, Service};
 use super::status::{Place, look, stamp_ns};
@@ -115,8 +115,8 @@ const LOOKS: u8 = 3;
 /// The times of all files of the scratch space, by inode number.
 #[derive(Debug, Default)]
 pub(super) struct Stamps {
-    seen: HashMap<u64, Stamp>,
-    settings: HashMap<u64, Setting>,
+    seen: Map<u64, Stamp>,
+    settings: Map<u64, Setting>,
     openings: Vec<Opening>,
 }
 

@@ -1,7 +1,6 @@
 //! What a file's status shows: its contents and kind are real, everything that tells of the
 //! host (devices, inode numbers, times, blocks, links, free space) is ours.
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -10,11 +9,12 @@ use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 
 use super::inputs::real_path;
 use super::memory::Words;
-use super::paths::{descriptor_path, descriptor_status, errno, lexical};
+use super::paths::{descriptor_path, errno, lexical};
 use super::random::word;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use super::shown::{BLOCK_BYTES, Shown};
 use super::times::NS;
+use super::{Map, Set};
 use crate::sys::Errno;
 
 /// What a real device number stands for.
@@ -64,16 +64,16 @@ impl Place {
 /// Which real device is which place, and which inode number a file seems to have.
 #[derive(Debug)]
 pub(super) struct Identities {
-    places: HashMap<(u32, u32), Place>,
-    inputs: HashMap<(u32, u32, u64), u64>,
-    nameless: HashMap<(u32, u32, u64), u64>,
-    random_devices: HashSet<(u32, u32, u64)>,
+    places: Map<(u32, u32), Place>,
+    inputs: Map<(u32, u32, u64), u64>,
+    nameless: Map<(u32, u32, u64), u64>,
+    random_devices: Set<(u32, u32, u64)>,
     salt: u64,
 }
 
 impl Identities {
     pub(super) fn new(root: &OwnedFd, salt: u64) -> Self {
-        let mut places = HashMap::new();
+        let mut places = Map::default();
         for (path, place) in [
             ("dev/null", Place::Devices),
             ("proc", Place::Processes),
@@ -86,9 +86,9 @@ impl Identities {
         }
         Self {
             places,
-            inputs: HashMap::new(),
-            nameless: HashMap::new(),
-            random_devices: HashSet::new(),
+            inputs: Map::default(),
+            nameless: Map::default(),
+            random_devices: Set::default(),
             salt,
         }
     }
@@ -266,7 +266,7 @@ impl Service {
 
     pub(super) fn status_of(&mut self, call: &Call, descriptor: i32, buffer: u64) -> Answer {
         self.task(call).clock.work(STATUS_NS);
-        let found = descriptor_status(call.thread, descriptor)?;
+        let found = self.descriptor_status(call, descriptor)?;
         let thread = call.thread;
         let path = || descriptor_path(thread, descriptor).unwrap_or_default();
         let shown = self.shown(call, &found, path).stat();
@@ -336,7 +336,7 @@ impl Service {
                 return Err(Errno(libc::ENOENT));
             }
             if directory != libc::AT_FDCWD {
-                let found = descriptor_status(call.thread, directory)?;
+                let found = self.descriptor_status(call, directory)?;
                 let thread = call.thread;
                 let path = || descriptor_path(thread, directory).unwrap_or_default();
                 return Ok(Some(self.shown(call, &found, path)));
@@ -385,7 +385,7 @@ impl Service {
         const PROC: u64 = 0x9fa0;
         const PIPEFS: u64 = 0x5049_5045;
         let place = if call.number == libc::SYS_fstatfs {
-            let found = descriptor_status(call.thread, call.int(0))?;
+            let found = self.descriptor_status(call, call.int(0))?;
             self.identities.place(&found)
         } else {
             let name = call.memory().read_path(call.arguments[0])?;

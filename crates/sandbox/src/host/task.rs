@@ -1,25 +1,32 @@
 //! Who is who inside: threads and processes by their ids, each with its clock, its place in the
 //! family tree, and what a later call of the same thread has to know.
 //!
-//! A new thread shows itself with its first trapped call. What it inherited it finds in the
-//! slot (`vdso.rs`) that its parent filled when it forked.
+//! A new thread shows itself with its first trapped call; `kinship.rs` says whose it is.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::process::{Pid, test_kill_process};
 
 use super::clock::Clock;
-use super::memory::{Memory, Words};
-use super::random::{Lineage, Stream};
+use super::handles::Handles;
+use super::kinship::{Heritage, Inherited, Nursery, Started, numbers, vdso_address};
+use super::memory::Memory;
+use super::random::{Draws, Lineage};
 use super::timers::Timers;
-use super::vdso::{Patch, SLOT_BYTES};
+use super::vdso::Patch;
+use super::{Map, Set};
 
-/// Marks a slot that a parent has filled.
-const SLOT_MAGIC: u64 = 0x746f_6c73_2d73_6f68;
-/// In the slot: the child shares the parent's process.
-const IS_THREAD: u64 = 1;
+/// What becomes of a process's children when they end (sigaction(2), SIGCHLD).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// They wait to be waited for.
+    Kept,
+    /// They vanish, also those of the program that this one executes.
+    Ignored,
+    /// They vanish, until another program is executed.
+    NotKept,
+}
 
 /// One thread.
 #[derive(Debug)]
@@ -30,9 +37,8 @@ pub(super) struct Task {
     pub(super) lineage: Lineage,
     /// Threads and processes that it has started.
     forks: u64,
-    pub(super) random: Option<Stream>,
-    /// How often it has opened a random device.
-    pub(super) devices_opened: u64,
+    /// What it has drawn, if it draws for itself and not for its process.
+    pub(super) draws: Option<Draws>,
     /// A wait with a time limit that the kernel was left to do.
     pub(super) timeout: Option<Timeout>,
     /// Whether the program has executed since its thread began: then its vDSO is patched.
@@ -63,15 +69,18 @@ pub(super) struct Process {
     pub(super) born_busy_ns: u64,
     /// What the children that it waited for had worked.
     pub(super) children_busy_ns: u64,
-    /// Children that have ended, with their last time and their work, until it is known that
-    /// this process has waited for them.
+    /// Children that have ended, with their last time and their work, until this process has waited
+    /// for them: then they are gone.
     ended: Vec<(i32, u64, u64)>,
-    is_waiting: bool,
+    pub(super) fate_of_children: Fate,
+    starting: Nursery,
+    /// What its threads have drawn together.
+    draws: Draws,
     pub(super) timers: Timers,
     /// The working directory, until it may have changed.
     pub(super) directory: Option<Arc<[u8]>>,
     /// Files that it opened for writing and that may still be open.
-    pub(super) written: HashSet<Arc<[u8]>>,
+    pub(super) written: Set<Arc<[u8]>>,
     /// The latest of them, and how many more of its calls each is looked at again after.
     pub(super) fresh: Vec<(Arc<[u8]>, u8)>,
 }
@@ -79,10 +88,13 @@ pub(super) struct Process {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    threads: HashMap<i32, Task>,
-    processes: HashMap<i32, Process>,
+    threads: Map<i32, Task>,
+    processes: Map<i32, Process>,
     /// Which process forked last under a lineage: the slot must not show a number of the host's.
-    lineages: HashMap<u64, i32>,
+    lineages: Map<u64, i32>,
+    pub(super) handles: Handles,
+    /// Where the program that was executed last has its vDSO: where most have it.
+    vdso: Option<u64>,
     /// Whether nobody has called yet.
     is_before_first: bool,
     /// Where the first process's clock begins.
@@ -94,9 +106,11 @@ pub(super) struct Tasks {
 impl Tasks {
     pub(super) fn starting_at(start_ns: u64) -> Self {
         Self {
-            threads: HashMap::new(),
-            processes: HashMap::new(),
-            lineages: HashMap::new(),
+            threads: Map::default(),
+            processes: Map::default(),
+            lineages: Map::default(),
+            handles: Handles::default(),
+            vdso: None,
             is_before_first: true,
             start_ns,
             latest_ns: start_ns,
@@ -121,7 +135,26 @@ impl Tasks {
     }
 
     pub(super) fn process(&mut self, id: i32) -> &mut Process {
-        self.processes.entry(id).or_insert_with(Process::first)
+        self.processes
+            .entry(id)
+            .or_insert_with(|| Process::begun(Lineage::FIRST))
+    }
+
+    /// Where a thread's random bytes come from. Threads of a runtime that moves its work between
+    /// them share what their process has; each thread of another draws for itself, so that it
+    /// does not matter which of them runs first.
+    pub(super) fn draws(&mut self, thread: i32, patch: &Patch) -> &mut Draws {
+        let id = self.task(thread, patch).process;
+        if self
+            .threads
+            .get(&thread)
+            .is_none_or(|task| task.draws.is_none())
+        {
+            return &mut self.process(id).draws;
+        }
+        let task = self.task(thread, patch);
+        let lineage = task.lineage;
+        task.draws.get_or_insert_with(|| Draws::of(lineage))
     }
 
     /// A thread begins, whoever had its number before.
@@ -136,31 +169,31 @@ impl Tasks {
         let inherited = if is_first {
             None
         } else {
-            Inherited::read(thread, patch, &self.lineages)
+            self.inherited(thread, patch)
+                .map(|inherited| self.tell_threads_apart(thread, inherited))
         };
         let mut task = Task::first(thread, self.start_ns);
-        if let Some(inherited) = &inherited {
-            task.clock = Clock::starting_at(inherited.clock_ns);
-            task.lineage = inherited.lineage;
+        if let Some(Inherited { heritage, vdso, .. }) = inherited {
+            task.clock = Clock::starting_at(heritage.clock_ns);
+            task.lineage = heritage.lineage;
             task.has_executed = true;
-            task.vdso = Some(inherited.vdso);
+            task.vdso = Some(vdso);
         }
+        let started = inherited.map_or(Started::Process, |inherited| inherited.heritage.started);
         match inherited {
-            Some(Inherited {
-                parent,
-                is_thread: true,
-                ..
-            }) => {
+            Some(Inherited { parent, .. }) if started != Started::Process => {
                 task.process = parent;
+                task.draws = (started == Started::Thread).then(|| Draws::of(task.lineage));
                 self.process(parent).threads += 1;
             }
             inherited => {
                 let parent = inherited.map_or(0, |inherited| inherited.parent);
-                let mut process = Process::first();
+                let mut process = Process::begun(task.lineage);
                 process.parent = parent;
                 process.born_busy_ns = task.clock.busy();
                 if let Some(parent) = self.processes.get(&parent) {
                     process.directory.clone_from(&parent.directory);
+                    process.fate_of_children = parent.fate_of_children;
                 }
                 self.processes.insert(thread, process);
             }
@@ -168,36 +201,91 @@ impl Tasks {
         self.threads.insert(thread, task);
     }
 
-    /// The thread is about to start another: leaves word for it.
-    pub(super) fn before_fork(&mut self, thread: i32, is_thread: bool, patch: &Patch) {
+    /// A process with threads may have started several since the slot was written last.
+    fn tell_threads_apart(&mut self, thread: i32, mut inherited: Inherited) -> Inherited {
+        let parent = inherited.parent;
+        if let Some(known) = self.processes.get_mut(&parent)
+            && !known.starting.is_empty()
+            && let Some((process, own)) = numbers(thread)
+        {
+            let number_of = |at| Memory(thread).read(at).ok().map(i32::from_ne_bytes);
+            if process != parent {
+                inherited.heritage.started = Started::Process;
+            } else if let Some(heritage) = known.starting.take(own, number_of) {
+                inherited.heritage = heritage;
+            }
+        }
+        inherited
+    }
+
+    /// A program has been executed, and its vDSO is there.
+    pub(super) fn executed(&mut self, thread: i32, vdso: Option<u64>, lineage: Lineage) {
+        let Some(task) = self.threads.get_mut(&thread) else {
+            return;
+        };
+        task.vdso = vdso;
+        self.vdso = vdso.or(self.vdso);
+        let process = task.process;
+        self.handles.executed(process);
+        self.process(process).executed(lineage);
+    }
+
+    /// Writes to a thread's memory where it may not write itself.
+    pub(super) fn write_code(
+        &mut self,
+        thread: i32,
+        address: u64,
+        bytes: &[u8],
+    ) -> std::io::Result<()> {
+        let process = self
+            .threads
+            .get(&thread)
+            .map_or(thread, |task| task.process);
+        // The number of a process whose first thread has ended has no memory any more.
+        self.handles
+            .write_code(process, address, bytes)
+            .or_else(|_| Memory(thread).write_code(address, bytes))
+    }
+
+    fn inherited(&self, thread: i32, patch: &Patch) -> Option<Inherited> {
+        let at = |base| Inherited::read(thread, base, patch, &self.lineages);
+        self.vdso.and_then(at).or_else(|| at(vdso_address(thread)?))
+    }
+
+    /// The thread is about to start another: leaves word for it. The kernel will put the other's
+    /// number at an address, if it is asked to.
+    pub(super) fn before_fork(
+        &mut self,
+        thread: i32,
+        started: Started,
+        number_at: Option<u64>,
+        patch: &Patch,
+    ) {
         let task = self.task(thread, patch);
         task.forks += 1;
-        let slot = Words::default()
-            .u64(SLOT_MAGIC)
-            .u64(task.clock.now())
-            .u64(task.lineage.child(task.forks).0)
-            .u64(task.lineage.0)
-            .u64(if is_thread { IS_THREAD } else { 0 });
+        let heritage = Heritage {
+            clock_ns: task.clock.now(),
+            lineage: task.lineage.child(task.forks),
+            started,
+        };
         let (lineage, process, vdso) = (task.lineage, task.process, task.vdso);
         self.lineages.insert(lineage.0, process);
+        if started != Started::Process {
+            self.process(process).starting.expect(heritage, number_at);
+        }
         if let Some(base) = vdso.or_else(|| vdso_address(thread)) {
             // If it fails the child starts at zero, which is as fixed as any other time.
-            let _ = Memory(thread).write_code(base + patch.slot, &slot.0);
+            let _ = self.write_code(thread, base + patch.slot, &heritage.slot(lineage));
         }
     }
 
-    /// The process is about to wait for children.
-    pub(super) fn before_wait(&mut self, process: i32) {
-        self.process(process).is_waiting = true;
-    }
-
-    /// Takes over the clocks of children that the process has waited for since.
+    /// Takes over the clocks of children that the process has waited for since: waiting itself
+    /// does not trap, but a child that has ended stays until then.
     pub(super) fn settle(&mut self, thread: i32, process: i32) {
         let known = self.process(process);
-        if !known.is_waiting {
+        if known.ended.is_empty() {
             return;
         }
-        known.is_waiting = false;
         let mut latest_ns = 0;
         let mut busy_ns = 0;
         known.ended.retain(|(child, clock_ns, child_busy_ns)| {
@@ -232,9 +320,13 @@ impl Tasks {
         let Some(process) = self.processes.remove(&id) else {
             return;
         };
+        self.handles.ended(id);
         self.lineages.retain(|_, parent| *parent != id);
         let busy_ns = task.clock.busy().saturating_sub(process.born_busy_ns);
-        if let Some(parent) = self.processes.get_mut(&process.parent) {
+        // One that vanishes by itself does so at some time of the host's.
+        if let Some(parent) = self.processes.get_mut(&process.parent)
+            && parent.fate_of_children == Fate::Kept
+        {
             parent
                 .ended
                 .push((id, task.clock.now(), busy_ns + process.children_busy_ns));
@@ -258,8 +350,7 @@ impl Task {
             clock: Clock::starting_at(start_ns),
             lineage: Lineage::FIRST,
             forks: 0,
-            random: None,
-            devices_opened: 0,
+            draws: None,
             timeout: None,
             has_executed: false,
             vdso: None,
@@ -268,82 +359,32 @@ impl Task {
 }
 
 impl Process {
-    fn first() -> Self {
+    /// It executes another program.
+    pub(super) fn executed(&mut self, lineage: Lineage) {
+        self.timers.executed();
+        self.starting.clear();
+        self.draws = Draws::of(lineage);
+        if self.fate_of_children == Fate::NotKept {
+            self.fate_of_children = Fate::Kept;
+        }
+    }
+
+    fn begun(lineage: Lineage) -> Self {
         Self {
             parent: 0,
             threads: 1,
             born_busy_ns: 0,
             children_busy_ns: 0,
             ended: Vec::new(),
-            is_waiting: false,
+            fate_of_children: Fate::Kept,
+            starting: Nursery::default(),
+            draws: Draws::of(lineage),
             timers: Timers::default(),
             directory: None,
-            written: HashSet::new(),
+            written: Set::default(),
             fresh: Vec::new(),
         }
     }
-}
-
-/// What a parent left in the slot.
-struct Inherited {
-    clock_ns: u64,
-    lineage: Lineage,
-    parent: i32,
-    is_thread: bool,
-    vdso: u64,
-}
-
-impl Inherited {
-    fn read(thread: i32, patch: &Patch, lineages: &HashMap<u64, i32>) -> Option<Self> {
-        let base = vdso_address(thread)?;
-        let slot: [u8; SLOT_BYTES] = Memory(thread).read(base.checked_add(patch.slot)?).ok()?;
-        let mut words = slot
-            .chunks_exact(8)
-            .filter_map(|word| word.try_into().ok().map(u64::from_le_bytes));
-        if words.next()? != SLOT_MAGIC {
-            return None;
-        }
-        Some(Self {
-            clock_ns: words.next()?,
-            lineage: Lineage(words.next()?),
-            parent: lineages.get(&words.next()?).copied().unwrap_or(0),
-            is_thread: words.next()? == IS_THREAD,
-            vdso: base,
-        })
-    }
-}
-
-/// The vector that the kernel gives to every program (`getauxval(3)`).
-pub(super) struct Auxiliary {
-    bytes: [u8; Self::BYTES_MAX],
-}
-
-impl Auxiliary {
-    /// Twice what kernels have today.
-    const BYTES_MAX: usize = 1024;
-
-    /// A thread's; empty if it cannot be read.
-    pub(super) fn read(thread: i32) -> Self {
-        let mut bytes = [0; Self::BYTES_MAX];
-        if let Ok(mut file) = std::fs::File::open(format!("/proc/{thread}/auxv")) {
-            // The kernel gives the whole vector at once.
-            let _ = std::io::Read::read(&mut file, &mut bytes);
-        }
-        Self { bytes }
-    }
-
-    pub(super) fn value(&self, key: u64) -> Option<u64> {
-        self.bytes.chunks_exact(16).find_map(|pair| {
-            let (found, value) = pair.split_first_chunk::<8>()?;
-            let value = value.first_chunk::<8>()?;
-            (u64::from_le_bytes(*found) == key).then(|| u64::from_le_bytes(*value))
-        })
-    }
-}
-
-/// Where a process has its vDSO.
-fn vdso_address(thread: i32) -> Option<u64> {
-    Auxiliary::read(thread).value(libc::AT_SYSINFO_EHDR)
 }
 
 fn exists(process: i32) -> bool {

@@ -4,9 +4,9 @@
 //! clock is then at least that late, however it learned of it (a signal, a descriptor, a wait
 //! that ended). What is left of a timer is counted by the clock of whoever asks.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::Map;
 use super::deadlines::host_time;
 use super::memory::Words;
 use super::service::{Answer, Call, DONE, Reply, Service};
@@ -35,7 +35,7 @@ pub(super) struct Armed {
 
 /// The timers of one process.
 #[derive(Debug, Default)]
-pub(super) struct Timers(HashMap<Timer, Armed>);
+pub(super) struct Timers(Map<Timer, Armed>);
 
 impl Timers {
     /// The latest time in the action at which one of them has gone off by now. `is_there` says

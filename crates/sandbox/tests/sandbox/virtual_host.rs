@@ -121,6 +121,19 @@ fn descriptions_out_of_bounds_are_refused() {
     }
 }
 
+/// Whichever of them runs first, and although all share the memory in which their process left word
+/// for them.
+#[test]
+fn threads_started_in_quick_succession_draw_each_its_own_numbers() {
+    let draw = || Stage::new().prints("draw-in-threads 24");
+    let first = draw();
+    for _ in 0..5 {
+        assert_eq!(draw(), first);
+    }
+    let numbers: std::collections::BTreeSet<_> = first.lines().collect();
+    assert_eq!(numbers.len(), 24, "{first}");
+}
+
 #[test]
 fn eight_threads_that_read_the_clock_in_a_loop() {
     Stage::new().prints("clock-storm 8 2000");

@@ -302,6 +302,28 @@ fn a_checkout_that_deviates_is_found_by_a_check_and_made_anew() {
 }
 
 #[test]
+fn a_checkout_that_is_used_before_it_is_read_is_found_out() {
+    let fixture = Fixture::new();
+    let tree = example(&fixture);
+    let unread = || {
+        fixture
+            .store
+            .checkout_unread(&tree, UnixSeconds(7))
+            .unwrap()
+    };
+    assert!(unread().is_its_tree(), "just made");
+    for (index, (place, deviate)) in deviations().into_iter().enumerate() {
+        let used = unread();
+        assert!(used.is_its_tree());
+        deviate(used.path());
+        assert!(!unread().is_its_tree(), "{index} {place}");
+        let anew = fixture.store.checkout(&tree, UnixSeconds(7)).unwrap();
+        assert_eq!(anew.path(), used.path());
+        assert!(used.is_its_tree(), "made anew in the same place");
+    }
+}
+
+#[test]
 fn a_checkout_is_not_made_anew_from_damaged_blobs() {
     let fixture = Fixture::new();
     let tree = example(&fixture);

@@ -36,6 +36,7 @@ usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
   fork-bomb                  threads COUNT          make-files PATH COUNT
   now                        waits                  processors
   clock-storm THREADS READS  start-storm THREADS STARTS
+  draw-in-threads COUNT
   list-as-given PATH         grow PATH BYTES        deepen PATH LEVELS NAME
   odd-name DIRECTORY         swap TARGET PATH TIMES  see
   exit CODE                  crash                  run PROGRAM [ARGUMENTS]";
@@ -123,6 +124,7 @@ fn perform(words: &[&str]) -> io::Result<Option<ExitCode>> {
             let starts = parse(starts)?;
             in_threads(parse(threads)?, move || start_storm(starts))?;
         }
+        ["draw-in-threads", count] => draw_in_threads(parse(count)?)?,
         ["exit", code] => return Ok(Some(ExitCode::from(parse::<u8>(code)?))),
         ["crash"] => std::process::abort(),
         ["run", program, arguments @ ..] => {
@@ -503,6 +505,21 @@ fn start_storm(starts: u32) -> io::Result<()> {
                 output.status
             )));
         }
+    }
+    Ok(())
+}
+
+/// Threads that are all started before one of them is heard of, each with a random number of its own.
+fn draw_in_threads(count: usize) -> io::Result<()> {
+    use std::hash::{BuildHasher, RandomState};
+    let started: Vec<_> = (0..count)
+        .map(|_| std::thread::spawn(|| RandomState::new().hash_one(())))
+        .collect();
+    for thread in started {
+        let number = thread
+            .join()
+            .map_err(|_| io::Error::other("a thread panicked"))?;
+        println!("{number:016x}");
     }
     Ok(())
 }
