@@ -2,6 +2,7 @@
 //! program refuses on that way.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
@@ -116,6 +117,36 @@ fn what_is_in_the_store_need_not_be_written_again() {
     bench.run("store gc --store store").exits(0);
     bench.run("store check --store store").exits(0);
     bench.assemble("rules", &[]).exits(0).says("unchanged");
+}
+
+/// The steps begin in it before it is read; what they make of it is thrown away.
+#[test]
+fn a_root_that_was_changed_on_disk_makes_no_artifact() {
+    let bench = Bench::new();
+    rules(&bench, "rules");
+    bench.lock("rules").exits(0);
+    bench.assemble("rules", &[]).exits(0);
+    let pack = bench.path("out").join(PACK);
+    let made = fs::read(&pack).unwrap();
+    let rule = files_below(&bench.path("store/checkouts"))
+        .into_iter()
+        .find(|path| path.ends_with("droppers.rule"))
+        .unwrap();
+    let metadata = fs::metadata(&rule).unwrap();
+    let sound = fs::read_to_string(&rule).unwrap();
+    // One is compiled into another pack, with the other the compiler fails.
+    for (old, new) in [("title \"Dropper", "title \"Dripper"), ("rule ", "rulf ")] {
+        fs::set_permissions(&rule, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&rule, sound.replace(old, new)).unwrap();
+        let file = fs::File::open(&rule).unwrap();
+        file.set_modified(metadata.modified().unwrap()).unwrap();
+        fs::set_permissions(&rule, metadata.permissions()).unwrap();
+        fs::remove_file(&pack).unwrap();
+        bench.assemble("rules", &["--no-cache"]).exits(0);
+        assert_eq!(fs::read(&pack).unwrap(), made);
+        assert_eq!(fs::read_to_string(&rule).unwrap(), sound);
+    }
+    bench.run("store check --store store").exits(0);
 }
 
 #[test]
