@@ -326,6 +326,7 @@ impl Service {
                     0
                 };
                 self.task(call).clock.work(FORK_NS);
+                self.start_here(call);
                 let started = Started::by_flags(flags);
                 let number_at =
                     (flags & libc::CLONE_PARENT_SETTID != 0).then_some(call.arguments[2]);

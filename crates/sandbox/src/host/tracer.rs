@@ -21,6 +21,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+
 use super::deadlines::Pending;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use super::times::uptime_ns;
@@ -78,6 +81,14 @@ impl Service {
         DONE
     }
 
+    /// A thread is about to start another, which stops at once: on the same processor, until the
+    /// tracer lets both go on.
+    pub(super) fn start_here(&self, call: &Call) {
+        if self.is_traced {
+            allow(call.thread, &this_processor());
+        }
+    }
+
     /// A thread begins.
     fn begin_task(&mut self, thread: i32) {
         self.tasks.begin(thread, self.patch);
@@ -104,6 +115,7 @@ struct Tracer {
     pending: HashMap<i32, Pending>,
     /// Threads whose beginning the service knows of.
     begun: HashSet<i32>,
+    processor: Option<Processor>,
 }
 
 impl Tracer {
@@ -112,6 +124,7 @@ impl Tracer {
             service,
             pending: HashMap::new(),
             begun: HashSet::from([first]),
+            processor: Processor::stay(),
         }
     }
 
@@ -151,7 +164,10 @@ impl Tracer {
                     Onward::Run(0)
                 }
             };
-            sys::go_on(thread, onward);
+            match &self.processor {
+                Some(processor) => processor.go_on(thread, onward),
+                None => sys::go_on(thread, onward),
+            }
         }
     }
 
@@ -246,6 +262,43 @@ impl Tracer {
     }
 }
 
+/// The processor that the tracer stays on. A thread that goes on after a stop begins there, too, and
+/// is then free to move: to wake it on another, which has nothing to do and sleeps, takes the kernel
+/// longer than everything else about a stop.
+struct Processor {
+    here: CpuSet,
+    all: CpuSet,
+}
+
+impl Processor {
+    /// None where the kernel does not allow it: that costs time and nothing else.
+    fn stay() -> Option<Self> {
+        let all = sched_getaffinity(None).ok()?;
+        let here = this_processor();
+        sched_setaffinity(None, &here).ok()?;
+        Some(Self { here, all })
+    }
+
+    fn go_on(&self, thread: i32, onward: Onward) {
+        let is_brought = onward != Onward::Listen && allow(thread, &self.here);
+        sys::go_on(thread, onward);
+        if is_brought {
+            allow(thread, &self.all);
+        }
+    }
+}
+
+/// Where this thread runs, and with it the one whose call it answers.
+fn this_processor() -> CpuSet {
+    let mut here = CpuSet::new();
+    here.set(sched_getcpu());
+    here
+}
+
+fn allow(thread: i32, processors: &CpuSet) -> bool {
+    Pid::from_raw(thread).is_some_and(|id| sched_setaffinity(Some(id), processors).is_ok())
+}
+
 /// `rdtsc` or `rdtscp` (AMD64 Architecture Programmer's Manual, volume 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Reading {
@@ -259,12 +312,16 @@ impl Reading {
     fn at(thread: i32, address: u64) -> Option<Self> {
         let word = address & !7;
         let skipped = usize::try_from(address - word).ok()?;
+        let first = sys::code_word(thread, word).ok()?;
+        // Most lie within one word.
+        if let Some(reading) = Self::decode(first.get(skipped..)?) {
+            return Some(reading);
+        }
+        // There may be nothing behind it.
+        let second = sys::code_word(thread, word.wrapping_add(8)).ok()?;
         let mut code = [0; 16];
-        let (first, second) = code.split_at_mut(8);
-        first.copy_from_slice(&sys::code_word(thread, word).ok()?);
-        // There may be nothing behind the first.
-        if let Ok(bytes) = sys::code_word(thread, word.wrapping_add(8)) {
-            second.copy_from_slice(&bytes);
+        for (slot, byte) in code.iter_mut().zip(first.into_iter().chain(second)) {
+            *slot = byte;
         }
         Self::decode(code.get(skipped..)?)
     }
