@@ -10,6 +10,7 @@ use super::vdso::{Patch, SLOT_BYTES};
 
 /// Marks a slot that a parent has filled.
 const SLOT_MAGIC: u64 = 0x746f_6c73_2d73_6f68;
+
 /// What a thread starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Started {

@@ -135,9 +135,7 @@ impl Tasks {
     }
 
     pub(super) fn process(&mut self, id: i32) -> &mut Process {
-        self.processes
-            .entry(id)
-            .or_insert_with(|| Process::begun(Lineage::FIRST))
+        begun_process(&mut self.processes, id)
     }
 
     /// Where a thread's random bytes come from. Threads of a runtime that moves its work between
@@ -145,16 +143,11 @@ impl Tasks {
     /// does not matter which of them runs first.
     pub(super) fn draws(&mut self, thread: i32, patch: &Patch) -> &mut Draws {
         let id = self.task(thread, patch).process;
-        if self
-            .threads
-            .get(&thread)
-            .is_none_or(|task| task.draws.is_none())
-        {
-            return &mut self.process(id).draws;
+        let own = self.threads.get_mut(&thread);
+        match own.and_then(|task| task.draws.as_mut()) {
+            Some(own) => own,
+            None => &mut begun_process(&mut self.processes, id).draws,
         }
-        let task = self.task(thread, patch);
-        let lineage = task.lineage;
-        task.draws.get_or_insert_with(|| Draws::of(lineage))
     }
 
     /// A thread begins, whoever had its number before.
@@ -385,6 +378,12 @@ impl Process {
             fresh: Vec::new(),
         }
     }
+}
+
+fn begun_process(processes: &mut Map<i32, Process>, id: i32) -> &mut Process {
+    processes
+        .entry(id)
+        .or_insert_with(|| Process::begun(Lineage::FIRST))
 }
 
 fn exists(process: i32) -> bool {
