@@ -229,6 +229,9 @@ pub(super) const UNASSIGNED: std::ops::RangeInclusive<u32> = 335..=423;
 /// Waits for several words, with its time limit out of the filter's sight.
 const SYS_FUTEX_WAITV: i64 = 449;
 
+/// Which network namespace it is, counted from the start of the host.
+const SO_NETNS_COOKIE: i32 = 71;
+
 /// Options of sockets that show what only the host knows.
 pub(super) const HIDDEN_OPTIONS: &[(i32, i32)] = &[
     (libc::SOL_SOCKET, libc::SO_COOKIE),
@@ -236,6 +239,7 @@ pub(super) const HIDDEN_OPTIONS: &[(i32, i32)] = &[
     (libc::SOL_SOCKET, libc::SO_INCOMING_NAPI_ID),
     (libc::SOL_SOCKET, libc::SO_PEERGROUPS),
     (libc::SOL_SOCKET, libc::SO_MEMINFO),
+    (libc::SOL_SOCKET, SO_NETNS_COOKIE),
     (libc::IPPROTO_TCP, libc::TCP_INFO),
     (libc::IPPROTO_TCP, libc::TCP_TIMESTAMP),
     (libc::IPPROTO_TCP, libc::TCP_CONGESTION),

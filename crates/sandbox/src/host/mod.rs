@@ -13,7 +13,8 @@
 //! * `paths.rs`, `status.rs`, `shown.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
 //! * `device.rs`: the random device;
 //! * `procfs.rs`: the texts of `/proc`;
-//! * `vdso.rs`, `memory.rs`, `handles.rs`: the processes' memory, and what is kept open of them.
+//! * `vdso.rs`, `entry.rs`, `memory.rs`, `handles.rs`: the processes' memory, and what is kept open of
+//!   them.
 //!
 //! Absent on purpose: security. A program that races its own memory against the service may see
 //! a real value; what it can reach is bounded by namespaces and the filter, not by this.
@@ -21,6 +22,7 @@
 mod clock;
 mod deadlines;
 mod device;
+mod entry;
 mod handles;
 mod inputs;
 mod kinship;

@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::VirtualHost;
 use super::deadlines::Mend;
+use super::entry::{self, Detour, Entering};
 use super::inputs::Inputs;
 use super::kinship::{Auxiliary, Started};
 use super::memory::Memory;
@@ -53,6 +54,8 @@ pub(super) struct Call {
     pub(super) thread: i32,
     pub(super) number: i64,
     pub(super) arguments: [u64; 6],
+    /// Where the thread goes on behind it.
+    pub(super) instruction: u64,
 }
 
 impl Call {
@@ -207,12 +210,14 @@ impl Service {
             thread,
             number,
             arguments,
+            instruction,
         } = notification;
         let call = Call {
             id,
             thread,
             number,
             arguments,
+            instruction,
         };
         let reply = self.handle(&call);
         self.answer(call, reply);
@@ -315,10 +320,7 @@ impl Service {
         self.arrive(call);
         self.note_writes(call);
         match call.number {
-            libc::SYS_arch_prctl => {
-                self.after_execute(call);
-                Ok(Reply::Proceed)
-            }
+            libc::SYS_arch_prctl => self.storage_set_up(call),
             libc::SYS_fork | libc::SYS_vfork | libc::SYS_clone => {
                 let flags = if call.number == libc::SYS_clone {
                     call.int(0)
@@ -363,29 +365,84 @@ impl Service {
     }
 
     /// A program sets its thread-local storage up, which each does once and early: patches what
-    /// the kernel gave it.
-    fn after_execute(&mut self, call: &Call) {
-        let memory = call.memory();
+    /// the kernel gave it, and sends it on its detour.
+    fn storage_set_up(&mut self, call: &Call) -> Answer {
+        const REFUSED: Errno = Errno(libc::EPERM);
+        let process = self.task(call).process;
+        if let Some(entering) = self.tasks.process(process).entering.take() {
+            let restored = self
+                .tasks
+                .write_code(call.thread, entering.back, &entering.code);
+            // Without that the program would see the host's clocks, so it does not begin.
+            let is_covered = call.arguments[2] == entering.pages;
+            return match restored {
+                Ok(()) if is_covered => Ok(Reply::Proceed),
+                _ => Err(REFUSED),
+            };
+        }
+        let vector = Auxiliary::read(call.thread);
+        let Some(base) = vector.value(libc::AT_SYSINFO_EHDR) else {
+            self.after_execute(call, &vector);
+            return Ok(Reply::Proceed);
+        };
+        let text = base + self.patch.offset;
+        if let Ok(found) = call.memory().read::<8>(text)
+            && self.patch.is_applied(&found)
+        {
+            return Ok(Reply::Proceed); // Once more, for reasons of its own.
+        }
+        self.after_execute(call, &vector);
+        let written = self.enter(call, base).and_then(|code| {
+            self.tasks
+                .write_code(call.thread, text, &code)
+                .map_err(|_| REFUSED)
+        });
+        written.map(|()| Reply::Proceed)
+    }
+
+    /// Prepares the detour of a program whose vDSO is at `base`; what is to stand there.
+    fn enter(&mut self, call: &Call, base: u64) -> Result<Vec<u8>, Errno> {
+        let mut text = self.patch.text.clone();
+        let Some(clocks) = self.patch.clocks else {
+            return Ok(text);
+        };
+        let (pages, back) = (base.wrapping_sub(clocks.before), call.instruction);
+        let detour = Detour {
+            pages,
+            pages_bytes: clocks.bytes,
+            storage: call.arguments[1],
+            back,
+        };
+        let at = usize::try_from(self.patch.detour() - self.patch.offset).unwrap_or(usize::MAX);
+        for (slot, byte) in text.iter_mut().skip(at).zip(detour.code()) {
+            *slot = byte;
+        }
+        let code = call.memory().read(back)?;
+        let jump = entry::jump(base + self.patch.detour());
+        self.tasks
+            .write_code(call.thread, back, &jump)
+            .map_err(|_| Errno(libc::EPERM))?;
+        let process = self.task(call).process;
+        self.tasks.process(process).entering = Some(Entering { back, code, pages });
+        Ok(text)
+    }
+
+    /// Another program begins.
+    fn after_execute(&mut self, call: &Call, vector: &Auxiliary) {
         let task = self.tasks.task(call.thread, self.patch);
         task.clock.work(EXECUTE_NS);
         task.lineage = task.lineage.executed();
         task.draws = None;
         task.has_executed = true;
         let lineage = task.lineage;
-        let vector = Auxiliary::read(call.thread);
         let vdso = vector.value(libc::AT_SYSINFO_EHDR);
         self.tasks.executed(call.thread, vdso, lineage);
-        if let Some(base) = vdso {
-            let (address, text) = (base + self.patch.offset, &self.patch.text);
-            let written = self.tasks.write_code(call.thread, address, text);
-            debug_assert!(written.is_ok(), "{written:?}");
-        }
         if self.host.randomness == super::Randomness::Seeded
             && let Some(address) = vector.value(libc::AT_RANDOM)
         {
             let mut bytes = [0; 16];
             Stream::new(&self.host.seed, lineage, "AT_RANDOM").fill(&mut bytes);
-            let _ = memory.write(address, &bytes);
+            let _ = call.memory().write(address, &bytes);
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use rustix::process::{Pid, test_kill_process};
 
 use super::clock::Clock;
+use super::entry::Entering;
 use super::handles::Handles;
 use super::kinship::{Heritage, Inherited, Nursery, Started, numbers, vdso_address};
 use super::memory::Memory;
@@ -74,6 +75,8 @@ pub(super) struct Process {
     ended: Vec<(i32, u64, u64)>,
     pub(super) fate_of_children: Fate,
     starting: Nursery,
+    /// Its program's detour, as long as that lasts.
+    pub(super) entering: Option<Entering>,
     /// What its threads have drawn together.
     draws: Draws,
     pub(super) timers: Timers,
@@ -371,6 +374,7 @@ impl Process {
             ended: Vec::new(),
             fate_of_children: Fate::Kept,
             starting: Nursery::default(),
+            entering: None,
             draws: Draws::of(lineage),
             timers: Timers::default(),
             directory: None,

@@ -102,6 +102,7 @@ impl Service {
             thread,
             number: READING,
             arguments: [0; 6],
+            instruction: 0,
         });
         let patch = self.patch;
         uptime_ns(self.tasks.task(thread, patch).clock.read())
@@ -228,6 +229,7 @@ impl Tracer {
                 registers.r8,
                 registers.r9,
             ],
+            instruction: registers.rip,
         };
         let mut service = self.service();
         let value = match service.handle(&call) {

@@ -4,10 +4,12 @@
 //!
 //! The image is the same for every process of a kernel, so the patch is made once, from our
 //! own. The same page keeps the *slot*: a few bytes in which a process that forks leaves a note
-//! for its child, who inherits it with the memory.
+//! for its child, who inherits it with the memory; and the detour (`entry.rs`).
 
 use std::ops::Range;
 use std::sync::OnceLock;
+
+use super::entry::DETOUR_BYTES;
 
 /// More than any kernel's vDSO has.
 const IMAGE_BYTES_MAX: usize = 64 << 10;
@@ -43,6 +45,16 @@ pub(crate) struct Patch {
     pub(super) text: Vec<u8>,
     /// Offset of the slot.
     pub(super) slot: u64,
+    /// The pages with the host's clocks, if the kernel maps any.
+    pub(super) clocks: Option<Clocks>,
+}
+
+/// The kernel's data pages before its image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Clocks {
+    /// How far before it they begin, and how many bytes they are.
+    pub(super) before: u64,
+    pub(super) bytes: u32,
 }
 
 impl Patch {
@@ -50,8 +62,24 @@ impl Patch {
     pub(crate) fn of_this_kernel() -> Option<&'static Self> {
         static PATCH: OnceLock<Option<Patch>> = OnceLock::new();
         PATCH
-            .get_or_init(|| Self::of_image(&crate::sys::own_vdso(IMAGE_BYTES_MAX)))
+            .get_or_init(|| {
+                let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+                Some(Self {
+                    clocks: clocks(&maps)?,
+                    ..Self::of_image(&crate::sys::own_vdso(IMAGE_BYTES_MAX))?
+                })
+            })
             .as_ref()
+    }
+
+    /// Whether a program's functions have been overwritten, from what stands in their place.
+    pub(super) fn is_applied(&self, found: &[u8]) -> bool {
+        self.text.starts_with(found)
+    }
+
+    /// The offset of the detour.
+    pub(super) const fn detour(&self) -> u64 {
+        self.slot + SLOT_BYTES as u64
     }
 
     fn of_image(image: &[u8]) -> Option<Self> {
@@ -73,7 +101,7 @@ impl Patch {
             body.get_mut(..stub.len())?.copy_from_slice(&stub);
             if name == "__vdso_clock_gettime" {
                 let start = (range.start + stub.len()).next_multiple_of(8);
-                let place = start..start + SLOT_BYTES;
+                let place = start..start + SLOT_BYTES + DETOUR_BYTES;
                 if place.end > range.end {
                     return None;
                 }
@@ -90,8 +118,39 @@ impl Patch {
             offset: u64::try_from(covered.start).ok()?,
             text: patched.get(covered)?.to_vec(),
             slot: slot?,
+            clocks: None,
         })
     }
+}
+
+/// The data pages by a process's list of mappings: none if it has none, or nothing at all if they do
+/// not end where the image begins.
+fn clocks(maps: &str) -> Option<Option<Clocks>> {
+    let range = |line: &str| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        Some(number(start)?..number(end)?)
+    };
+    let named = |name: &str| -> Vec<_> {
+        let lines = maps.lines().filter(|line| line.contains(name));
+        lines.filter_map(range).collect()
+    };
+    let image = named("[vdso]").first()?.start;
+    let pages = named("[vvar");
+    let Some(first) = pages.first() else {
+        return Some(None);
+    };
+    let mut next = first.start;
+    for range in &pages {
+        if range.start != next {
+            return None;
+        }
+        next = range.end;
+    }
+    (next == image).then_some(Some(Clocks {
+        before: image - first.start,
+        bytes: u32::try_from(image - first.start).ok()?,
+    }))
 }
 
 /// The functions that an image exports under their `__vdso_` names: ELF-64, dynamic symbol
@@ -191,6 +250,25 @@ mod tests {
         assert!(patch.text.windows(8).any(|window| window == stub));
         let within = patch.offset..patch.offset + patch.text.len() as u64;
         assert!(within.contains(&patch.slot) && patch.slot.is_multiple_of(8));
+    }
+
+    #[test]
+    fn clocks_lie_before_the_image() {
+        let vvar = "7f00-9f00 r--p 0 00:00 0 [vvar]\n";
+        let more = "9f00-af00 r--p 0 00:00 0 [vvar_vclock]\n";
+        let image = "af00-cf00 r-xp 0 00:00 0 [vdso]\n";
+        let (before, bytes) = (0x3000, 0x3000);
+        for (maps, expected) in [
+            (
+                format!("{vvar}{more}{image}"),
+                Some(Some(Clocks { before, bytes })),
+            ),
+            (image.to_owned(), Some(None)),
+            (format!("{vvar}{image}"), None),
+            (vvar.to_owned(), None),
+        ] {
+            assert_eq!(clocks(&maps), expected, "{maps}");
+        }
     }
 
     #[test]

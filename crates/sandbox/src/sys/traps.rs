@@ -15,6 +15,8 @@ pub(crate) struct Notification {
     /// The call's number in the x86-64 table.
     pub(crate) number: i64,
     pub(crate) arguments: [u64; 6],
+    /// The address behind the call's instruction.
+    pub(crate) instruction: u64,
 }
 
 /// Hands the processor to the thread that an answer wakes (Linux 6.6); older kernels refuse,
@@ -52,6 +54,7 @@ pub(crate) fn next_notification(listener: &impl AsFd) -> Result<Notification> {
         thread: raw.pid as i32,
         number: raw.data.nr.into(),
         arguments: raw.data.args,
+        instruction: raw.data.instruction_pointer,
     })
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Absent on purpose: the processor's counters (`processor.rs`) and times of files (`files.rs`).
 
+use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::raw::kernel_code;
 use crate::raw::{Memory, call};
-use crate::report::{Report, escaped};
+use crate::report::{Report, digest, escaped};
 
 /// Ids of `clock_gettime(2)`: all that are static, a few that are not, and one of a process.
 const CLOCKS: [(&str, i32); 15] = [
@@ -142,7 +144,30 @@ fn vdso(report: &mut Report, memory: &Memory) {
     if let Some(address) = kernel_code::symbol("__vdso_sgx_enter_enclave") {
         report.note("vdso.sgx", address);
     }
+    data_pages(report);
 }
+
+/// What stands before the vDSO, where its functions find the time. The kernel reads it for us, since
+/// there may be nothing.
+fn data_pages(report: &mut Report) {
+    let (Some((image, _)), Ok((mut reader, writer))) = (kernel_code::image(), std::io::pipe())
+    else {
+        return report.note("vdso.data", "absent");
+    };
+    for page in 1..=DATA_PAGES {
+        let address = image - page * PAGE_BYTES;
+        let written = call!(libc::SYS_write, writer.as_raw_fd(), address, PAGE_BYTES);
+        report.written(format!("vdso.data.{page}"), written, |_| {
+            let mut bytes = [0; PAGE_BYTES];
+            let read = reader.read_exact(&mut bytes);
+            format!("{} {:016x}", read.is_ok(), digest(&bytes))
+        });
+    }
+}
+
+const PAGE_BYTES: usize = 4096;
+/// More than kernels have today.
+const DATA_PAGES: usize = 8;
 
 /// As programs ask, and what passes between two questions.
 fn standard_library(report: &mut Report) {

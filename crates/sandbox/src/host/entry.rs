@@ -1,0 +1,97 @@
+//! The detour that each program makes once, when it sets its thread-local storage up: code of ours
+//! behind the vDSO's functions, which puts an empty page over the pages that the kernel keeps the
+//! host's clocks in (`[vvar]`, read by the functions that `vdso.rs` overwrites, and readable by
+//! everybody).
+//!
+//! Nobody but a process itself can change what it maps, short of tracing it. So while its call waits
+//! for the service, the instructions behind the call become a jump to the detour; that maps, makes
+//! the same call once more, which tells the service that it is there, and jumps back to where the
+//! program's own instructions are again.
+//!
+//! A program that never makes the call, one without any C library or runtime, keeps the pages.
+
+/// `mov rcx, address; jmp rcx`: the kernel has overwritten that register anyway.
+pub(super) const JUMP_BYTES: usize = 12;
+
+pub(super) fn jump(address: u64) -> [u8; JUMP_BYTES] {
+    let mut code = [0x48, 0xb9, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe1];
+    if let Some(place) = code.get_mut(2..10) {
+        place.copy_from_slice(&address.to_le_bytes());
+    }
+    code
+}
+
+/// What the detour of one program has to know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Detour {
+    /// The pages to cover.
+    pub(super) pages: u64,
+    pub(super) pages_bytes: u32,
+    /// What the program makes its call with.
+    pub(super) storage: u64,
+    /// Where it goes on.
+    pub(super) back: u64,
+}
+
+/// The length of the detour's code.
+pub(super) const DETOUR_BYTES: usize = 114;
+
+impl Detour {
+    /// Every register but the two that a system call overwrites is kept, and so are the flags and
+    /// the 128 bytes below the stack that functions may use (the red zone).
+    pub(super) fn code(&self) -> Vec<u8> {
+        let mut code = Vec::with_capacity(DETOUR_BYTES);
+        let mut put = |bytes: &[u8]| code.extend_from_slice(bytes);
+        put(&[0x48, 0x8d, 0x64, 0x24, 0x80]); // lea rsp, [rsp - 128]
+        put(&[0x57, 0x56, 0x52]); // push rdi, rsi, rdx
+        put(&[0x41, 0x52, 0x41, 0x50, 0x41, 0x51]); // push r10, r8, r9
+        put(&[0x48, 0xbf]); // mov rdi, pages
+        put(&self.pages.to_le_bytes());
+        put(&[0xbe]); // mov esi, length
+        put(&self.pages_bytes.to_le_bytes());
+        put(&[0xba, 1, 0, 0, 0]); // mov edx, PROT_READ
+        put(&[0x41, 0xba, 0x32, 0, 0, 0]); // mov r10d, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS
+        put(&[0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff]); // mov r8, -1
+        put(&[0x41, 0xb9, 0, 0, 0, 0]); // mov r9d, 0
+        put(&[0xb8, 9, 0, 0, 0, 0x0f, 0x05]); // mov eax, mmap; syscall
+        put(&[0x48, 0x89, 0xc2]); // mov rdx, rax
+        put(&[0x48, 0xbe]); // mov rsi, storage
+        put(&self.storage.to_le_bytes());
+        put(&[0xbf, 0x02, 0x10, 0, 0]); // mov edi, ARCH_SET_FS
+        put(&[0xb8, 0x9e, 0, 0, 0, 0x0f, 0x05]); // mov eax, arch_prctl; syscall
+        put(&[0x41, 0x59, 0x41, 0x58, 0x41, 0x5a]); // pop r9, r8, r10
+        put(&[0x5a, 0x5e, 0x5f]); // pop rdx, rsi, rdi
+        put(&[0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0]); // lea rsp, [rsp + 128]
+        put(&jump(self.back));
+        code
+    }
+}
+
+/// A program that is on its detour.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entering {
+    /// Its own instructions, and where they belong.
+    pub(super) back: u64,
+    pub(super) code: [u8; JUMP_BYTES],
+    /// Where the pages were, which is what the detour's mapping has to answer.
+    pub(super) pages: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_detour_is_as_long_as_its_place() {
+        let detour = Detour {
+            pages: 0x1111_2222_3333_4444,
+            pages_bytes: 0x6000,
+            storage: 0x5555_6666_7777_8888,
+            back: 0x9999_aaaa_bbbb_cccc,
+        };
+        let code = detour.code();
+        assert_eq!(code.len(), DETOUR_BYTES);
+        assert!(code.ends_with(&jump(detour.back)));
+        assert_eq!(jump(0x0102)[..4], [0x48, 0xb9, 0x02, 0x01]);
+    }
+}
