@@ -180,6 +180,14 @@ fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
                 block.verdict(TRAP);
             }),
         ),
+        (
+            // Of process 1, which is ours.
+            libc::SYS_prlimit64,
+            Block::on_argument(0, |block| {
+                block.if_equal(1, REFUSE);
+                block.verdict(ALLOW);
+            }),
+        ),
         (libc::SYS_lseek, seeking()),
         (
             libc::SYS_personality,

@@ -218,7 +218,15 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
         tolerate(set.during(limit.step), limit.is_waived, REPORT)?;
     }
 
-    // The kernel's default, whatever the caller has.
+    // The kernel's defaults, whatever the caller has; those that a kernel does not know it has not.
+    sys::leave_real_time();
+    for option in [
+        libc::PR_SET_THP_DISABLE,
+        libc::PR_SET_MEMORY_MERGE,
+        libc::PR_MCE_KILL,
+    ] {
+        let _ = sys::process_control(option, 0);
+    }
     let slack_ns = 50_000;
     sys::process_control(libc::PR_SET_TIMERSLACK, slack_ns).during(SetupStep::Personality)?;
     sys::process_control(libc::PR_SET_NO_NEW_PRIVS, 1).during(SetupStep::SetNoNewPrivileges)?;

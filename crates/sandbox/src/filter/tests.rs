@@ -323,6 +323,14 @@ fn what_goes_to_the_tracer_if_there_is_one() {
     for (name, number, arguments, plain, traced) in [
         ("read", libc::SYS_read, [0; 6], ALLOW, ALLOW),
         ("uname", libc::SYS_uname, [0; 6], TRAP, TRAP),
+        ("limits", libc::SYS_prlimit64, [0; 6], ALLOW, ALLOW),
+        (
+            "limits of 1",
+            libc::SYS_prlimit64,
+            mode(1, 0),
+            REFUSE,
+            REFUSE,
+        ),
         ("alarm", libc::SYS_alarm, [0; 6], TRAP, TRACE),
         ("wait", libc::SYS_wait4, [0; 6], ALLOW, ALLOW),
         ("wait usage", libc::SYS_wait4, mode(8, 3), TRAP, TRACE),

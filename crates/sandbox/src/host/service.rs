@@ -18,6 +18,7 @@ use super::random::Stream;
 use super::stamps::Stamps;
 use super::status::Identities;
 use super::task::{Task, Tasks};
+use super::times::CUT_SHORT_NS;
 use super::tracer::Launch;
 use super::vdso::Patch;
 use crate::supervise::HostOrder;
@@ -38,8 +39,9 @@ pub(super) enum Reply {
     },
     /// Not yet: it is to be asked again after this much of the host's time.
     Again(Duration),
-    /// With zero when this much of the host's time has passed, or as interrupted by a signal.
-    After(Duration),
+    /// With zero when this much of the host's time has passed, or as interrupted by a signal; what is
+    /// left then is written at an address, if there is one.
+    After(Duration, Option<u64>),
 }
 
 pub(super) type Answer = Result<Reply, Errno>;
@@ -234,6 +236,7 @@ impl Service {
                 due: Instant::now() + delay,
                 call,
                 is_asked_again: true,
+                left: None,
             }),
             Ok(Reply::Descriptor {
                 descriptor,
@@ -244,11 +247,12 @@ impl Service {
                     sys::answer(listener, id, 0, errno, false);
                 }
             }
-            Ok(Reply::After(delay)) => match Instant::now().checked_add(delay) {
+            Ok(Reply::After(delay, left)) => match Instant::now().checked_add(delay) {
                 Some(due) => self.later.push(Later {
                     due,
                     call,
                     is_asked_again: false,
+                    left: left.map(|address| (address, delay)),
                 }),
                 None => sys::answer(listener, id, 0, libc::EINVAL, false),
             },
@@ -267,8 +271,12 @@ impl Service {
                 due,
                 call,
                 is_asked_again,
+                left,
             } = later;
             if has_signal(call.thread) {
+                if let Some((address, delay)) = left {
+                    self.cut_short(&call, address, delay);
+                }
                 let errno = if is_asked_again {
                     ERESTARTSYS
                 } else {
@@ -309,9 +317,13 @@ impl Service {
         }
         let process = task.process;
         self.tasks.settle(call.thread, process);
-        if self.see_timers(call)
-            && let Some(interrupted) = interrupted
-        {
+        let has_gone_off = self.see_timers(call);
+        if let Some(interrupted) = interrupted {
+            if !has_gone_off && interrupted.left.is_some() {
+                self.task(call)
+                    .clock
+                    .sleep(CUT_SHORT_NS.min(interrupted.ns));
+            }
             self.mend_left(call, &interrupted);
         }
     }
@@ -531,6 +543,8 @@ struct Later {
     due: Instant,
     call: Call,
     is_asked_again: bool,
+    /// Where what is left of it goes, and of how much, if a signal ends it.
+    left: Option<(u64, Duration)>,
 }
 
 /// Whether a signal waits that the thread does not block.

@@ -12,6 +12,10 @@ const UPTIME_AT_START_NS: u64 = 1_000_000_000_000;
 pub(super) const NS: u64 = 1_000_000_000;
 /// Ticks of times(2) in a second.
 const TICK_NS: u64 = NS / 100;
+/// How long a wait has lasted that something has ended before its time, if not a timer: when that
+/// came only the host's clock knows. Not nothing, so that who waits again for what is left gets to
+/// the end.
+pub(super) const CUT_SHORT_NS: u64 = 1_000_000;
 /// The largest resident set that any process seems to have had, in KiB.
 const RESIDENT_KIB: u64 = 4096;
 
@@ -137,8 +141,26 @@ impl Service {
 
     fn sleep(&mut self, call: &Call, request: u64, left: u64) -> Answer {
         let ns = duration(call.memory().read_pair(request)?, 1)?;
-        self.note_timeout(call, ns, (left != 0).then_some((left, 1)));
-        Ok(Reply::Proceed)
+        self.note_timeout(call, ns, None);
+        if left == 0 {
+            return Ok(Reply::Proceed);
+        }
+        // Of what the kernel would leave the program need not tell before it has looked at it.
+        Ok(Reply::After(Duration::from_nanos(ns), Some(left)))
+    }
+
+    /// A signal ends a wait that the service keeps: writes what is left of it.
+    pub(super) fn cut_short(&mut self, call: &Call, left: u64, delay: Duration) {
+        let ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        let before_ns = self.task(call).clock.now();
+        if !self.see_timers(call) {
+            self.task(call).clock.sleep(CUT_SHORT_NS.min(ns));
+        }
+        let passed_ns = self.task(call).clock.now().saturating_sub(before_ns);
+        // A place that cannot be written the program has not asked for.
+        let _ = call
+            .memory()
+            .write(left, &timespec(ns.saturating_sub(passed_ns)));
     }
 
     fn clock_sleep(&mut self, call: &Call, flags: u64, request: u64, left: u64) -> Answer {
@@ -148,7 +170,7 @@ impl Service {
         let until_ns = duration(call.memory().read_pair(request)?, 1)?;
         let ns = until_ns.saturating_sub(self.clock_value(call)?);
         self.note_timeout(call, ns, None);
-        Ok(Reply::After(Duration::from_nanos(ns)))
+        Ok(Reply::After(Duration::from_nanos(ns), None))
     }
 
     fn wait_ms(&mut self, call: &Call, ms: i32) -> Reply {
@@ -194,7 +216,7 @@ impl Service {
         });
     }
 
-    /// A timer has ended a wait early: what the kernel wrote as left of it, in the host's time, is
+    /// Something has ended a wait early: what the kernel wrote as left of it, in the host's time, is
     /// replaced by what is left by the thread's clock. Only if it is still there: the program may
     /// have put something else in its place since.
     pub(super) fn mend_left(&mut self, call: &Call, interrupted: &Timeout) {

@@ -210,6 +210,24 @@ pub(crate) fn hard_resource_limit(resource: u32) -> Result<u64> {
     Ok(limit[1])
 }
 
+/// Real-time processes have another timer slack; and memory is placed as by default.
+pub(crate) fn leave_real_time() {
+    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the first call takes no pointer, the second reads the structure, the third takes a null
+    // mask of no nodes.
+    unsafe {
+        let policy = call!(libc::SYS_sched_getscheduler, 0).unwrap_or(0) as i32;
+        if matches!(
+            policy & !libc::SCHED_RESET_ON_FORK,
+            libc::SCHED_FIFO | libc::SCHED_RR
+        ) {
+            let usual = libc::SCHED_OTHER;
+            let _ = call!(libc::SYS_sched_setscheduler, 0, usual, &raw const parameter);
+        }
+        let _ = call!(libc::SYS_set_mempolicy, libc::MPOL_DEFAULT, 0, 0);
+    }
+}
+
 pub(crate) fn set_personality(personality: usize) -> Result<()> {
     // SAFETY: takes no pointer.
     unsafe { call!(libc::SYS_personality, personality) }.map(drop)

@@ -97,6 +97,7 @@ pub(crate) fn look(report: &mut Report) {
     seldom(report);
     counted(report);
     interrupted(report);
+    cut_short(report);
     timers(report);
     sockets(report);
 }
@@ -236,6 +237,36 @@ fn interrupted(report: &mut Report) {
             format!("{name}.left"),
             format_args!("{}.{:09}", memory.u64(at), memory.u64(at + 8)),
         );
+    }
+}
+
+/// The same for a signal that another process sends, and what is left when something can be read.
+fn cut_short(report: &mut Report) {
+    crate::raw::catch(libc::SIGUSR1);
+    let memory = Memory::new();
+    let own = std::process::id();
+    for (name, clock) in [("nanosleep", None), ("clock_nanosleep", Some(0))] {
+        memory
+            .put(0, &[0; 256])
+            .put_u64(0, 100)
+            .put_u64(128 + 8, WAIT_NS);
+        let name = format!("cut-short.{name}");
+        let Ok(child) = crate::raw::fork() else {
+            return report.note(name, "cannot fork");
+        };
+        if child.is_none() {
+            let _ = call!(libc::SYS_nanosleep, memory.at(128), 0);
+            let _ = call!(libc::SYS_kill, own, libc::SIGUSR1);
+            std::process::exit(0);
+        }
+        let slept = match clock {
+            None => call!(libc::SYS_nanosleep, &memory, memory.at(64)),
+            Some(clock) => call!(libc::SYS_clock_nanosleep, clock, 0, &memory, memory.at(64)),
+        };
+        let left = format!("{}.{:09}", memory.u64(64), memory.u64(72));
+        report.answer(&name, slept);
+        report.note(format!("{name}.left"), left);
+        report.answer(format!("{name}.child"), call!(libc::SYS_wait4, -1, 0, 0, 0));
     }
 }
 
