@@ -76,8 +76,9 @@ const NAMESPACE_FLAGS: u32 = (libc::CLONE_NEWNS
 /// `O_TMPFILE` without the `O_DIRECTORY` that it includes.
 const TEMPORARY_FILE: u32 = 0o20_000_000;
 const CREATING_FLAGS: u32 = libc::O_CREAT as u32 | TEMPORARY_FILE;
-/// `personality(2)`: the default, the query, and the default without random addresses.
-const PERSONALITIES: [u32; 3] = [0, 0xffff_ffff, 0x0004_0000];
+/// `personality(2)`: the default, the query, and the default without random addresses, with waits
+/// that leave what they were asked for as it is, or with both.
+const PERSONALITIES: [u32; 5] = [0, 0xffff_ffff, 0x0004_0000, 0x0400_0000, 0x0404_0000];
 
 /// Whether every thread of the step has a tracer. A thread can have one only, so those calls that
 /// need one are then the tracer's and not the service's.

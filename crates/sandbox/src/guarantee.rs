@@ -93,6 +93,8 @@ pub enum Guarantee {
     HardwareRandomness,
     /// How far a thread counts while another works does not depend on the host.
     CountingThreads,
+    /// When a signal comes, and what it tells of a child's work, does not depend on the host.
+    SignalTiming,
 }
 
 /// How far a [`Guarantee`] was kept.
@@ -122,7 +124,7 @@ pub type Isolation = BTreeMap<Guarantee, (State, String)>;
 
 impl Guarantee {
     /// Every guarantee, in the order in which people expect to read them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::UserNamespace,
         Self::MountNamespace,
         Self::ReadOnlyRoot,
@@ -161,6 +163,7 @@ impl Guarantee {
         Self::ProcessorNumber,
         Self::HardwareRandomness,
         Self::CountingThreads,
+        Self::SignalTiming,
     ];
 
     /// The stable kebab-case name.
@@ -204,6 +207,7 @@ impl Guarantee {
             Self::ProcessorNumber => "processor-number",
             Self::HardwareRandomness => "hardware-randomness",
             Self::CountingThreads => "counting-threads",
+            Self::SignalTiming => "signal-timing",
         }
     }
 
@@ -216,6 +220,7 @@ impl Guarantee {
                 | Self::ProcessorNumber
                 | Self::HardwareRandomness
                 | Self::CountingThreads
+                | Self::SignalTiming
         )
     }
 

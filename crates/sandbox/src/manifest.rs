@@ -60,6 +60,11 @@ fn absence(guarantee: Guarantee, action: &Action<'_>) -> String {
         Guarantee::TimestampCounter | Guarantee::Aslr | Guarantee::Randomness => {
             "real by the recipe's wish"
         }
+        Guarantee::SignalTiming => {
+            "not masked by this version: how often a timer goes off while a program computes, at \
+             which of its instructions a signal interrupts it, and the work of a child in the \
+             signal of its end follow the host's clock"
+        }
         _ => return shows.unwrap_or_else(|| "not offered by this version".to_owned()),
     };
     match shows {
@@ -150,7 +155,8 @@ fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<S
         Guarantee::ProcessorIdentity
         | Guarantee::ProcessorNumber
         | Guarantee::HardwareRandomness
-        | Guarantee::CountingThreads => return None,
+        | Guarantee::CountingThreads
+        | Guarantee::SignalTiming => return None,
     };
     Some(text.to_owned())
 }

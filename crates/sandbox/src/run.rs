@@ -254,9 +254,9 @@ fn make_plan(
         host_name: plan::host_name(action.host)?,
         first_process: action.host.first_process,
         personality: if action.host.random_addresses {
-            0
+            STICKY_TIMEOUTS
         } else {
-            ADDR_NO_RANDOMIZE
+            STICKY_TIMEOUTS | ADDR_NO_RANDOMIZE
         },
         resource_limits: limits::of(action),
         ipc_waived: waived(Guarantee::IpcNamespace),
@@ -283,6 +283,9 @@ pub(crate) const UMASK_BITS: u32 = 0o777;
 
 /// `personality(2)`: no random addresses.
 const ADDR_NO_RANDOMIZE: usize = 0x004_0000;
+/// `select(2)` and its relatives do not write what is left of their time limit, which would be the
+/// host's time; the service does (`host/times.rs`).
+const STICKY_TIMEOUTS: usize = 0x400_0000;
 
 /// Puts the action's own words into errors that came as numbers.
 fn named(error: SandboxError, action: &Action<'_>) -> SandboxError {

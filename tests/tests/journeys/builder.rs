@@ -59,6 +59,7 @@ fn from_nothing_to_evidence() {
         "processor-number",
         "hardware-randomness",
         "counting-threads",
+        "signal-timing",
     ] {
         assert_eq!(isolation[guarantee]["state"], "absent", "{guarantee}");
     }

@@ -37,7 +37,8 @@ const NOT_MASKABLE: [(&str, Guarantee); 8] = [
 
 /// What still tells two runs apart and could be hidden: known, and open. The work of a child in the
 /// signal of its end; a trapped call that a signal interrupts before it is taken; how often a timer
-/// goes off while a program computes. By a part of their names.
+/// goes off while a program computes. By a part of their names. The manifest says so of all of them
+/// ([`Guarantee::SignalTiming`]).
 const OPEN: [&str; 3] = [
     "children.end-of-child.",
     "storms.signals.",
@@ -115,6 +116,7 @@ fn two_hosts_are_one(runner: Runner) {
 fn what_cannot_be_masked_is_in_the_manifest() {
     for (is_traced, expected) in [(false, State::Absent), (true, State::Enforced)] {
         let isolation = runners::in_sandbox(false, is_traced).isolation;
+        assert_eq!(isolation[&Guarantee::SignalTiming].0, State::Absent);
         for (name, guarantee) in NOT_MASKABLE {
             let (state, mechanism) = &isolation[&guarantee];
             let instruction = name.rsplit(['.', '-']).next().unwrap();
