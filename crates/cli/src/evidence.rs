@@ -145,6 +145,32 @@ impl RecordPlace {
             .is_ok_and(|key| key.full_key_hash() == entry.log_id)
     }
 
+    /// Refuses to add to evidence that has receipts of another record: nobody's trust names two, so
+    /// all of it would fail from then on.
+    pub(crate) fn demand_own(&self, path: &Path, bundles: &[Bundle]) -> Result<(), CommandError> {
+        let public = keys::public_path(&self.key);
+        let own = if public.exists() {
+            keys::public_of_record(&public)?.full_key_hash()
+        } else {
+            keys::record(&self.key)?.verifier_key().full_key_hash()
+        };
+        let is_foreign = |bundle: &Bundle| {
+            let entry = bundle.entry.as_ref();
+            entry.is_some_and(|entry| entry.log_id != own)
+        };
+        let Some(index) = bundles.iter().position(is_foreign) else {
+            return Ok(());
+        };
+        Err(CommandError::usage(format!(
+            "{} line {}: its receipt is not of the record {}, which {} signs for",
+            path.display(),
+            index + 1,
+            self.directory.display(),
+            self.key.display()
+        ))
+        .hint("name the record that the evidence is in, or leave --sign out"))
+    }
+
     /// Records an envelope; one that is there already keeps its index.
     pub(crate) fn add(
         &self,

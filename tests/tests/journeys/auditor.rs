@@ -29,6 +29,36 @@ fn replays(bench: &Bench, file: &str) -> (Option<i32>, Value) {
     (ran.code(), ran.json()["files"][0]["verdict"].clone())
 }
 
+/// Of the same name, but with another key: evidence with receipts of both would fail for everybody.
+#[test]
+fn a_verdict_does_not_go_into_another_record_than_the_evidence() {
+    let (bench, file) = published();
+    let origin = "zurich.record.example";
+    bench
+        .run(&format!("keys new record keys/other.key --origin {origin}"))
+        .exits(0);
+    bench
+        .run("record init other-record --key keys/other.key")
+        .exits(0);
+    let evidence = format!("{file}.sigstore.jsonl");
+    let before = fs::read(bench.path(&evidence)).unwrap();
+    let recorded = fs::read(bench.path("other-record/checkpoint")).unwrap();
+    bench
+        .run(&format!(
+            "replay {evidence} --offline --store auditor-store --input-archive inputs \
+             --trust trust.toml --sign keys/auditor.key --record other-record \
+             --record-key keys/other.key"
+        ))
+        .exits(2)
+        .says("its receipt is not of the record other-record")
+        .never_says("step compile");
+    assert_eq!(fs::read(bench.path(&evidence)).unwrap(), before);
+    let after = fs::read(bench.path("other-record/checkpoint")).unwrap();
+    assert_eq!(after, recorded);
+    assert_eq!(bench.entries(), 1);
+    bench.verify(Program::Counterseal, &[&file], &[]).exits(0);
+}
+
 #[test]
 fn a_rebuild_from_provenance_and_archive_is_countersigned() {
     let (bench, file) = published();

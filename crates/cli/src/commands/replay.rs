@@ -37,7 +37,9 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
     let place = match &arguments.sign {
         Some(key) => {
             keys::require_attestation(key)?;
-            Some(RecordPlace::find(&arguments.record, session)?)
+            let place = RecordPlace::find(&arguments.record, session)?;
+            place.demand_own(&path, &bundles)?;
+            Some(place)
         }
         None => None,
     };
