@@ -81,7 +81,15 @@ impl Context<'_> {
 
     /// Copies a local file in; `false` when there is none.
     pub(crate) fn copy(&self, path: &Path, digest: &Digest) -> Result<bool, InputsError> {
-        let file = match File::open(path) {
+        let opened = std::fs::metadata(path).and_then(|metadata| {
+            // Nobody may ever write to a pipe.
+            if metadata.is_file() {
+                File::open(path)
+            } else {
+                Err(io::Error::other("it is not a regular file"))
+            }
+        });
+        let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(crate::error::io("open", path, error)),

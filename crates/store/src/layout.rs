@@ -1,9 +1,12 @@
 //! Creating, opening and locking a store's directory.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::OFlags;
 
 use crate::StoreError;
 use crate::checkout::remove_tree;
@@ -183,13 +186,23 @@ impl StoreLock {
     }
 }
 
-/// Opens a file to be locked, making it if need be.
+/// Opens a file to be locked, making it if need be; without waiting at something else that has its
+/// place.
 pub(crate) fn open_lock_file(path: &Path) -> Result<File, StoreError> {
-    File::options()
+    let opened = File::options()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(path)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path);
+    opened
+        .and_then(|file| {
+            if file.metadata()?.is_file() {
+                Ok(file)
+            } else {
+                Err(io::Error::other("it is not a regular file"))
+            }
+        })
         .map_err(StoreError::at("open", path))
 }
 

@@ -1,8 +1,10 @@
 //! The auditor: a rebuild from the provenance alone, and a signed verdict whatever it is.
 
 use std::fs;
+use std::path::Path;
 
 use counterseal_attestation::Sha256Digest;
+use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -57,6 +59,37 @@ fn a_verdict_does_not_go_into_another_record_than_the_evidence() {
     assert_eq!(after, recorded);
     assert_eq!(bench.entries(), 1);
     bench.verify(Program::Counterseal, &[&file], &[]).exits(0);
+}
+
+/// Whoever opens a pipe waits for somebody at its other end.
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
+    let (bench, file) = published();
+    let evidence = format!("{file}.sigstore.jsonl");
+    let pipe = |path: &Path| {
+        fs::remove_file(path).unwrap();
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(CWD, path, FileType::Fifo, mode, 0).unwrap();
+    };
+    let more = ["--input-archive", "inputs", "--trust", "trust.toml"];
+    bench.replay(&evidence, "auditor-store", &more).exits(0);
+    for input in files_below(&bench.path("inputs/sha256")) {
+        pipe(&input);
+    }
+    bench
+        .replay(&evidence, "another-store", &more)
+        .exits(3)
+        .says("it is not a regular file");
+    pipe(&bench.path("record/.state/lock"));
+    bench
+        .run("record check record --public-key keys/record.key.pub")
+        .exits(1)
+        .says("record/.state/lock: not a regular file");
+    pipe(&bench.path("auditor-store/lock"));
+    bench
+        .run("store check --store auditor-store")
+        .exits(2)
+        .says("auditor-store/lock");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! unnoticed. The same for the evidence that customers hold.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::{Sha256Digest, UnixSeconds};
@@ -76,6 +77,22 @@ fn every_published_file_is_guarded() {
         fs::write(&file, &sound).unwrap();
     }
     assert_eq!(bench.entries(), 5);
+}
+
+/// That says nothing of the record, so it is not "checked and false".
+#[test]
+fn what_may_not_be_read_is_not_damaged() {
+    if rustix::process::geteuid().is_root() {
+        println!("skipped: root may read everything");
+        return;
+    }
+    let bench = Bench::new();
+    let checkpoint = bench.path("record/checkpoint");
+    let mode = |mode| fs::set_permissions(&checkpoint, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o000);
+    check(&bench, "record").exits(2).says("Permission denied");
+    mode(0o644);
+    check(&bench, "record").exits(0);
 }
 
 #[test]

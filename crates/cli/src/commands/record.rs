@@ -1,9 +1,10 @@
 //! `counterseal record init|add|check`.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::bundle::Bundle;
-use counterseal_record::Record;
+use counterseal_record::{CheckFailure, Record};
 use counterseal_verify::{CryptoProvider, PublicKey};
 use counterseal_verify_cli::native_provider::Native;
 
@@ -141,7 +142,15 @@ fn check(session: &Session, directory: &Path, public_key: &Path) -> Result<Exit,
             }
             Ok(Exit::Success)
         }
+        Err(failure) if is_refused(&failure) => Err(CommandError::usage(chain(&failure))
+            .hint("check the record as a user who may read all of it; nothing was changed")),
         Err(failure) => Err(CommandError::new(Exit::Failed, chain(&failure))
             .hint("restore the named file from a mirror or a backup; nothing was changed")),
     }
+}
+
+/// What this user may not read says nothing of the record.
+fn is_refused(failure: &CheckFailure) -> bool {
+    matches!(failure, CheckFailure::Unreadable { source, .. }
+        if source.kind() == ErrorKind::PermissionDenied)
 }

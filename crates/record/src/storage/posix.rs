@@ -55,6 +55,20 @@ impl Posix {
 /// Closing the file releases the lock.
 impl Lock for File {}
 
+/// Opens a file for reading, without waiting: somebody could have put a pipe there.
+fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a regular file",
+        ));
+    }
+    Ok((file, metadata))
+}
+
 impl Storage for Posix {
     fn display(&self, name: &str) -> PathBuf {
         self.path(name)
@@ -63,7 +77,7 @@ impl Storage for Posix {
     fn lock(&self, name: &str, kind: LockKind) -> io::Result<Box<dyn Lock>> {
         // Every call opens the file anew: two threads of one process hold two
         // different locks, so they exclude each other like two processes do.
-        let file = File::open(self.path(name))?;
+        let (file, _) = open_regular(&self.path(name))?;
         match kind {
             LockKind::Exclusive => file.lock()?,
             LockKind::Shared => file.lock_shared()?,
@@ -72,16 +86,7 @@ impl Storage for Posix {
     }
 
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>> {
-        // Without blocking: somebody could have put a pipe there.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = File::from(rustix::fs::open(self.path(name), flags, Mode::empty())?);
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a regular file",
-            ));
-        }
+        let (file, metadata) = open_regular(&self.path(name))?;
         let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
