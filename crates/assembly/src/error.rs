@@ -110,7 +110,7 @@ pub enum AssemblyError {
     Tree(#[from] counterseal_store::tree::TreeError),
     #[error("package {package} cannot be unpacked: {detail}")]
     Package { package: String, detail: String },
-    #[error("step {step} ended with {exit}; its output ends with:\n{tail}")]
+    #[error("step {step} ended with {exit}{}", said(.tail))]
     StepFailed {
         step: String,
         exit: String,
@@ -154,5 +154,14 @@ impl AssemblyError {
             ),
             _ => false,
         }
+    }
+}
+
+/// The end of what a step wrote.
+fn said(tail: &str) -> String {
+    if tail.trim().is_empty() {
+        ", and wrote nothing".to_owned()
+    } else {
+        format!("; its output ends with:\n{tail}")
     }
 }

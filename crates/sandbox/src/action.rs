@@ -103,6 +103,14 @@ impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
+            // The filter ends who uses another table (i386, x32).
+            Self::Signal(libc::SIGSYS) => {
+                write!(
+                    f,
+                    "signal {}: a system call that does not exist inside",
+                    libc::SIGSYS
+                )
+            }
             Self::Signal(signal) => write!(f, "signal {signal}"),
         }
     }

@@ -387,3 +387,9 @@ fn a_step_cannot_speak_to_the_terminal() {
         .speaks_plainly()
         .says("gone");
 }
+
+#[test]
+fn a_step_that_says_nothing_is_said_to_have_written_nothing() {
+    let bench = Bench::new();
+    tried(&bench, &step("crash")).says("ended with signal 6, and wrote nothing");
+}
