@@ -10,6 +10,14 @@
 //!
 //! A program that never makes the call, one without any C library or runtime, keeps the pages.
 
+use super::Randomness;
+use super::kinship::Auxiliary;
+use super::random::Stream;
+use super::service::{Answer, Call, Reply, Service};
+use crate::sys::Errno;
+
+const EXECUTE_NS: u64 = 200_000;
+
 /// `mov rcx, address; jmp rcx`: the kernel has overwritten that register anyway.
 pub(super) const JUMP_BYTES: usize = 12;
 
@@ -75,6 +83,91 @@ pub(super) struct Entering {
     pub(super) code: [u8; JUMP_BYTES],
     /// Where the pages were, which is what the detour's mapping has to answer.
     pub(super) pages: u64,
+}
+
+impl Service {
+    /// A program sets its thread-local storage up, which each does once and early: patches what
+    /// the kernel gave it, and sends it on its detour.
+    pub(super) fn storage_set_up(&mut self, call: &Call) -> Answer {
+        const REFUSED: Errno = Errno(libc::EPERM);
+        let process = self.task(call).process;
+        if let Some(entering) = self.tasks.process(process).entering.take() {
+            let restored = self
+                .tasks
+                .write_code(call.thread, entering.back, &entering.code);
+            // Without that the program would see the host's clocks, so it does not begin.
+            let is_covered = call.arguments[2] == entering.pages;
+            return match restored {
+                Ok(()) if is_covered => Ok(Reply::Proceed),
+                _ => Err(REFUSED),
+            };
+        }
+        let vector = Auxiliary::read(call.thread);
+        let Some(base) = vector.value(libc::AT_SYSINFO_EHDR) else {
+            self.after_execute(call, &vector);
+            return Ok(Reply::Proceed);
+        };
+        let text = base + self.patch.offset;
+        if let Ok(found) = call.memory().read::<8>(text)
+            && self.patch.is_applied(&found)
+        {
+            return Ok(Reply::Proceed); // Once more, for reasons of its own.
+        }
+        self.after_execute(call, &vector);
+        let written = self.enter(call, base).and_then(|code| {
+            self.tasks
+                .write_code(call.thread, text, &code)
+                .map_err(|_| REFUSED)
+        });
+        written.map(|()| Reply::Proceed)
+    }
+
+    /// Prepares the detour of a program whose vDSO is at `base`; what is to stand there.
+    fn enter(&mut self, call: &Call, base: u64) -> Result<Vec<u8>, Errno> {
+        let mut text = self.patch.text.clone();
+        let clocks = self.patch.clocks;
+        if clocks.bytes == 0 {
+            return Ok(text);
+        }
+        let (pages, back) = (base.wrapping_sub(clocks.before), call.instruction);
+        let detour = Detour {
+            pages,
+            pages_bytes: clocks.bytes,
+            storage: call.arguments[1],
+            back,
+        };
+        let at = usize::try_from(self.patch.detour() - self.patch.offset).unwrap_or(usize::MAX);
+        for (slot, byte) in text.iter_mut().skip(at).zip(detour.code()) {
+            *slot = byte;
+        }
+        let code = call.memory().read(back)?;
+        let jump = jump(base + self.patch.detour());
+        self.tasks
+            .write_code(call.thread, back, &jump)
+            .map_err(|_| Errno(libc::EPERM))?;
+        let process = self.task(call).process;
+        self.tasks.process(process).entering = Some(Entering { back, code, pages });
+        Ok(text)
+    }
+
+    /// Another program begins.
+    fn after_execute(&mut self, call: &Call, vector: &Auxiliary) {
+        let task = self.tasks.task(call.thread, self.patch);
+        task.clock.work(EXECUTE_NS);
+        task.lineage = task.lineage.executed();
+        task.draws = None;
+        task.has_executed = true;
+        let lineage = task.lineage;
+        let vdso = vector.value(libc::AT_SYSINFO_EHDR);
+        self.tasks.executed(call.thread, vdso, lineage);
+        if self.host.randomness == Randomness::Seeded
+            && let Some(address) = vector.value(libc::AT_RANDOM)
+        {
+            let mut bytes = [0; 16];
+            Stream::new(&self.host.seed, lineage, "AT_RANDOM").fill(&mut bytes);
+            let _ = call.memory().write(address, &bytes);
+        }
+    }
 }
 
 #[cfg(test)]

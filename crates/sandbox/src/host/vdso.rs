@@ -45,14 +45,14 @@ pub(crate) struct Patch {
     pub(super) text: Vec<u8>,
     /// Offset of the slot.
     pub(super) slot: u64,
-    /// The pages with the host's clocks, if the kernel maps any.
-    pub(super) clocks: Option<Clocks>,
+    /// The pages with the host's clocks.
+    pub(super) clocks: Clocks,
 }
 
 /// The kernel's data pages before its image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Clocks {
-    /// How far before it they begin, and how many bytes they are.
+    /// How far before it they begin, and how many bytes they are: 0 if the kernel maps none.
     pub(super) before: u64,
     pub(super) bytes: u32,
 }
@@ -118,14 +118,13 @@ impl Patch {
             offset: u64::try_from(covered.start).ok()?,
             text: patched.get(covered)?.to_vec(),
             slot: slot?,
-            clocks: None,
+            clocks: Clocks::default(),
         })
     }
 }
 
-/// The data pages by a process's list of mappings: none if it has none, or nothing at all if they do
-/// not end where the image begins.
-fn clocks(maps: &str) -> Option<Option<Clocks>> {
+/// The data pages by a process's list of mappings; none if they do not end where the image begins.
+fn clocks(maps: &str) -> Option<Clocks> {
     let range = |line: &str| {
         let (start, end) = line.split_once(' ')?.0.split_once('-')?;
         let number = |text| u64::from_str_radix(text, 16).ok();
@@ -138,7 +137,7 @@ fn clocks(maps: &str) -> Option<Option<Clocks>> {
     let image = named("[vdso]").first()?.start;
     let pages = named("[vvar");
     let Some(first) = pages.first() else {
-        return Some(None);
+        return Some(Clocks::default());
     };
     let mut next = first.start;
     for range in &pages {
@@ -147,10 +146,10 @@ fn clocks(maps: &str) -> Option<Option<Clocks>> {
         }
         next = range.end;
     }
-    (next == image).then_some(Some(Clocks {
+    (next == image).then_some(Clocks {
         before: image - first.start,
         bytes: u32::try_from(image - first.start).ok()?,
-    }))
+    })
 }
 
 /// The functions that an image exports under their `__vdso_` names: ELF-64, dynamic symbol
@@ -261,9 +260,9 @@ mod tests {
         for (maps, expected) in [
             (
                 format!("{vvar}{more}{image}"),
-                Some(Some(Clocks { before, bytes })),
+                Some(Clocks { before, bytes }),
             ),
-            (image.to_owned(), Some(None)),
+            (image.to_owned(), Some(Clocks::default())),
             (format!("{vvar}{image}"), None),
             (vvar.to_owned(), None),
         ] {
