@@ -165,3 +165,31 @@ fn said(tail: &str) -> String {
         format!("; its output ends with:\n{tail}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use counterseal_sandbox::Exit;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_step_is_told_with_its_output_if_there_is_any() {
+        let check = |exit: Exit, tail: &str, expect: &str| {
+            let error = AssemblyError::StepFailed {
+                step: "run".to_owned(),
+                exit: exit.to_string(),
+                tail: tail.to_owned(),
+            };
+            assert_eq!(error.to_string(), expect);
+        };
+        let silent = "step run ended with exit code 9, and wrote nothing";
+        check(Exit::Code(9), "", silent);
+        check(Exit::Code(9), " \n\n", silent);
+        let spoken = "step run ended with signal 6; its output ends with:\nbroken";
+        check(Exit::Signal(6), "broken", spoken);
+        // SIGSYS: what the sandbox does to a call of the 32-bit or the x32 table.
+        let unknown = "step run ended with signal 31: a system call that does not exist inside, \
+                       and wrote nothing";
+        check(Exit::Signal(31), "", unknown);
+    }
+}

@@ -14,6 +14,7 @@ use counterseal_attestation::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
 use counterseal_attestation::hashedrekord;
 use counterseal_record::{Receipt, Record};
 use counterseal_signing::{AttestationKey, RecordKey};
+use counterseal_tlog::note::VerifierKey;
 use counterseal_verify_cli::open_regular;
 
 use crate::arguments::RecordOptions;
@@ -150,25 +151,27 @@ impl RecordPlace {
     pub(crate) fn demand_own(&self, path: &Path, bundles: &[Bundle]) -> Result<(), CommandError> {
         let public = keys::public_path(&self.key);
         let own = if public.exists() {
-            keys::public_of_record(&public)?.full_key_hash()
+            keys::public_of_record(&public)?
         } else {
-            keys::record(&self.key)?.verifier_key().full_key_hash()
+            keys::record(&self.key)?.verifier_key().clone()
         };
-        let is_foreign = |bundle: &Bundle| {
-            let entry = bundle.entry.as_ref();
-            entry.is_some_and(|entry| entry.log_id != own)
-        };
-        let Some(index) = bundles.iter().position(is_foreign) else {
-            return Ok(());
-        };
-        Err(CommandError::usage(format!(
-            "{} line {}: its receipt is not of the record {}, which {} signs for",
-            path.display(),
-            index + 1,
-            self.directory.display(),
-            self.key.display()
-        ))
-        .hint("name the record that the evidence is in, or leave --sign out"))
+        let record = Record::open(&self.directory).or_usage()?;
+        for (index, bundle) in bundles.iter().enumerate() {
+            let Some(entry) = &bundle.entry else {
+                continue;
+            };
+            if !is_of(entry, &record, &own)? {
+                return Err(CommandError::usage(format!(
+                    "{} line {}: its receipt is not of the record {}, which {} signs for",
+                    path.display(),
+                    index + 1,
+                    self.directory.display(),
+                    self.key.display()
+                ))
+                .hint("name the record that the evidence is in, or leave --sign out"));
+            }
+        }
+        Ok(())
     }
 
     /// Records an envelope; one that is there already keeps its index.
@@ -190,6 +193,20 @@ impl RecordPlace {
 /// The entry that an envelope is recorded as.
 pub(crate) fn leaf(envelope: &Envelope, spki_der: &[u8]) -> Vec<u8> {
     hashedrekord::leaf(&envelope.pae_digest(), &envelope.signature, spki_der)
+}
+
+/// Whether a receipt is of this record, whose key `own` is: two records may have one key, so the
+/// entry must be where the receipt says, too.
+pub(crate) fn is_of(
+    entry: &LogEntry,
+    record: &Record,
+    own: &VerifierKey,
+) -> Result<bool, CommandError> {
+    if entry.log_id != own.full_key_hash() {
+        return Ok(false);
+    }
+    let found = record.find(&entry.canonicalized_body).or_usage()?;
+    Ok(found == Some(entry.log_index))
 }
 
 /// Records one envelope and turns the receipt into a bundle's log entry.

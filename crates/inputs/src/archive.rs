@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use counterseal_store::tree;
-use counterseal_store::{Digest, Store, StoreError};
+use counterseal_store::{Digest, Store, StoreError, open_regular};
 
 use crate::error::{InputsError, io};
 use crate::lock::{Lock, LockedKind};
@@ -76,7 +76,8 @@ pub fn write_archive(
 
 fn write_blob(store: &Store, digest: &Digest, directory: &Path) -> Result<bool, InputsError> {
     let path = blob_path(directory, digest);
-    if let Ok(file) = std::fs::File::open(&path) {
+    // Whatever else has the place of a blob is written over, or said to be in the way.
+    if let Ok(file) = open_regular(&path) {
         let found = Digest::of_reader(file).map_err(|error| io("read", &path, error))?;
         if found == *digest {
             return Ok(false);

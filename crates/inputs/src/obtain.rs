@@ -4,11 +4,10 @@
 //! before. Bytes stream straight into the store's verifying writer, so that nothing is written
 //! twice and nothing that does not match is ever kept.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use counterseal_store::{Digest, Store, StoreError};
+use counterseal_store::{Digest, Store, StoreError, open_regular};
 
 use crate::archive;
 use crate::error::{Failure, InputsError};
@@ -81,15 +80,7 @@ impl Context<'_> {
 
     /// Copies a local file in; `false` when there is none.
     pub(crate) fn copy(&self, path: &Path, digest: &Digest) -> Result<bool, InputsError> {
-        let opened = std::fs::metadata(path).and_then(|metadata| {
-            // Nobody may ever write to a pipe.
-            if metadata.is_file() {
-                File::open(path)
-            } else {
-                Err(io::Error::other("it is not a regular file"))
-            }
-        });
-        let file = match opened {
+        let file = match open_regular(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(crate::error::io("open", path, error)),

@@ -1,15 +1,13 @@
 //! Creating, opening and locking a store's directory.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
-
 use crate::StoreError;
 use crate::checkout::remove_tree;
+use crate::regular::{open_regular, open_regular_with};
 
 /// The one layout that this program reads and writes: the line in the file `format`.
 const FORMAT: &str = "counterseal store 1";
@@ -99,7 +97,7 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let format = dir.join("format");
         let mut found = Vec::new();
-        match File::open(&format)
+        match open_regular(&format)
             .and_then(|file| file.take(FORMAT_BYTES_MAX).read_to_end(&mut found))
         {
             Ok(_) if found.strip_suffix(b"\n") == Some(FORMAT.as_bytes()) => {}
@@ -189,21 +187,9 @@ impl StoreLock {
 /// Opens a file to be locked, making it if need be; without waiting at something else that has its
 /// place.
 pub(crate) fn open_lock_file(path: &Path) -> Result<File, StoreError> {
-    let opened = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path);
-    opened
-        .and_then(|file| {
-            if file.metadata()?.is_file() {
-                Ok(file)
-            } else {
-                Err(io::Error::other("it is not a regular file"))
-            }
-        })
-        .map_err(StoreError::at("open", path))
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    open_regular_with(&mut options, path).map_err(StoreError::at("open", path))
 }
 
 /// Flushes a directory's entries.

@@ -61,6 +61,37 @@ fn a_verdict_does_not_go_into_another_record_than_the_evidence() {
     bench.verify(Program::Counterseal, &[&file], &[]).exits(0);
 }
 
+/// Two records of one key would be two histories: the key alone does not tell them apart.
+#[test]
+fn a_verdict_does_not_go_into_a_second_record_of_the_same_key() {
+    let (bench, file) = published();
+    bench
+        .run("record init second --key keys/record.key")
+        .exits(0);
+    let evidence = format!("{file}.sigstore.jsonl");
+    let before = fs::read(bench.path(&evidence)).unwrap();
+    let recorded = fs::read(bench.path("second/checkpoint")).unwrap();
+    let line = format!(
+        "replay {evidence} --offline --store auditor-store --input-archive inputs \
+         --sign keys/auditor.key --record second --record-key keys/record.key"
+    );
+    for has_public in [true, false] {
+        if !has_public {
+            fs::remove_file(bench.path("keys/record.key.pub")).unwrap();
+        }
+        bench
+            .run(&line)
+            .exits(2)
+            .says(&format!(
+                "{evidence} line 1: its receipt is not of the record second"
+            ))
+            .never_says("step compile");
+    }
+    assert_eq!(fs::read(bench.path(&evidence)).unwrap(), before);
+    assert_eq!(fs::read(bench.path("second/checkpoint")).unwrap(), recorded);
+    assert_eq!(bench.entries(), 1);
+}
+
 /// Whoever opens a pipe waits for somebody at its other end.
 #[test]
 fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
@@ -73,12 +104,23 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     };
     let more = ["--input-archive", "inputs", "--trust", "trust.toml"];
     bench.replay(&evidence, "auditor-store", &more).exits(0);
-    for input in files_below(&bench.path("inputs/sha256")) {
-        pipe(&input);
+    let inputs = files_below(&bench.path("inputs/sha256"));
+    for input in &inputs {
+        pipe(input);
     }
     bench
         .replay(&evidence, "another-store", &more)
         .exits(3)
+        .says("inputs/sha256/")
+        .says("it is not a regular file");
+    for input in &inputs {
+        fs::remove_file(input).unwrap();
+        fs::create_dir(input).unwrap();
+    }
+    bench
+        .replay(&evidence, "another-store", &more)
+        .exits(3)
+        .says("inputs/sha256/")
         .says("it is not a regular file");
     pipe(&bench.path("record/.state/lock"));
     bench
@@ -90,6 +132,11 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
         .run("store check --store auditor-store")
         .exits(2)
         .says("auditor-store/lock");
+    pipe(&bench.path("auditor-store/format"));
+    bench
+        .run("store check --store auditor-store")
+        .exits(2)
+        .says("auditor-store/format: it is not a regular file");
 }
 
 #[test]

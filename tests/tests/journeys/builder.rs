@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::fs::{CWD, FileType, Mode};
 use serde_json::json;
 
 use crate::harness::{Bench, PACK, Probe, Program, files_below, remove_directory, rules};
@@ -185,6 +186,16 @@ fn the_input_archive_holds_every_pinned_byte() {
     }
     // Six rule files in two directories below one, and the compiler.
     assert!(names.len() >= 8, "{names:?}");
+    // A pipe in the place of a blob is not waited for.
+    let sound = fs::read(&names[0]).unwrap();
+    fs::remove_file(&names[0]).unwrap();
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(CWD, &names[0], FileType::Fifo, mode, 0).unwrap();
+    bench
+        .assemble("rules", &["--archive-inputs", "inputs"])
+        .exits(0);
+    assert!(fs::metadata(&names[0]).unwrap().is_file());
+    assert_eq!(fs::read(&names[0]).unwrap(), sound);
     // The archive serves an assembly whose sources are gone.
     remove_directory(&bench.path("rules/rules"));
     remove_directory(&bench.path("store"));

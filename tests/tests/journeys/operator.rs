@@ -2,7 +2,7 @@
 //! unnoticed. The same for the evidence that customers hold.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::{Sha256Digest, UnixSeconds};
@@ -92,6 +92,33 @@ fn what_may_not_be_read_is_not_damaged() {
     mode(0o000);
     check(&bench, "record").exits(2).says("Permission denied");
     mode(0o644);
+    check(&bench, "record").exits(0);
+}
+
+/// Nor is what the system does not give for another reason; it does not give this one to root.
+#[test]
+fn what_cannot_be_reached_is_not_damaged() {
+    let bench = Bench::new();
+    Probe::default().write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    bench.assemble("probe", &[]).exits(0);
+    let tile = bench.path("record/tile/0/000.p/1");
+    let sound = fs::read(&tile).unwrap();
+    fs::remove_file(&tile).unwrap();
+    symlink("1", &tile).unwrap();
+    check(&bench, "record")
+        .exits(2)
+        .speaks_plainly()
+        .says("could not read record/tile/0/000.p/1")
+        .says("hint: this says nothing of the record")
+        .never_says("from a mirror");
+    // Another kind of thing, or none, is damage.
+    fs::remove_file(&tile).unwrap();
+    check(&bench, "record").exits(1).says("from a mirror");
+    fs::create_dir(&tile).unwrap();
+    check(&bench, "record").exits(1).says("from a mirror");
+    fs::remove_dir(&tile).unwrap();
+    fs::write(&tile, sound).unwrap();
     check(&bench, "record").exits(0);
 }
 

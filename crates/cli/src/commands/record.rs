@@ -72,11 +72,9 @@ fn add(
             .ok_or_else(|| at("the signature is by none of the given public keys".to_owned()))?;
         if let Some(entry) = &bundle.entry {
             let leaf = evidence::leaf(&bundle.envelope, signer.spki_der());
-            let found = record.find(&leaf).or_usage()?;
-            if entry.log_id != key.verifier_key().full_key_hash()
-                || found != Some(entry.log_index)
-                || entry.canonicalized_body != leaf
-            {
+            let is_own = entry.canonicalized_body == leaf
+                && evidence::is_of(entry, &record, key.verifier_key())?;
+            if !is_own {
                 return Err(at(format!(
                     "its receipt is not of the record {}",
                     record.origin()
@@ -142,15 +140,20 @@ fn check(session: &Session, directory: &Path, public_key: &Path) -> Result<Exit,
             }
             Ok(Exit::Success)
         }
-        Err(failure) if is_refused(&failure) => Err(CommandError::usage(chain(&failure))
-            .hint("check the record as a user who may read all of it; nothing was changed")),
-        Err(failure) => Err(CommandError::new(Exit::Failed, chain(&failure))
-            .hint("restore the named file from a mirror or a backup; nothing was changed")),
+        Err(failure) if failure.is_damage() => {
+            Err(CommandError::new(Exit::Failed, chain(&failure))
+                .hint("restore the named file from a mirror or a backup; nothing was changed"))
+        }
+        Err(failure) => Err(CommandError::usage(chain(&failure)).hint(advice(&failure))),
     }
 }
 
-/// What this user may not read says nothing of the record.
-fn is_refused(failure: &CheckFailure) -> bool {
-    matches!(failure, CheckFailure::Unreadable { source, .. }
-        if source.kind() == ErrorKind::PermissionDenied)
+/// What to do where the system did not give what was to be checked.
+fn advice(failure: &CheckFailure) -> &'static str {
+    match failure {
+        CheckFailure::Unreadable { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            "check the record as a user who may read all of it; nothing was changed"
+        }
+        _ => "this says nothing of the record: see why it cannot be read, and check again",
+    }
 }

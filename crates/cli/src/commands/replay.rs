@@ -38,7 +38,8 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
         Some(key) => {
             keys::require_attestation(key)?;
             let place = RecordPlace::find(&arguments.record, session)?;
-            place.demand_own(&path, &bundles)?;
+            // Here, so that no rebuild is for nothing; once more when nobody else may write.
+            demand_own(&place, &path, bundle, &replayable)?;
             Some(place)
         }
         None => None,
@@ -63,6 +64,7 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
             .or_exit(Exit::Internal)?;
         let key = keys::attestation(key)?;
         let _lock = evidence::lock(directory)?;
+        demand_own(place, &path, bundle, &replayable)?;
         // Each auditor's unfinished verdict is its own to finish.
         let mut pending = path.as_os_str().to_owned();
         pending.push(format!(".{}.pending", &key.keyid()[..16]));
@@ -71,11 +73,11 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
         // is completed, and this one stands after it.
         if let Some(earlier) = evidence::unfinished(&pending, &key) {
             let verdict = place.add(earlier, &key)?;
-            append(&path, directory, bundle, &replayable, &verdict)?;
+            append(&path, bundle, &replayable, &verdict)?;
         }
         let envelope = evidence::sign(&payload, &key, &pending)?;
         let verdict = place.add(envelope, &key)?;
-        append(&path, directory, bundle, &replayable, &verdict)?;
+        append(&path, bundle, &replayable, &verdict)?;
         evidence::finished(&pending)?;
     }
     report(arguments, &replayable, &replayed)?;
@@ -167,28 +169,56 @@ fn demand_verified(
 /// Appends the verdict to the evidence of every subject that has the same provenance beside it.
 fn append(
     path: &Path,
-    directory: &Path,
     bundle: &Bundle,
     replayable: &Replayable,
     verdict: &Bundle,
 ) -> Result<(), CommandError> {
-    let payload = bundle.envelope.payload_digest();
-    let mut places = vec![path.to_owned()];
-    for (name, _) in &replayable.expected {
-        let other = evidence::beside(&directory.join(name));
-        if is_plain_file_name(name) && !places.contains(&other) && other.exists() {
-            places.push(other);
-        }
-    }
-    for place in places {
-        let mut bundles = evidence::read(&place)?;
-        let recorded = verdict.envelope.payload_digest();
-        if evidence::holds(&bundles, &payload) && !evidence::holds(&bundles, &recorded) {
+    let recorded = verdict.envelope.payload_digest();
+    for (path, mut bundles) in sharing(path, bundle, replayable)? {
+        if !evidence::holds(&bundles, &recorded) {
             bundles.push(verdict.clone());
-            evidence::write(&place, &bundles)?;
+            evidence::write(&path, &bundles)?;
         }
     }
     Ok(())
+}
+
+/// Refuses a record that any of the evidence to which the verdict would be appended is not in.
+fn demand_own(
+    place: &RecordPlace,
+    path: &Path,
+    bundle: &Bundle,
+    replayable: &Replayable,
+) -> Result<(), CommandError> {
+    for (path, bundles) in sharing(path, bundle, replayable)? {
+        place.demand_own(&path, &bundles)?;
+    }
+    Ok(())
+}
+
+/// The evidence at `path` and that of every other subject, as far as the same provenance is in it.
+fn sharing(
+    path: &Path,
+    bundle: &Bundle,
+    replayable: &Replayable,
+) -> Result<Vec<(PathBuf, Vec<Bundle>)>, CommandError> {
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let payload = bundle.envelope.payload_digest();
+    let mut paths = vec![path.to_owned()];
+    for (name, _) in &replayable.expected {
+        let other = evidence::beside(&directory.join(name));
+        if is_plain_file_name(name) && !paths.contains(&other) && other.exists() {
+            paths.push(other);
+        }
+    }
+    let mut sharing = Vec::new();
+    for path in paths {
+        let bundles = evidence::read(&path)?;
+        if evidence::holds(&bundles, &payload) {
+            sharing.push((path, bundles));
+        }
+    }
+    Ok(sharing)
 }
 
 /// Subject names come from the evidence: only a plain file name is looked up on disk.

@@ -147,3 +147,55 @@ pub enum CheckFailure {
         path: PathBuf,
     },
 }
+
+impl CheckFailure {
+    /// Whether this says something about the record. What could not be read because the system
+    /// refused, or a disk failed, says nothing: the record may be sound.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Unreadable { source, .. } => is_altered(source.kind()),
+            _ => true,
+        }
+    }
+}
+
+/// Whether a file was reached and is not what it should be: too long, not text, or of another kind.
+fn is_altered(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_does_not_give_is_no_damage() {
+        let check = |source: io::Error, expect: bool| {
+            let what = source.to_string();
+            let path = PathBuf::from("tile/0/000");
+            let failure = CheckFailure::Unreadable { path, source };
+            assert_eq!(failure.is_damage(), expect, "{what}");
+        };
+        for refused in [
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::IO,
+            Errno::LOOP,
+            Errno::MFILE,
+            Errno::STALE,
+            Errno::NOMEM,
+        ] {
+            check(refused.into(), false);
+        }
+        check(Errno::ISDIR.into(), true);
+        check(Errno::NOTDIR.into(), true);
+        check(io::Error::new(io::ErrorKind::InvalidData, "too long"), true);
+        let path = PathBuf::from("checkpoint");
+        assert!(CheckFailure::Missing { path }.is_damage());
+    }
+}
