@@ -114,20 +114,16 @@ impl Service {
             return Ok(Reply::Proceed); // Once more, for reasons of its own.
         }
         self.after_execute(call, &vector);
-        let written = self.enter(call, base).and_then(|code| {
-            self.tasks
-                .write_code(call.thread, text, &code)
-                .map_err(|_| REFUSED)
-        });
-        written.map(|()| Reply::Proceed)
+        self.enter(call, base).map_err(|_| REFUSED)?;
+        Ok(Reply::Proceed)
     }
 
-    /// Prepares the detour of a program whose vDSO is at `base`; what is to stand there.
-    fn enter(&mut self, call: &Call, base: u64) -> Result<Vec<u8>, Errno> {
+    /// Overwrites the vDSO at `base`, and sends the program on its detour.
+    fn enter(&mut self, call: &Call, base: u64) -> std::io::Result<()> {
         let mut text = self.patch.text.clone();
-        let clocks = self.patch.clocks;
+        let (place, clocks) = (base + self.patch.offset, self.patch.clocks);
         if clocks.bytes == 0 {
-            return Ok(text);
+            return self.tasks.write_code(call.thread, place, &text);
         }
         let (pages, back) = (base.wrapping_sub(clocks.before), call.instruction);
         let detour = Detour {
@@ -140,14 +136,15 @@ impl Service {
         for (slot, byte) in text.iter_mut().skip(at).zip(detour.code()) {
             *slot = byte;
         }
-        let code = call.memory().read(back)?;
+        let own = call.memory().read(back);
+        let code = own.map_err(|Errno(errno)| std::io::Error::from_raw_os_error(errno))?;
+        // The jump last: it must not lead to what is not there.
+        self.tasks.write_code(call.thread, place, &text)?;
         let jump = jump(base + self.patch.detour());
-        self.tasks
-            .write_code(call.thread, back, &jump)
-            .map_err(|_| Errno(libc::EPERM))?;
+        self.tasks.write_code(call.thread, back, &jump)?;
         let process = self.task(call).process;
         self.tasks.process(process).entering = Some(Entering { back, code, pages });
-        Ok(text)
+        Ok(())
     }
 
     /// Another program begins.

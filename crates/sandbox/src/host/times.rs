@@ -145,14 +145,16 @@ impl Service {
         if left == 0 {
             return Ok(Reply::Proceed);
         }
-        // Of what the kernel would leave the program need not tell before it has looked at it.
+        // The program may look at what is left before it calls again, so the kernel does not write it.
         Ok(Reply::After(Duration::from_nanos(ns), Some(left)))
     }
 
     /// A signal ends a wait that the service keeps: writes what is left of it.
     pub(super) fn cut_short(&mut self, call: &Call, left: u64, delay: Duration) {
         let ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-        let before_ns = self.task(call).clock.now();
+        let task = self.task(call);
+        task.timeout = None; // It did not end by itself, however late it is now.
+        let before_ns = task.clock.now();
         if !self.see_timers(call) {
             self.task(call).clock.sleep(CUT_SHORT_NS.min(ns));
         }
