@@ -191,6 +191,21 @@ impl SandboxError {
                 doing: SetupStep::OpenRootEntry,
                 ..
             } => "the root's entries must be readable by the user who runs the assembly",
+            Self::Setup {
+                doing: SetupStep::CheckPipe,
+                ..
+            } => {
+                "programs of the user that steps are on the host (nobody, if root runs the assembly) \
+                 have so many pipes open that new ones are small; end some, or raise \
+                 fs.pipe-user-pages-soft and fs.pipe-max-size"
+            }
+            Self::Setup {
+                doing: SetupStep::CheckExecutableMemory,
+                ..
+            } => {
+                "steps inherit that from the process that runs the assembly; start it without \
+                 (systemd: MemoryDenyWriteExecute=no)"
+            }
             Self::Program {
                 errno: libc::ENOENT,
                 ..
@@ -302,6 +317,8 @@ setup_steps! {
     CheckReadOnlyProc = "checking that /proc is read-only" => PidNamespace;
     CheckProcessId = "checking the process id" => PidNamespace;
     CheckCapabilities = "checking that no capability is left" => NoCapabilities;
+    CheckPipe = "checking that a new pipe holds 64 KiB";
+    CheckExecutableMemory = "checking that memory may become executable (PR_SET_MDWE)";
     CheckNoNewPrivileges = "checking that new privileges are forbidden" => NoNewPrivileges;
     CheckFilter = "checking that the system call filter is in force" => Seccomp;
     Execute = "executing the program";

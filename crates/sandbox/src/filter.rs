@@ -29,10 +29,10 @@ mod tests;
 
 use block::{Block, ranges, shorten, tree};
 use calls::{
-    ARCH_SET_FS, CHILD_WAITS, EMPTY_CALLS, FUTEX_WAITS, HIDDEN_OPTIONS, MENDED_CALLS,
-    MISSING_CALLS, MODE_CALLS, REFUSED_CALLS, REQUEST_KINDS, SIOCGSTAMP, SIOCGSTAMPNS,
-    STAMP_OPTIONS, STATISTICS, STATISTICS_COMMANDS, TRAPPED_CALLS, UNASSIGNED, UNSUPPORTED_CALLS,
-    WAITS, WAITS_MS,
+    ARCH_BASES, ARCH_SET_FS, CHILD_WAITS, EMPTY_CALLS, FUTEX_WAITS, HIDDEN_OPTIONS,
+    LARGE_MAPPING_BYTES, MENDED_CALLS, MISSING_CALLS, MODE_CALLS, PRCTL_END, REFUSED_CALLS,
+    REQUEST_KINDS, SIOCGSTAMP, SIOCGSTAMPNS, SPECULATION_OPTIONS, STAMP_OPTIONS, STATISTICS,
+    STATISTICS_COMMANDS, TRAPPED_CALLS, UNASSIGNED, UNSUPPORTED_CALLS, WAITS, WAITS_MS,
 };
 
 /// The newest call that exists inside, `set_mempolicy_home_node`: that of the release that the
@@ -166,7 +166,11 @@ fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
             libc::SYS_arch_prctl,
             Block::on_argument(0, |block| {
                 block.if_equal(ARCH_SET_FS, TRAP);
-                block.verdict(ALLOW);
+                for command in ARCH_BASES {
+                    block.if_equal(command, ALLOW);
+                }
+                // Among the others: a second vDSO, which would be the host's.
+                block.verdict(answer(libc::EINVAL));
             }),
         ),
         (libc::SYS_ioctl, device_control()),
@@ -189,6 +193,8 @@ fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
                 block.verdict(ALLOW);
             }),
         ),
+        (libc::SYS_prctl, process_control(tracer)),
+        (libc::SYS_mmap, mapping()),
         (libc::SYS_lseek, seeking()),
         (
             libc::SYS_personality,
@@ -200,14 +206,6 @@ fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
             }),
         ),
     ];
-    if tracer == Tracer::Present {
-        let control = Block::on_argument(0, |block| {
-            block.if_equal(libc::PR_GET_TSC as u32, TRAP);
-            block.if_equal(libc::PR_SET_TSC as u32, REFUSE);
-            block.verdict(ALLOW);
-        });
-        blocks.push((libc::SYS_prctl, control));
-    }
     for (number, argument) in CHILD_WAITS {
         let mut block = Block::default();
         block.unless_null(*argument, tracer.mending());
@@ -294,6 +292,34 @@ fn device_control() -> Block {
             block.if_equal(kind, ALLOW);
         }
         block.verdict(answer(libc::ENOTTY));
+    })
+}
+
+/// `prctl(2)`: what kernels like the one that the virtual host shows have on every machine.
+fn process_control(tracer: Tracer) -> Block {
+    Block::on_argument(0, |block| {
+        if tracer == Tracer::Present {
+            block.if_equal(libc::PR_GET_TSC as u32, TRAP);
+            block.if_equal(libc::PR_SET_TSC as u32, REFUSE);
+        }
+        for option in SPECULATION_OPTIONS {
+            block.if_equal(option, answer(libc::ENODEV));
+        }
+        block.if_at_least(PRCTL_END, answer(libc::EINVAL));
+        block.verdict(ALLOW);
+    })
+}
+
+/// A large mapping that others may share is checked against the host's memory, and not against the
+/// step's limit.
+fn mapping() -> Block {
+    Block::on_argument(3, |block| {
+        block.unless_any_bit(libc::MAP_SHARED as u32, ALLOW);
+        block.load(offset_argument(1) + 4);
+        block.unless_equal(0, TRAP);
+        block.load(offset_argument(1));
+        block.if_at_least(LARGE_MAPPING_BYTES, TRAP);
+        block.verdict(ALLOW);
     })
 }
 

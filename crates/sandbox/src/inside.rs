@@ -29,6 +29,9 @@ const TRAPS: RawFd = 5;
 /// While a room is made.
 pub(crate) const GO: RawFd = 6;
 
+/// What a pipe holds as long as its user has few (pipe(7)).
+const PIPE_BYTES: usize = 64 << 10;
+
 const PROC: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NOSUID
     | libc::MOUNT_ATTR_NODEV
@@ -301,6 +304,17 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
     ensure(sys::is_read_only(c"/"), SetupStep::CheckReadOnlyRoot)?;
     ensure(sys::is_read_only(c"/proc"), SetupStep::CheckReadOnlyProc)?;
     ensure(sys::has_no_capabilities(), SetupStep::CheckCapabilities)?;
+    // What a step would inherit and nobody inside can undo.
+    ensure(
+        sys::new_pipe_bytes() == Ok(PIPE_BYTES),
+        SetupStep::CheckPipe,
+    )?;
+    let refuses_execution = sys::process_control(libc::PR_GET_MDWE, 0);
+    ensure(
+        // Before Linux 6.3 there is no such thing.
+        matches!(refuses_execution, Ok(0) | Err(_)),
+        SetupStep::CheckExecutableMemory,
+    )?;
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
     let root = sys::open(ABSENT, c"/", flags, 0).during(SetupStep::OpenRoot)?;
     let mounts = sys::own_namespace(Namespace::Mounts).during(SetupStep::OpenNamespace)?;

@@ -213,6 +213,18 @@ pub(super) const WAITS: &[(i64, u32)] = &[
 pub(super) const FUTEX_WAITS: [u32; 12] = [0, 128, 256, 384, 9, 137, 265, 393, 6, 134, 13, 141];
 /// `arch_prctl(2)`: sets the base of thread-local storage.
 pub(super) const ARCH_SET_FS: u32 = 0x1002;
+/// The other base, and what both are: `ARCH_SET_GS`, `ARCH_GET_FS`, `ARCH_GET_GS`.
+pub(super) const ARCH_BASES: [u32; 3] = [0x1001, 0x1003, 0x1004];
+
+/// `prctl(2)`: the first option that does not exist inside, behind `PR_SCHED_CORE`, which needs
+/// processors that share a core. `PR_SET_VMA` and `PR_SET_PTRACER`, far above, depend on how the
+/// host's kernel was built.
+pub(super) const PRCTL_END: u32 = libc::PR_SCHED_CORE as u32;
+/// `PR_GET_SPECULATION_CTRL` and `PR_SET_SPECULATION_CTRL`: which flaws the processor has.
+pub(super) const SPECULATION_OPTIONS: [u32; 2] = [52, 53];
+
+/// From so many bytes on, a shared mapping may be more than a machine has.
+pub(super) const LARGE_MAPPING_BYTES: u32 = 256 << 20;
 
 /// Calls that set a file's mode, and which argument it is. `mkdir` is not among them: the
 /// kernel takes no set-id bit from it.

@@ -248,10 +248,29 @@ fn what_traps_by_its_arguments() {
             TRAP,
         ),
         (
-            "other than thread storage",
+            "what thread storage is",
             libc::SYS_arch_prctl,
-            mode(0x3001, 0),
+            mode(0x1003, 0),
             ALLOW,
+        ),
+        (
+            "private gigabytes",
+            libc::SYS_mmap,
+            [0, 1 << 40, 3, 0x22, 0, 0],
+            ALLOW,
+        ),
+        (
+            "shared megabytes",
+            libc::SYS_mmap,
+            [0, (256 << 20) - 1, 3, 0x21, 0, 0],
+            ALLOW,
+        ),
+        ("more", libc::SYS_mmap, [0, 256 << 20, 3, 0x21, 0, 0], TRAP),
+        (
+            "shared gigabytes",
+            libc::SYS_mmap,
+            [0, 4 << 30, 3, 3, 0, 0],
+            TRAP,
         ),
         (
             "thread storage",

@@ -31,12 +31,30 @@ impl Service {
             }
             libc::SYS_sched_getattr => scheduling_attributes(call, second, third),
             libc::SYS_mincore => resident(call, second, third),
+            libc::SYS_mmap => self.mapping(call),
             libc::SYS_sched_rr_get_interval => {
                 let quantum = Words::default().u64(0).u64(4_000_000);
                 call.memory().write(second, &quantum.0).and(DONE)
             }
             _ => return None,
         })
+    }
+
+    /// A large shared mapping: of memory there is as much as the host shows.
+    fn mapping(&mut self, call: &Call) -> Answer {
+        if call.arguments[1] <= self.host.memory_bytes {
+            return Ok(Reply::Proceed);
+        }
+        let is_memory = call.int(3) & libc::MAP_ANONYMOUS != 0
+            || self
+                .descriptor_status(call, call.int(4))
+                // `/dev/zero`; a file can be larger.
+                .is_ok_and(|found| u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFCHR);
+        if is_memory {
+            Err(Errno(libc::ENOMEM))
+        } else {
+            Ok(Reply::Proceed)
+        }
     }
 
     fn uname(&self, call: &Call, address: u64) -> Answer {

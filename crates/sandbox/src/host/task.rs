@@ -166,7 +166,7 @@ impl Tasks {
             None
         } else {
             self.inherited(thread, patch)
-                .map(|inherited| self.tell_threads_apart(thread, inherited))
+                .map(|inherited| self.tell_apart(thread, inherited))
         };
         let mut task = Task::first(thread, self.start_ns);
         if let Some(Inherited { heritage, vdso, .. }) = inherited {
@@ -197,17 +197,26 @@ impl Tasks {
         self.threads.insert(thread, task);
     }
 
-    /// A process with threads may have started several since the slot was written last.
-    fn tell_threads_apart(&mut self, thread: i32, mut inherited: Inherited) -> Inherited {
-        let parent = inherited.parent;
-        if let Some(known) = self.processes.get_mut(&parent)
-            && !known.starting.is_empty()
-            && let Some((process, own)) = numbers(thread)
+    /// A process with threads may have started several since the slot was written last, and what it
+    /// says may be of another: threads and processes are told apart by their numbers.
+    fn tell_apart(&mut self, thread: i32, mut inherited: Inherited) -> Inherited {
+        let known = self.processes.get_mut(&inherited.parent);
+        let is_starting = known
+            .as_ref()
+            .is_some_and(|known| !known.starting.is_empty());
+        if inherited.heritage.started == Started::Process && !is_starting {
+            return inherited;
+        }
+        let Some((process, own)) = numbers(thread) else {
+            return inherited; // It is gone.
+        };
+        if process == thread {
+            inherited.heritage.started = Started::Process;
+        } else if let Some(known) = known
+            && process == inherited.parent
         {
             let number_of = |at| Memory(thread).read(at).ok().map(i32::from_ne_bytes);
-            if process != parent {
-                inherited.heritage.started = Started::Process;
-            } else if let Some(heritage) = known.starting.take(own, number_of) {
+            if let Some(heritage) = known.starting.take(own, number_of) {
                 inherited.heritage = heritage;
             }
         }

@@ -26,6 +26,18 @@ pub(crate) fn close(fd: RawFd) {
     let _ = unsafe { call!(libc::SYS_close, fd) };
 }
 
+/// How many bytes a pipe holds that is made now.
+pub(crate) fn new_pipe_bytes() -> Result<usize> {
+    let mut ends = [-1_i32; 2];
+    // SAFETY: the kernel writes the two words of `ends`; the other call takes no pointer.
+    unsafe {
+        call!(libc::SYS_pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC)?;
+        let size = call!(libc::SYS_fcntl, ends[0], libc::F_GETPIPE_SZ);
+        ends.into_iter().for_each(close);
+        size
+    }
+}
+
 pub(crate) fn close_from(first: RawFd) -> Result<()> {
     // SAFETY: takes no pointer.
     unsafe { call!(libc::SYS_close_range, first, u32::MAX, 0) }.map(drop)

@@ -162,6 +162,49 @@ fn interfaces_that_a_filter_cannot_see_into_do_not_exist() {
 }
 
 #[test]
+fn what_processors_kernels_and_memories_differ_in_is_not_told() {
+    const MAP_VDSO_64: u64 = 0x2003;
+    const GET_CPUID: u64 = 0x1011;
+    const SCHED_CORE: u64 = 62;
+    const SET_PTRACER: u64 = 0x5961_6d61;
+    const SHARED: u64 = 0x21;
+    let process = libc::SYS_prctl;
+    answers(
+        &[
+            (
+                "a vDSO that is not ours",
+                libc::SYS_arch_prctl,
+                [MAP_VDSO_64, 0x1000_0000, 0, 0, 0, 0],
+            ),
+            (
+                "whether cpuid can trap",
+                libc::SYS_arch_prctl,
+                [GET_CPUID, 0, 0, 0, 0, 0],
+            ),
+            ("core scheduling", process, [SCHED_CORE, 0, 0, 0, 0, 0]),
+            ("PR_GET_MDWE", process, [66, 0, 0, 0, 0, 0]),
+            ("PR_GET_AUXV", process, [0x4155_5856, 0, 0, 0, 0, 0]),
+            ("PR_SET_PTRACER", process, [SET_PTRACER, 0, 0, 0, 0, 0]),
+        ],
+        libc::EINVAL,
+    );
+    answers(
+        &[("speculation", process, [52, 0, 0, 0, 0, 0])],
+        libc::ENODEV,
+    );
+    let map = |bytes: u64| {
+        (
+            "shared memory",
+            libc::SYS_mmap,
+            [0, bytes, 3, SHARED, u64::MAX, 0],
+        )
+    };
+    // The host that is shown has 8 GiB.
+    answers(&[map((8 << 30) + 1), map(1 << 45)], libc::ENOMEM);
+    answers(&[map(1 << 29)], 0);
+}
+
+#[test]
 fn sockets_that_ignore_network_namespaces_are_refused() {
     answers(
         &[

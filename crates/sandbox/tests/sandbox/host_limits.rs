@@ -32,11 +32,21 @@ const NAMES: [(&str, Resource); 16] = [
     ("stack", Resource::Stack),
 ];
 
+/// Not a limit, and as little to be shaken off (`PR_SET_MDWE`).
+const WRITE_EXECUTE_DENIED: &str = "write-execute-denied";
+
 /// Runs the named test of this program again, with these hard limits (and soft ones). In that
 /// copy: what was asked of it, now in force, for the test to check.
 fn on_host_with(lowered: &str, test: &str) -> Option<String> {
     if let Ok(asked) = std::env::var(LOWERED) {
         for limit in asked.split(' ') {
+            if limit == WRITE_EXECUTE_DENIED {
+                // SAFETY: takes integers only.
+                #[allow(unsafe_code)]
+                let set = unsafe { libc::prctl(libc::PR_SET_MDWE, 1, 0, 0, 0) };
+                assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+                continue;
+            }
             let (name, value) = limit.split_once('=').unwrap();
             let (_, resource) = NAMES.iter().find(|(known, _)| *known == name).unwrap();
             let value = Some(value.parse().unwrap());
@@ -109,6 +119,17 @@ fn a_step_has_the_same_limits_on_every_host_that_has_as_much() {
     );
     // In the copy and here.
     sees_what_every_step_sees();
+}
+
+#[test]
+fn a_host_that_lets_no_memory_become_executable_is_refused() {
+    let test = "host_limits::a_host_that_lets_no_memory_become_executable_is_refused";
+    if on_host_with(WRITE_EXECUTE_DENIED, test).is_some() {
+        let error = Stage::new().fails("print x");
+        assert!(error.to_string().contains("PR_SET_MDWE"), "{error}");
+        let advice = error.advice().unwrap();
+        assert!(advice.contains("MemoryDenyWriteExecute=no"), "{advice}");
+    }
 }
 
 #[test]
