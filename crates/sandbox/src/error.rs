@@ -318,6 +318,7 @@ setup_steps! {
     CheckProcessId = "checking the process id" => PidNamespace;
     CheckCapabilities = "checking that no capability is left" => NoCapabilities;
     CheckPipe = "checking that a new pipe holds 64 KiB";
+    #[allow(clippy::doc_markdown)]
     CheckExecutableMemory = "checking that memory may become executable (PR_SET_MDWE)";
     CheckNoNewPrivileges = "checking that new privileges are forbidden" => NoNewPrivileges;
     CheckFilter = "checking that the system call filter is in force" => Seccomp;

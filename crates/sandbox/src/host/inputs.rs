@@ -2,15 +2,15 @@
 //! status of each is looked up once. Most status calls of a build are about them, and most of
 //! those about files that do not exist (search paths).
 //!
-//! Only paths that stay within one directory of the root, and within its file system, from their
-//! first component to their end are remembered: nothing that the action can change lies on
+//! Only paths that stay within one directory of the root, or one that a link of the root leads to,
+//! and within its file system, from their first component to their end are remembered: nothing that the action can change lies on
 //! their way. All others are looked up every time (`status.rs`).
 
 use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 
 use super::Map;
 use super::paths::errno;
@@ -60,6 +60,9 @@ impl Service {
         let path = path.strip_prefix(b"/")?;
         let end = path.iter().position(|byte| *byte == b'/')?;
         let (name, rest) = (path.get(..end)?, path.get(end + 1..)?);
+        if rest.is_empty() {
+            return None; // The directory itself.
+        }
         let directory = self.input_directory(name)?;
         let mut flags = OFlags::PATH | OFlags::CLOEXEC;
         if !follow {
@@ -88,16 +91,37 @@ impl Service {
         Some(Ok(self.shown_input(&found, || real_path(&file))))
     }
 
+    /// A directory of the root, or the one that a link of the root leads to: as the `/lib` of many
+    /// roots does into their `/usr`.
+    fn open_input_directory(&self, name: &[u8]) -> Option<OwnedFd> {
+        let root = self.paths.root();
+        let name = OsStr::from_bytes(name);
+        if let Ok(directory) = openat(root, name, DIRECTORY, Mode::empty()) {
+            return Some(directory);
+        }
+        let target = readlinkat(root, name, Vec::new()).ok()?.into_bytes();
+        let target = target.strip_prefix(b"/").unwrap_or(&target);
+        let end = target.iter().position(|byte| *byte == b'/');
+        let (first, rest) = target.split_at(end.unwrap_or(target.len()));
+        let first = OsStr::from_bytes(first);
+        let first = openat2(root, first, DIRECTORY, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
+        let Some(rest) = rest.get(1..) else {
+            return Some(first);
+        };
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+        openat2(
+            first,
+            OsStr::from_bytes(rest),
+            DIRECTORY,
+            Mode::empty(),
+            within,
+        )
+        .ok()
+    }
+
     fn input_directory(&mut self, name: &[u8]) -> Option<&OwnedFd> {
         if !self.inputs.directories.contains_key(name) {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let directory = openat(
-                self.paths.root(),
-                OsStr::from_bytes(name),
-                flags,
-                Mode::empty(),
-            );
-            let directory = directory.ok().filter(|directory| {
+            let directory = self.open_input_directory(name).filter(|directory| {
                 look(directory, "", AtFlags::EMPTY_PATH)
                     .is_ok_and(|found| self.identities.place(&found) == Place::Input)
             });
@@ -112,6 +136,10 @@ impl Service {
 }
 
 const NAMES_MAX: usize = 256;
+const DIRECTORY: OFlags = OFlags::PATH
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// Where an open file is.
 pub(super) fn real_path(file: &OwnedFd) -> Vec<u8> {

@@ -26,6 +26,7 @@ mod entry;
 mod handles;
 mod inputs;
 mod kinship;
+mod lead;
 mod listing;
 mod machine;
 mod memory;

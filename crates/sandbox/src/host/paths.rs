@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, openat2};
 
 use super::Set;
 use super::device::is_random_device;
+use super::lead::Led;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use super::status::look;
 use crate::sys::Errno;
@@ -25,6 +26,9 @@ const ATTEMPTS: u32 = 8;
 pub(super) struct Paths {
     root: OwnedFd,
     opened: Set<Box<[u8]>>,
+    /// Whether a directory has been renamed: those that are somebody's working directory may have
+    /// another path at any time.
+    have_moved: bool,
 }
 
 impl Paths {
@@ -32,6 +36,7 @@ impl Paths {
         Self {
             root,
             opened: Set::default(),
+            have_moved: false,
         }
     }
 
@@ -143,7 +148,9 @@ impl Service {
 
     fn working_directory(&mut self, call: &Call) -> Result<Arc<[u8]>, Errno> {
         let id = self.task(call).process;
-        if let Some(known) = &self.tasks.process(id).directory {
+        if !self.paths.have_moved
+            && let Some(known) = &self.tasks.process(id).directory
+        {
             return Ok(Arc::clone(known));
         }
         let path: Arc<[u8]> = read_link(&format!("/proc/{}/cwd", call.thread))?.into();
@@ -169,11 +176,11 @@ impl Service {
                 self.tasks.process(id).directory = None;
                 Ok(Reply::Proceed)
             }
-            libc::SYS_rename
-            | libc::SYS_renameat
-            | libc::SYS_renameat2
-            | libc::SYS_link
-            | libc::SYS_linkat => Ok(Reply::Proceed),
+            libc::SYS_rename => self.renaming(call, libc::AT_FDCWD, at(0), libc::AT_FDCWD, at(1)),
+            libc::SYS_renameat | libc::SYS_renameat2 => {
+                self.renaming(call, call.int(0), at(1), call.int(2), at(3))
+            }
+            libc::SYS_link | libc::SYS_linkat => Ok(Reply::Proceed),
             libc::SYS_stat => self.status_at(call, libc::AT_FDCWD, at(0), at(1), 0),
             libc::SYS_lstat => {
                 let flags = libc::AT_SYMLINK_NOFOLLOW;
@@ -194,6 +201,26 @@ impl Service {
         })
     }
 
+    /// A file gets another name; two change theirs, perhaps.
+    fn renaming(
+        &mut self,
+        call: &Call,
+        from_directory: i32,
+        from: u64,
+        to_directory: i32,
+        to: u64,
+    ) -> Answer {
+        for (directory, name) in [(from_directory, from), (to_directory, to)] {
+            let path = call.memory().read_path(name);
+            let path = path.and_then(|name| self.absolute(call, directory, &name));
+            let file = path.and_then(|path| self.paths.look_up(&path, false));
+            self.paths.have_moved |= file
+                .and_then(|file| look(&file, "", AtFlags::EMPTY_PATH))
+                .is_ok_and(|found| u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR);
+        }
+        Ok(Reply::Proceed)
+    }
+
     fn opening(&mut self, call: &Call, directory: i32, name: u64, flags: i32) -> Answer {
         self.task(call).clock.work(OPEN_NS);
         let Ok(name) = call.memory().read_path(name) else {
@@ -203,17 +230,17 @@ impl Service {
             return Ok(Reply::Proceed);
         };
         let close_on_exec = flags & libc::O_CLOEXEC != 0;
-        if path.starts_with(b"/proc") || path.starts_with(b"/dev/") {
-            let clean = lexical(&path);
-            if is_random_device(&clean) && self.host.randomness == super::Randomness::Seeded {
+        let led = self.lead(call, path.clone(), flags & libc::O_NOFOLLOW == 0);
+        if let Led::Machine(clean) = &led {
+            if is_random_device(clean) && self.host.randomness == super::Randomness::Seeded {
                 return self.open_random(call, flags, close_on_exec);
             }
-            if let Some(text) = self.process_file(call, &clean) {
+            if let Some(text) = self.process_file(call, clean) {
                 let text = text?;
                 if flags & libc::O_ACCMODE != libc::O_RDONLY {
                     return Err(Errno(libc::EROFS));
                 }
-                let descriptor = super::procfs::as_file(&text)?;
+                let descriptor = self.open_text(clean, &text)?;
                 return Ok(Reply::Descriptor {
                     descriptor,
                     close_on_exec,
@@ -225,12 +252,18 @@ impl Service {
         }
         if flags & libc::O_ACCMODE != libc::O_WRONLY {
             self.paths.note_opened(&path);
+            if let Led::Elsewhere(led, _) = &led
+                && *led != path
+            {
+                self.paths.note_opened(led);
+            }
         }
         if flags & (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) != 0 {
-            if flags & libc::O_CREAT == 0 {
+            // One that may not be there yet has a reason of its own if it is.
+            if flags & (libc::O_CREAT | libc::O_EXCL) != libc::O_CREAT | libc::O_EXCL {
                 self.refuse_inputs(&path, libc::EROFS)?;
             }
-            if path != b"/dev/null" {
+            if let Led::Elsewhere(path, _) = led {
                 self.note_writing(call, path);
             }
         }
@@ -263,10 +296,10 @@ impl Service {
             return Ok(Reply::Proceed);
         };
         let is_to_write = mode & libc::W_OK != 0;
-        if path.starts_with(b"/proc")
-            && let Some(text) = self.process_file(call, &lexical(&path))
+        if let Led::Machine(clean) = self.lead(call, path.clone(), true)
+            && let Some(is_there) = Self::is_process_file(call, &clean)
         {
-            text?;
+            is_there?;
             return if is_to_write {
                 Err(Errno(libc::EROFS))
             } else {
@@ -290,15 +323,13 @@ impl Service {
         let Ok(name) = call.memory().read_path(name) else {
             return Ok(Reply::Proceed);
         };
-        // Most links that are read lie elsewhere.
-        if name.first() == Some(&b'/') && !name.starts_with(b"/proc") && !name.starts_with(b"/dev")
-        {
-            return Ok(Reply::Proceed);
-        }
         let Ok(path) = self.absolute(call, directory, &name) else {
             return Ok(Reply::Proceed);
         };
-        let Some(target) = self.process_link(call, &lexical(&path)) else {
+        let Led::Machine(path) = self.lead(call, path, false) else {
+            return Ok(Reply::Proceed);
+        };
+        let Some(target) = self.process_link(call, &path) else {
             return Ok(Reply::Proceed);
         };
         let target = target?;
@@ -372,7 +403,7 @@ pub(super) fn descriptor_path(thread: i32, descriptor: i32) -> Result<Vec<u8>, E
     read_link(&format!("/proc/{thread}/fd/{descriptor}"))
 }
 
-fn read_link(link: &str) -> Result<Vec<u8>, Errno> {
+pub(super) fn read_link(link: &str) -> Result<Vec<u8>, Errno> {
     let target = std::fs::read_link(link)
         .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))?;
     Ok(PathBuf::into_os_string(target).into_vec())

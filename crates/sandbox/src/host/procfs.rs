@@ -8,10 +8,13 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags};
 
-use super::paths::{descriptor_path, errno, join};
+use super::Randomness;
+use super::lead::magic_link;
+use super::paths::{errno, join, read_link};
+use super::random::{Lineage, Stream};
 use super::service::{Call, Service};
 use super::shown::Shown;
-use super::status::look;
+use super::status::{Place, look};
 use super::times::{NS, uptime_ns};
 use crate::sys::Errno;
 
@@ -120,6 +123,22 @@ impl Service {
         }
     }
 
+    /// Whether such a file is there; none if the kernel says so itself.
+    pub(super) fn is_process_file(call: &Call, path: &[u8]) -> Option<Result<(), Errno>> {
+        match kind(&own_path(call.thread, path)?)? {
+            Kind::Real => None,
+            Kind::Hidden => Some(Err(Errno(libc::ENOENT))),
+            Kind::Machine(_) | Kind::Written { .. } => Some(Ok(())),
+        }
+    }
+
+    /// Opens a text for the action; from then on it is known as the file of that path.
+    pub(super) fn open_text(&mut self, path: &[u8], text: &[u8]) -> Result<OwnedFd, Errno> {
+        let file = as_file(text)?;
+        self.identities.note_text(&file, path);
+        Ok(file)
+    }
+
     pub(super) fn is_hidden(call: &Call, path: &[u8]) -> bool {
         let clean = super::paths::lexical(path);
         own_path(call.thread, &clean).is_some_and(|path| matches!(kind(&path), Some(Kind::Hidden)))
@@ -150,38 +169,26 @@ impl Service {
             }
             Kind::Real => {}
         }
-        // The kernel follows the links of a process for that process only; for its own the
-        // service can name them from outside.
-        let own = format!("/proc/{}", own_ids(call.thread)?.0);
-        let flags = if follow {
-            AtFlags::empty()
-        } else {
-            AtFlags::SYMLINK_NOFOLLOW
+        // The kernel follows the links of a process for that process only; the service names them
+        // from outside, and nothing behind them.
+        let link = magic_link(path.as_bytes()).filter(|_| follow);
+        let outside = match link.map(|link| self.outside(call, &link)).transpose() {
+            Ok(outside) => outside,
+            Err(gone) => return Some(Err(gone)),
         };
-        let found = match path.strip_prefix(&own) {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                let outside = format!("/proc/{}{rest}", self.task(call).process);
-                look(rustix::fs::CWD, &outside, flags)
-            }
-            _ => self
-                .paths
-                .look_up(path.as_bytes(), follow)
-                .and_then(|file| look(&file, "", AtFlags::EMPTY_PATH)),
-        };
+        if let Some(outside) = outside {
+            let found = look(rustix::fs::CWD, &outside, AtFlags::empty());
+            return Some(found.map(|found| {
+                self.shown(call, &found, || {
+                    read_link(&outside).unwrap_or_else(|_| path.into_bytes())
+                })
+            }));
+        }
+        let file = self.paths.look_up(path.as_bytes(), follow);
+        let found = file.and_then(|file| look(&file, "", AtFlags::EMPTY_PATH));
         Some(found.map(|found| {
-            // The same file through the host's own mount of /proc.
-            if !follow || !(path.contains("/fd/") || is_link(&path)) {
-                return self
-                    .made_up_status(path.as_bytes(), found.stx_mode.into())
-                    .owned_by(self.host.user_id);
-            }
-            let descriptor = path.rsplit('/').next().and_then(|name| name.parse().ok());
-            let thread = call.thread;
-            self.shown(call, &found, || {
-                descriptor
-                    .and_then(|descriptor| descriptor_path(thread, descriptor).ok())
-                    .unwrap_or_else(|| path.into_bytes())
-            })
+            self.made_up_status(path.as_bytes(), found.stx_mode.into())
+                .owned_by(self.host.user_id)
         }))
     }
 
@@ -221,6 +228,10 @@ impl Service {
         let name = descriptor.to_string();
         let target = rustix::fs::readlinkat(&real, name.as_str(), Vec::new()).ok()?;
         let target = target.into_bytes();
+        if target.starts_with(b"/memfd:") {
+            let found = look(&real, &name, AtFlags::empty()).ok()?;
+            return Some(Ok(self.identities.text_path(&found)?.to_vec()));
+        }
         let text = std::str::from_utf8(&target).ok()?;
         let (kind, number) = text.split_once(":[")?;
         // Other files without a path are named by their kind.
@@ -260,10 +271,19 @@ impl Service {
             "sys/kernel/osrelease" => format!("{}\n", host.kernel_release),
             "sys/kernel/ostype" => "Linux\n".to_owned(),
             "sys/kernel/pid_max" => "4194304\n".to_owned(),
-            "sys/kernel/random/boot_id" => uuid(&host.seed, "boot id", 0),
+            "sys/kernel/random/boot_id" => {
+                let mut bits = [0; 16];
+                Stream::new(&host.seed, Lineage::FIRST, "boot id").fill(&mut bits);
+                uuid(bits)
+            }
+            "sys/kernel/random/uuid" if host.randomness == Randomness::Real => {
+                std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default()
+            }
             "sys/kernel/random/uuid" => {
-                self.uuids += 1;
-                uuid(&self.host.seed, "uuid", self.uuids)
+                let mut bits = [0; 16];
+                let draws = self.tasks.draws(call.thread, self.patch);
+                draws.stream(&self.host.seed).fill(&mut bits);
+                uuid(bits)
             }
             "sys/kernel/random/entropy_avail" | "sys/kernel/random/poolsize" => "256\n".to_owned(),
             "sys/kernel/ngroups_max" | "sys/kernel/threads-max" => "65536\n".to_owned(),
@@ -321,17 +341,29 @@ impl Service {
         for line in real.lines() {
             let mut fields = line.splitn(6, ' ');
             let mut field = || fields.next().unwrap_or_default();
-            let (addresses, rights, offset, device, inode) =
+            let (addresses, rights, offset, _device, inode) =
                 (field(), field(), field(), field(), field());
             let path = field().trim_start();
+            // How large these are, and whether they are there, is the kernel's.
+            if path.starts_with("[vvar") || path == "[vsyscall]" {
+                continue;
+            }
             if inode == "0" {
                 text.push_str(line);
                 text.push('\n');
                 continue;
             }
-            let _ = device;
-            let inode = self.identities.input_number(path.as_bytes());
-            let start = format!("{addresses} {rights} {offset} 08:01 {inode}");
+            let is_scratch = ["/build/", "/tmp/", "/dev/shm/"]
+                .iter()
+                .any(|place| path.starts_with(place));
+            let start = if is_scratch {
+                let (major, minor) = Place::Scratch.device();
+                format!("{addresses} {rights} {offset} {major:02x}:{minor:02x} {inode}")
+            } else {
+                let (major, minor) = Place::Input.device();
+                let inode = self.identities.input_number(path.as_bytes());
+                format!("{addresses} {rights} {offset} {major:02x}:{minor:02x} {inode}")
+            };
             let _ = writeln!(text, "{start:<72} {path}");
         }
         text
@@ -357,7 +389,7 @@ pub(super) fn made_up_entries(path: &[u8]) -> &'static [(&'static str, u8)] {
 }
 
 /// An open file with this text.
-pub(super) fn as_file(text: &[u8]) -> Result<OwnedFd, Errno> {
+fn as_file(text: &[u8]) -> Result<OwnedFd, Errno> {
     let made = rustix::fs::memfd_create("proc", MemfdFlags::CLOEXEC).map_err(errno)?;
     let mut file = std::fs::File::from(made);
     file.write_all(text).map_err(|_| Errno(libc::ENOMEM))?;
@@ -403,7 +435,7 @@ fn own_path(thread: i32, path: &[u8]) -> Option<String> {
 }
 
 /// The ids of a thread's process and of the thread itself, as it sees them.
-fn own_ids(thread: i32) -> Option<(i32, i32)> {
+pub(super) fn own_ids(thread: i32) -> Option<(i32, i32)> {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
     let innermost = |name: &str| {
         status
@@ -451,11 +483,6 @@ fn kind(path: &str) -> Option<Kind<'_>> {
         });
     }
     Some(Kind::Hidden)
-}
-
-fn is_link(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    matches!(name, "exe" | "cwd" | "root") || path.contains("/ns/")
 }
 
 #[cfg(test)]

@@ -120,8 +120,6 @@ pub(crate) struct Service {
     pub(super) inputs: Inputs,
     pub(super) listings: super::listing::Listings,
     pub(super) names: super::network::Names,
-    /// Identifiers drawn from `/proc/sys/kernel/random/uuid`.
-    pub(super) uuids: u64,
     /// Until the step is traced, if it is to be.
     pub(super) launch: Option<Launch>,
     /// Whether calls that are mended come to the tracer, and not here.
@@ -150,7 +148,6 @@ impl Service {
             paths: Paths::new(root),
             listings: super::listing::Listings::default(),
             names: super::network::Names::default(),
-            uuids: 0,
             launch: None,
             is_traced: false,
             later: Vec::new(),

@@ -4,12 +4,14 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 
 use super::inputs::real_path;
+use super::lead::Led;
 use super::memory::Words;
-use super::paths::{descriptor_path, errno, lexical};
+use super::paths::{descriptor_path, errno};
 use super::random::word;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use super::shown::{BLOCK_BYTES, Shown};
@@ -36,7 +38,7 @@ pub(super) enum Place {
 
 impl Place {
     /// The minor number of the device, whose major number is 0; an input's is 8:1.
-    const fn device(self) -> (u32, u32) {
+    pub(super) const fn device(self) -> (u32, u32) {
         match self {
             Self::Root => (0, 30),
             Self::Scratch => (0, 31),
@@ -68,6 +70,8 @@ pub(super) struct Identities {
     inputs: Map<(u32, u32, u64), u64>,
     nameless: Map<(u32, u32, u64), u64>,
     random_devices: Set<(u32, u32, u64)>,
+    /// Files of `/proc` that the action has opened and got from the service, by what they are here.
+    texts: Map<(u32, u32, u64), Arc<[u8]>>,
     salt: u64,
 }
 
@@ -89,6 +93,7 @@ impl Identities {
             inputs: Map::default(),
             nameless: Map::default(),
             random_devices: Set::default(),
+            texts: Map::default(),
             salt,
         }
     }
@@ -112,6 +117,20 @@ impl Identities {
 
     pub(super) fn is_random_device(&self, found: &Statx) -> bool {
         self.random_devices.contains(&key(found))
+    }
+
+    /// From now on this file is that one of `/proc`.
+    pub(super) fn note_text(&mut self, file: &OwnedFd, path: &[u8]) {
+        if self.texts.len() >= TEXTS_MAX {
+            self.texts.clear();
+        }
+        if let Ok(found) = look(file, "", AtFlags::EMPTY_PATH) {
+            self.texts.insert(key(&found), path.into());
+        }
+    }
+
+    pub(super) fn text_path(&self, found: &Statx) -> Option<Arc<[u8]>> {
+        self.texts.get(&key(found)).cloned()
     }
 
     /// The number of an input follows from its path, so that it is the same wherever the input
@@ -159,6 +178,9 @@ impl Identities {
     }
 }
 
+/// Open files of `/proc` that are known for what they are; a process has at most as many.
+const TEXTS_MAX: usize = 4096;
+
 fn key(found: &Statx) -> (u32, u32, u64) {
     (found.stx_dev_major, found.stx_dev_minor, found.stx_ino)
 }
@@ -187,6 +209,11 @@ impl Service {
         let place = self.identities.place(found);
         if place == Place::Input {
             return self.shown_input(found, path);
+        }
+        if place == Place::Nameless
+            && let Some(path) = self.identities.text_path(found)
+        {
+            return self.made_up_status(&path, libc::S_IFREG | 0o444);
         }
         let kind = u32::from(found.stx_mode) & libc::S_IFMT;
         let start_ns = i128::from(self.wall_ns(0));
@@ -342,20 +369,23 @@ impl Service {
                 return Ok(Some(self.shown(call, &found, path)));
             }
         }
-        let Ok(path) = self.absolute(call, directory, &name) else {
-            return Ok(None);
-        };
+        let path = self.absolute(call, directory, &name)?;
         let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-        if path.starts_with(b"/proc") || path.starts_with(b"/dev") {
-            let clean = lexical(&path);
-            if let Some(shown) = self.process_status(call, &clean, follow) {
-                return shown.map(Some);
+        let (path, file) = match self.lead(call, path, follow) {
+            Led::Machine(path) => {
+                if let Some(shown) = self.process_status(call, &path, follow) {
+                    return shown.map(Some);
+                }
+                (path, None)
             }
-        }
-        if let Some(known) = self.input_status(&path, follow) {
+            Led::Elsewhere(path, file) => (path, file),
+        };
+        if file.is_none()
+            && let Some(known) = self.input_status(&path, follow)
+        {
             return known.map(Some);
         }
-        let file = self.paths.look_up(&path, follow)?;
+        let file = file.unwrap_or_else(|| self.paths.look_up(&path, follow))?;
         let found = look(&file, "", AtFlags::EMPTY_PATH)?;
         Ok(Some(self.shown(call, &found, || real_path(&file))))
     }
@@ -379,6 +409,12 @@ impl Service {
         }
     }
 
+    fn place_at(&self, path: &[u8]) -> Result<Place, Errno> {
+        let file = self.paths.look_up(path, true)?;
+        let found = look(&file, "", AtFlags::EMPTY_PATH)?;
+        Ok(self.identities.place(&found))
+    }
+
     /// `struct statfs`: the kind of file system is real, its size and space are not.
     pub(super) fn file_system_status(&mut self, call: &Call) -> Answer {
         const TMPFS: u64 = 0x0102_1994;
@@ -390,12 +426,12 @@ impl Service {
         } else {
             let name = call.memory().read_path(call.arguments[0])?;
             let path = self.absolute(call, libc::AT_FDCWD, &name)?;
-            if let Some(shown) = self.process_status(call, &lexical(&path), true) {
-                Place::of_shown(&shown?)
-            } else {
-                let file = self.paths.look_up(&path, true)?;
-                self.identities
-                    .place(&look(&file, "", AtFlags::EMPTY_PATH)?)
+            match self.lead(call, path, true) {
+                Led::Machine(path) => match self.process_status(call, &path, true) {
+                    Some(shown) => Place::of_shown(&shown?),
+                    None => self.place_at(&path)?,
+                },
+                Led::Elsewhere(path, _) => self.place_at(&path)?,
             }
         };
         let (kind, blocks, files) = match place {

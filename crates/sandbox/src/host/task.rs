@@ -188,7 +188,6 @@ impl Tasks {
                 process.parent = parent;
                 process.born_busy_ns = task.clock.busy();
                 if let Some(parent) = self.processes.get(&parent) {
-                    process.directory.clone_from(&parent.directory);
                     process.fate_of_children = parent.fate_of_children;
                 }
                 self.processes.insert(thread, process);
@@ -255,6 +254,12 @@ impl Tasks {
     fn inherited(&self, thread: i32, patch: &Patch) -> Option<Inherited> {
         let at = |base| Inherited::read(thread, base, patch, &self.lineages);
         self.vdso.and_then(at).or_else(|| at(vdso_address(thread)?))
+    }
+
+    /// The number that a process has outside, from the one that it has inside. Looks at each.
+    pub(super) fn outside_number(&self, inside: i32) -> Option<i32> {
+        let mut known = self.processes.keys().copied();
+        known.find(|process| numbers(*process).is_some_and(|(_, own)| own == inside))
     }
 
     /// The thread is about to start another: leaves word for it. The kernel will put the other's

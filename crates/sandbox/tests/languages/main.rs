@@ -104,6 +104,18 @@ fn python() {
     );
 }
 
+/// The script checks for itself; `HOST` is a place that only the host has.
+#[test]
+fn paths_lead_to_the_same_by_any_way() {
+    let mut root = Root::new();
+    let program = or_skip!(root.take_program("python3"));
+    or_skip!(root.take_python_library());
+    let script = include_str!("paths.py").replace("HOST", root.path().to_str().unwrap());
+    let argv = [&program, "-I", "-S", "-B", "-c", &script];
+    let printed = printed_in_two(&root, &argv, &host());
+    assert_eq!(printed, "found\n");
+}
+
 #[test]
 fn go() {
     let mut root = Root::new();

@@ -47,11 +47,8 @@ pub(super) fn stat(processors: u32, clock_start: u64) -> String {
     text
 }
 
-pub(super) fn uuid(seed: &[u8; 32], purpose: &str, number: u64) -> String {
-    let half = |part: u8| {
-        crate::host::random::word(&[seed, purpose.as_bytes(), &number.to_le_bytes(), &[part]])
-    };
-    let bits = u128::from(half(0)) << 64 | u128::from(half(1));
+pub(super) fn uuid(bits: [u8; 16]) -> String {
+    let bits = u128::from_be_bytes(bits);
     // Version 4, the variant of RFC 9562.
     let bits = bits & !(0xf << 76 | 0x3 << 62) | 4 << 76 | 2 << 62;
     let text = format!("{bits:032x}");
@@ -196,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_uuid_has_version_and_variant() {
-        let text = uuid(&[7; 32], "x", 1);
+        let text = uuid([7; 16]);
         assert_eq!(text.len(), 37);
         assert_eq!(text.as_bytes()[14], b'4');
         assert!(b"89ab".contains(&text.as_bytes()[19]));
