@@ -10,7 +10,8 @@
 //! * `times.rs`, `timers.rs`, `deadlines.rs`: calls that ask for the time or wait for one;
 //! * `tracer.rs`: the processor's time stamp counter, for an action that wants it;
 //! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
-//! * `paths.rs`, `status.rs`, `shown.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
+//! * `lead.rs`, `paths.rs`: where a path leads, and what is opened there;
+//! * `status.rs`, `shown.rs`, `inputs.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
 //! * `device.rs`: the random device;
 //! * `procfs.rs`: the texts of `/proc`;
 //! * `vdso.rs`, `entry.rs`, `memory.rs`, `handles.rs`: the processes' memory, and what is kept open of
