@@ -29,9 +29,10 @@ mod tests;
 
 use block::{Block, ranges, shorten, tree};
 use calls::{
-    ARCH_BASES, ARCH_SET_FS, CHILD_WAITS, EMPTY_CALLS, FUTEX_WAITS, HIDDEN_OPTIONS,
-    LARGE_MAPPING_BYTES, MENDED_CALLS, MISSING_CALLS, MODE_CALLS, PRCTL_END, REFUSED_CALLS,
-    REQUEST_KINDS, SIOCGSTAMP, SIOCGSTAMPNS, SPECULATION_OPTIONS, STAMP_OPTIONS, STATISTICS,
+    ARCH_BASES, ARCH_SET_FS, CHILD_WAITS, EMPTY_CALLS, FIOQSIZE, FUTEX_WAITS, HIDDEN_OPTIONS,
+    IO_FLAGS, LARGE_MAPPING_BYTES, LINUX_COMMANDS, LINUX_COMMANDS_START, MENDED_CALLS,
+    MISSING_CALLS, MODE_CALLS, OFFSET_END_HIGH, PRCTL_END, REFUSED_CALLS, REQUEST_KINDS,
+    SIOCGSTAMP, SIOCGSTAMPNS, SOCKET_PROTOCOLS, SPECULATION_OPTIONS, STAMP_OPTIONS, STATISTICS,
     STATISTICS_COMMANDS, TRAPPED_CALLS, UNASSIGNED, UNSUPPORTED_CALLS, WAITS, WAITS_MS,
 };
 
@@ -98,7 +99,7 @@ impl Tracer {
     }
 }
 
-/// Builds the program. At most 4096 instructions, as the kernel demands; in fact under 400.
+/// Builds the program. At most 4096 instructions, as the kernel demands; in fact under 500.
 ///
 /// The calls lie in a balanced tree of ranges: the kernel interprets the program once for every
 /// call number when it is installed, and every time for calls whose arguments matter.
@@ -157,8 +158,8 @@ fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
         (libc::SYS_futex, futex(tracer.mending())),
         (libc::SYS_rt_sigaction, child_handler(tracer.mending())),
         (libc::SYS_fcntl, descriptor_control()),
-        (libc::SYS_preadv2, without_waiting()),
-        (libc::SYS_pwritev2, without_waiting()),
+        (libc::SYS_preadv2, flagged_io()),
+        (libc::SYS_pwritev2, flagged_io()),
         (libc::SYS_getsockopt, socket_option(HIDDEN_OPTIONS)),
         (libc::SYS_setsockopt, socket_option(STAMP_OPTIONS)),
         (libc::SYS_socket, socket()),
@@ -282,6 +283,8 @@ fn device_control() -> Block {
         // Typing into a terminal.
         block.if_equal(libc::TIOCSTI as u32, REFUSE);
         block.if_equal(libc::TIOCLINUX as u32, REFUSE);
+        // How a file system counts a file's bytes.
+        block.if_equal(FIOQSIZE, answer(libc::ENOTTY));
         // What waits in the random device.
         block.if_equal(libc::FIONREAD as u32, TRAP);
         // When the host received the last packet.
@@ -314,6 +317,9 @@ fn process_control(tracer: Tracer) -> Block {
 /// step's limit.
 fn mapping() -> Block {
     Block::on_argument(3, |block| {
+        // As where no huge pages are set aside, and where files are not in lasting memory.
+        block.if_any_bit(libc::MAP_HUGETLB as u32, answer(libc::ENOMEM));
+        block.if_any_bit(libc::MAP_SYNC as u32, answer(libc::EOPNOTSUPP));
         block.unless_any_bit(libc::MAP_SHARED as u32, ALLOW);
         block.load(offset_argument(1) + 4);
         block.unless_equal(0, TRAP);
@@ -327,16 +333,24 @@ fn mapping() -> Block {
 fn seeking() -> Block {
     Block::on_argument(2, |block| {
         block.if_equal(libc::SEEK_END as u32, TRAP);
+        block.unless_equal(libc::SEEK_SET as u32, ALLOW);
+        // How large a file may be is its file system's to say; all have this much.
+        block.load(offset_argument(1) + 4);
+        block.if_at_least(OFFSET_END_HIGH, answer(libc::EINVAL));
         block.verdict(ALLOW);
     })
 }
 
-/// `fcntl(2)`: leases, notices, and the flags that opening refuses, too.
+/// `fcntl(2)`: of what only Linux has, what neither file systems nor settings of the host differ in;
+/// and the flags that opening refuses, too.
 fn descriptor_control() -> Block {
     Block::on_argument(1, |block| {
-        for command in [libc::F_SETLEASE, libc::F_NOTIFY] {
-            block.if_equal(command as u32, answer(libc::EINVAL));
+        for command in LINUX_COMMANDS {
+            block.if_equal(command, ALLOW);
         }
+        // How large a pipe may become is the host's to say.
+        block.if_equal(libc::F_SETPIPE_SZ as u32, REFUSE);
+        block.if_at_least(LINUX_COMMANDS_START, answer(libc::EINVAL));
         let flags = Block::on_argument(2, |flags| {
             flags.if_any_bit(libc::O_NOATIME as u32, REFUSE);
             flags.if_any_bit(libc::O_DIRECT as u32, answer(libc::EINVAL));
@@ -347,10 +361,11 @@ fn descriptor_control() -> Block {
     })
 }
 
-/// Whether a read would wait depends on what the host has in its cache.
-fn without_waiting() -> Block {
+/// Whether a read would wait depends on what the host has in its cache, and what later flags do on
+/// its file systems.
+fn flagged_io() -> Block {
     Block::on_argument(5, |block| {
-        block.if_any_bit(libc::RWF_NOWAIT as u32, answer(libc::EOPNOTSUPP));
+        block.if_any_bit(!IO_FLAGS, answer(libc::EOPNOTSUPP));
         block.verdict(ALLOW);
     })
 }
@@ -369,7 +384,7 @@ fn child_handler(set: u32) -> Block {
 /// Options of sockets, with their levels, that do not exist inside.
 fn socket_option(options: &[(i32, i32)]) -> Block {
     Block::on_argument(1, |block| {
-        for level in [libc::SOL_SOCKET, libc::IPPROTO_TCP] {
+        for level in [libc::SOL_SOCKET, libc::IPPROTO_TCP, libc::IPPROTO_IPV6] {
             let names = Block::on_argument(2, |names| {
                 for (_, name) in options.iter().filter(|(known, _)| *known == level) {
                     names.if_equal(*name as u32, answer(libc::ENOPROTOOPT));
@@ -383,9 +398,15 @@ fn socket_option(options: &[(i32, i32)]) -> Block {
 }
 
 fn socket() -> Block {
+    let mut by_protocol = Block::default();
+    by_protocol.load(offset_argument(2));
+    for protocol in SOCKET_PROTOCOLS {
+        by_protocol.if_equal(protocol as u32, ALLOW);
+    }
+    by_protocol.verdict(answer(libc::EPROTONOSUPPORT));
     Block::on_argument(0, |block| {
         for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6] {
-            block.if_equal(family as u32, ALLOW);
+            block.if_equal_run(family as u32, &by_protocol);
         }
         block.verdict(answer(libc::EAFNOSUPPORT));
     })

@@ -256,9 +256,32 @@ pub(super) const HIDDEN_OPTIONS: &[(i32, i32)] = &[
     (libc::IPPROTO_TCP, libc::TCP_TIMESTAMP),
     (libc::IPPROTO_TCP, libc::TCP_CONGESTION),
     (libc::IPPROTO_TCP, libc::TCP_CC_INFO),
+    (libc::IPPROTO_TCP, TCP_SAVED_SYN),
+    (libc::IPPROTO_IPV6, IPV6_FLOWLABEL_MGR),
 ];
-/// Options of sockets that would stamp packets with the host's time.
+/// A connection's first packet, with numbers that the kernel drew.
+const TCP_SAVED_SYN: i32 = 28;
+/// Labels of flows, which the kernel draws.
+const IPV6_FLOWLABEL_MGR: i32 = 32;
+
+/// Options of sockets that would stamp packets with the host's time, show what its kernel has drawn,
+/// let it choose by such numbers, or run a program that can see them.
 pub(super) const STAMP_OPTIONS: &[(i32, i32)] = &[
+    (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER),
+    (libc::SOL_SOCKET, libc::SO_REUSEPORT),
+    // SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF.
+    (libc::SOL_SOCKET, 50),
+    (libc::SOL_SOCKET, 51),
+    (libc::SOL_SOCKET, 52),
+    // TCP_SAVE_SYN.
+    (libc::IPPROTO_TCP, 27),
+    (libc::IPPROTO_TCP, libc::TCP_CONGESTION),
+    (libc::IPPROTO_IPV6, IPV6_FLOWLABEL_MGR),
+    // IPV6_2292HOPLIMIT, IPV6_FLOWINFO, IPV6_FLOWINFO_SEND, IPV6_RECVHOPLIMIT.
+    (libc::IPPROTO_IPV6, 8),
+    (libc::IPPROTO_IPV6, 11),
+    (libc::IPPROTO_IPV6, 33),
+    (libc::IPPROTO_IPV6, 51),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMP),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
     (libc::SOL_SOCKET, libc::SO_TIMESTAMPING),
@@ -266,6 +289,19 @@ pub(super) const STAMP_OPTIONS: &[(i32, i32)] = &[
     (libc::SOL_SOCKET, 64),
     (libc::SOL_SOCKET, 65),
 ];
+/// What sockets speak: the family's own, TCP, UDP; 1 is another name for the first, of local ones.
+/// Others (`IPPROTO_MPTCP`) draw keys.
+pub(super) const SOCKET_PROTOCOLS: [i32; 4] = [0, 1, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
+
+/// `fcntl(2)`: where the commands begin that only Linux has, and which of them exist inside:
+/// `F_DUPFD_CLOEXEC`, `F_GETPIPE_SZ`.
+pub(super) const LINUX_COMMANDS_START: u32 = 1024;
+pub(super) const LINUX_COMMANDS: [u32; 2] = [1030, 1032];
+/// `preadv2(2)`: `RWF_HIPRI`, `RWF_DSYNC`, `RWF_SYNC`, `RWF_APPEND`.
+pub(super) const IO_FLAGS: u32 = 0x17;
+/// The upper half of the first offset that no file reaches: 8 TiB.
+pub(super) const OFFSET_END_HIGH: u32 = 0x800;
+pub(super) const FIOQSIZE: u32 = 0x5460;
 pub(super) const SIOCGSTAMP: u32 = 0x8906;
 pub(super) const SIOCGSTAMPNS: u32 = 0x8907;
 

@@ -176,11 +176,16 @@ impl Service {
                 self.tasks.process(id).directory = None;
                 Ok(Reply::Proceed)
             }
-            libc::SYS_rename => self.renaming(call, libc::AT_FDCWD, at(0), libc::AT_FDCWD, at(1)),
-            libc::SYS_renameat | libc::SYS_renameat2 => {
-                self.renaming(call, call.int(0), at(1), call.int(2), at(3))
+            libc::SYS_rename => {
+                self.see_moving(call, libc::AT_FDCWD, at(0));
+                self.see_moving(call, libc::AT_FDCWD, at(1));
+                Ok(Reply::Proceed)
             }
-            libc::SYS_link | libc::SYS_linkat => Ok(Reply::Proceed),
+            libc::SYS_renameat | libc::SYS_renameat2 => {
+                self.see_moving(call, call.int(0), at(1));
+                self.see_moving(call, call.int(2), at(3));
+                Ok(Reply::Proceed)
+            }
             libc::SYS_stat => self.status_at(call, libc::AT_FDCWD, at(0), at(1), 0),
             libc::SYS_lstat => {
                 let flags = libc::AT_SYMLINK_NOFOLLOW;
@@ -201,24 +206,14 @@ impl Service {
         })
     }
 
-    /// A file gets another name; two change theirs, perhaps.
-    fn renaming(
-        &mut self,
-        call: &Call,
-        from_directory: i32,
-        from: u64,
-        to_directory: i32,
-        to: u64,
-    ) -> Answer {
-        for (directory, name) in [(from_directory, from), (to_directory, to)] {
-            let path = call.memory().read_path(name);
-            let path = path.and_then(|name| self.absolute(call, directory, &name));
-            let file = path.and_then(|path| self.paths.look_up(&path, false));
-            self.paths.have_moved |= file
-                .and_then(|file| look(&file, "", AtFlags::EMPTY_PATH))
-                .is_ok_and(|found| u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR);
-        }
-        Ok(Reply::Proceed)
+    /// A file gets another name.
+    fn see_moving(&mut self, call: &Call, directory: i32, name: u64) {
+        let path = call.memory().read_path(name);
+        let path = path.and_then(|name| self.absolute(call, directory, &name));
+        let file = path.and_then(|path| self.paths.look_up(&path, false));
+        self.paths.have_moved |= file
+            .and_then(|file| look(&file, "", AtFlags::EMPTY_PATH))
+            .is_ok_and(|found| u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR);
     }
 
     fn opening(&mut self, call: &Call, directory: i32, name: u64, flags: i32) -> Answer {

@@ -192,6 +192,38 @@ fn what_processors_kernels_and_memories_differ_in_is_not_told() {
         &[("speculation", process, [52, 0, 0, 0, 0, 0])],
         libc::ENODEV,
     );
+    let control = libc::SYS_fcntl;
+    answers(
+        &[
+            ("a larger pipe", control, [0, 1031, 1 << 20, 0, 0, 0]),
+            (
+                "another's memory limit",
+                libc::SYS_prlimit64,
+                [1, 7, 0, 0, 0, 0],
+            ),
+        ],
+        libc::EPERM,
+    );
+    answers(
+        &[
+            ("seals", control, [0, 1034, 0, 0, 0, 0]),
+            ("a lease", control, [0, 1025, 0, 0, 0, 0]),
+            (
+                "where no file ends",
+                libc::SYS_lseek,
+                [0, 1 << 44, 0, 0, 0, 0],
+            ),
+        ],
+        libc::EINVAL,
+    );
+    answers(
+        &[(
+            "how a file is counted",
+            libc::SYS_ioctl,
+            [0, 0x5460, 0, 0, 0, 0],
+        )],
+        libc::ENOTTY,
+    );
     let map = |bytes: u64| {
         (
             "shared memory",
@@ -202,6 +234,8 @@ fn what_processors_kernels_and_memories_differ_in_is_not_told() {
     // The host that is shown has 8 GiB.
     answers(&[map((8 << 30) + 1), map(1 << 45)], libc::ENOMEM);
     answers(&[map(1 << 29)], 0);
+    let huge = [0, 2 << 20, 3, 0x4_0022, u64::MAX, 0];
+    answers(&[("huge pages", libc::SYS_mmap, huge)], libc::ENOMEM);
 }
 
 #[test]
@@ -214,6 +248,21 @@ fn sockets_that_ignore_network_namespaces_are_refused() {
             ("audit", libc::SYS_socket, [16, 3, 9, 0, 0, 0]),
         ],
         libc::EAFNOSUPPORT,
+    );
+    answers(
+        &[
+            ("mptcp", libc::SYS_socket, [2, 1, 262, 0, 0, 0]),
+            ("sctp", libc::SYS_socket, [10, 1, 132, 0, 0, 0]),
+        ],
+        libc::EPROTONOSUPPORT,
+    );
+    answers(
+        &[
+            ("tcp", libc::SYS_socket, [2, 1, 6, 0, 0, 0]),
+            ("udp", libc::SYS_socket, [10, 2, 0, 0, 0, 0]),
+            ("local", libc::SYS_socket, [1, 1, 0, 0, 0, 0]),
+        ],
+        0,
     );
 }
 
