@@ -45,8 +45,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another process has the store open or a checkout of this one
-    /// lives. [`StoreError::RecordDamaged`] for a pin that cannot be read: nothing is removed
-    /// then.
+    /// lives. [`StoreError::RecordDamaged`] for a pin that cannot be read, and whatever the
+    /// system reports of a blob that a pin reaches: nothing is removed then.
     pub fn gc(&mut self) -> Result<GcReport, StoreError> {
         let in_use = || StoreError::InUse {
             path: self.path().to_path_buf(),
@@ -91,8 +91,11 @@ impl Store {
             if !read.insert(digest.hash) || digest.size_bytes > DIRECTORY_BYTES_MAX {
                 continue;
             }
-            let Ok(bytes) = self.load_blob(&digest, DIRECTORY_BYTES_MAX) else {
-                continue;
+            let bytes = match self.load_blob(&digest, DIRECTORY_BYTES_MAX) {
+                Ok(bytes) => bytes,
+                Err(StoreError::BlobMissing { .. } | StoreError::BlobDamaged { .. }) => continue,
+                // Whole, perhaps, and with everything below it: nobody knows what it reaches.
+                Err(error) => return Err(error),
             };
             // A pinned file that happens to be a directory message keeps a little more.
             let Ok(directory) = Directory::decode(&bytes) else {

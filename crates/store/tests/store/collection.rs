@@ -57,6 +57,28 @@ fn what_a_pin_reaches_stays_and_everything_else_goes() {
     store_is_usable(&fixture.store);
 }
 
+#[test]
+fn nothing_goes_while_it_is_unknown_what_a_pin_reaches() {
+    let mut fixture = Fixture::new();
+    let (root, content) = tree(&fixture.store, "x");
+    fixture.store.pin("p", &[root]).unwrap();
+    // The system's refusal to open it, which is neither absence nor damage; the superuser has no
+    // permissions to lack.
+    let shard = fixture.blob_file(&root);
+    let shard = shard.parent().unwrap();
+    let away = fixture.home.path().join("shard");
+    fs::rename(shard, &away).unwrap();
+    fs::write(shard, "").unwrap();
+    let error = fixture.store.gc().unwrap_err();
+    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    fs::remove_file(shard).unwrap();
+    fs::rename(&away, shard).unwrap();
+    fixture.store.gc().unwrap();
+    assert!(fixture.store.contains_tree(&root).unwrap());
+    assert!(fixture.store.contains(&content).unwrap());
+    assert!(fixture.store.check().unwrap().is_sound());
+}
+
 fn store_is_usable(store: &Store) {
     let (again, _) = tree(store, "lost");
     store.checkout(&again, UnixSeconds(0)).unwrap();
