@@ -8,7 +8,7 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,6 +51,8 @@ pub struct Unread {
     mtime: UnixSeconds,
     /// Made just now, and each file hashed while it was copied.
     is_new: bool,
+    /// Which directory it was, when somebody could begin to use it.
+    identity: Option<(u64, u64)>,
 }
 
 impl Unread {
@@ -60,9 +62,13 @@ impl Unread {
     }
 
     /// Compares the checkout with its tree, down to the hash of each file, on this thread alone.
-    /// If it is another tree, [`Store::checkout`] makes it anew.
+    /// If it is another tree, [`Store::checkout`] makes it anew. Where another process has done so
+    /// already, what is read is not what was used, and the answer is no.
     pub fn is_its_tree(&self) -> bool {
-        self.is_new || inspect(&self.entries, self.mtime, self.path(), Threads::One).is_ok()
+        self.is_new
+            || inspect(&self.entries, self.mtime, self.path(), Threads::One).is_ok()
+                && self.identity.is_some()
+                && identity(self.path()) == self.identity
     }
 }
 
@@ -77,14 +83,17 @@ impl Store {
             path: place.join("tree"),
             _lock: self.lock(),
         };
+        let entries = walk(self, tree)?;
         let is_new = !found.path.is_dir();
+        let checkout = if is_new {
+            self.check_out(tree, &entries, mtime)?
+        } else {
+            found
+        };
         Ok(Unread {
-            checkout: if is_new {
-                self.checkout(tree, mtime)?
-            } else {
-                found
-            },
-            entries: walk(self, tree)?,
+            identity: identity(checkout.path()),
+            checkout,
+            entries,
             mtime,
             is_new,
         })
@@ -100,7 +109,16 @@ impl Store {
     /// A missing, damaged or hostile object anywhere in the tree; whatever writing reports. A
     /// half-made checkout is never used.
     pub fn checkout(&self, tree: &Digest, mtime: UnixSeconds) -> Result<Checkout, StoreError> {
-        let entries = walk(self, tree)?;
+        self.check_out(tree, &walk(self, tree)?, mtime)
+    }
+
+    /// [`Store::checkout`] of a tree with these entries.
+    fn check_out(
+        &self,
+        tree: &Digest,
+        entries: &[WalkEntry],
+        mtime: UnixSeconds,
+    ) -> Result<Checkout, StoreError> {
         let home = self.checkouts_home()?;
         fs::create_dir_all(&home).map_err(StoreError::at("create", &home))?;
         let key = key(tree, mtime);
@@ -109,15 +127,15 @@ impl Store {
             path: place.join("tree"),
             _lock: self.lock(),
         };
-        if inspect(&entries, mtime, &checkout.path, Threads::All).is_ok() {
+        if inspect(entries, mtime, &checkout.path, Threads::All).is_ok() {
             return Ok(checkout);
         }
 
         let _turn = take_turn(&home, &key)?;
         // Made, or made anew, by whoever had the turn before?
-        if inspect(&entries, mtime, &checkout.path, Threads::All).is_err() {
+        if inspect(entries, mtime, &checkout.path, Threads::All).is_err() {
             self.move_aside(&place)?;
-            self.make(&entries, mtime, &place)?;
+            self.make(entries, mtime, &place)?;
         }
         Ok(checkout)
     }
@@ -304,6 +322,12 @@ pub(crate) fn boot_identifier() -> Option<String> {
     let text = text.trim();
     let plain = text.len() == 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     plain.then(|| text.to_owned())
+}
+
+/// What tells a directory from every other that stands at its path later.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// The directory of a checkout.
