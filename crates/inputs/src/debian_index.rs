@@ -178,7 +178,7 @@ fn read_keyring_file(path: &Path) -> Result<Keyring, OpenPgpError> {
     let unreadable = |error: std::io::Error| OpenPgpError::KeyringUnreadable {
         reason: error.to_string(),
     };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let file = counterseal_store::open_regular(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     let bound = KEYRING_BYTES_MAX as u64 + 1;
     file.take(bound)

@@ -1,11 +1,11 @@
 //! Where two files begin to differ.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use counterseal_attestation::Sha256Digest;
-use counterseal_store::Digest;
+use counterseal_store::{Digest, open_regular};
 
 /// Offset of the first byte in which the vendor's file and the rebuild differ; the length of the
 /// shorter one if it is a prefix of the other. `None` when the file at `original` cannot be read
@@ -15,11 +15,13 @@ pub(crate) fn first_difference(
     expected: &Sha256Digest,
     rebuilt: File,
 ) -> Option<u64> {
-    let found = Digest::of_reader(File::open(original).ok()?).ok()?;
+    let mut original = open_regular(original).ok()?;
+    let found = Digest::of_reader(&mut original).ok()?;
     if found.hash != *expected {
         return None;
     }
-    let original = BufReader::new(File::open(original).ok()?).bytes();
+    original.rewind().ok()?;
+    let original = BufReader::new(original).bytes();
     let mut rebuilt = BufReader::new(rebuilt).bytes();
     let mut offset = 0;
     for byte in original {
@@ -33,7 +35,7 @@ pub(crate) fn first_difference(
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek, Write};
+    use std::io::Write;
 
     use super::*;
 
@@ -65,6 +67,11 @@ mod tests {
         };
         std::fs::write(directory.path().join("rebuilt"), b"abd").unwrap();
         assert_eq!(first(), None);
+        let pipe = std::process::Command::new("mkfifo").arg(&original).status();
+        if pipe.is_ok_and(|status| status.success()) {
+            assert_eq!(first(), None);
+            std::fs::remove_file(&original).unwrap();
+        }
         std::fs::write(&original, b"xbc").unwrap();
         assert_eq!(first(), None);
         std::fs::write(&original, b"abc").unwrap();

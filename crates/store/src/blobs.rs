@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 
 use crate::digest::Hasher;
 use crate::layout::sync_directory;
+use crate::regular::open_unlinked;
 use crate::tree::{DIRECTORY_BYTES_MAX, Directory, TreeError};
 use crate::{Digest, Store, StoreError};
 
@@ -164,29 +165,33 @@ impl Store {
         )?)
     }
 
-    /// Opens a blob and compares its length. A damaged blob stays.
+    /// Opens a blob and compares its length. A damaged blob stays; one that is no file of its own
+    /// is damaged, and is not waited for.
     pub(crate) fn open_unhashed(&self, digest: &Digest) -> Result<File, StoreError> {
         let path = self.blob_path(digest);
-        let file = match File::open(&path) {
-            Ok(file) => file,
+        let opened = match open_unlinked(&path) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::BlobMissing { digest: *digest });
             }
             Err(error) => return Err(StoreError::io("open", &path, error)),
         };
-        let metadata = file.metadata().map_err(StoreError::at("inspect", &path))?;
-        if !metadata.is_file() || metadata.len() != digest.size_bytes {
-            return Err(StoreError::BlobDamaged {
-                digest: *digest,
-                path,
-            });
+        if let Some(file) = opened {
+            let metadata = file.metadata().map_err(StoreError::at("inspect", &path))?;
+            if metadata.len() == digest.size_bytes {
+                return Ok(file);
+            }
         }
-        Ok(file)
+        Err(StoreError::BlobDamaged {
+            digest: *digest,
+            path,
+        })
     }
 
-    /// Whether the blob is present and sound. One that cannot be read is not.
+    /// Whether the blob is present and sound. One that cannot be read is not; one that is no file
+    /// or has another length is taken away, as a file could not replace a directory.
     pub(crate) fn holds(&self, digest: &Digest) -> bool {
-        self.open_unhashed(digest)
+        self.healing(self.open_unhashed(digest))
             .is_ok_and(|file| Digest::of_reader(file).is_ok_and(|found| found == *digest))
     }
 
@@ -202,19 +207,29 @@ impl Store {
     /// its own: whatever reads it next finds the damage again.
     fn condemn(&self, digest: &Digest) -> StoreError {
         let path = self.blob_path(digest);
-        let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        let judged = File::open(&path).and_then(|file| {
-            let judged = inode(file.metadata()?);
-            Ok((judged, Digest::of_reader(file)?))
-        });
+        let inode = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+        let metadata = fs::symlink_metadata(&path);
+        let judged = match &metadata {
+            // What is no file is not read.
+            Ok(metadata) if !metadata.is_file() => Ok((inode(metadata), None)),
+            _ => open_unlinked(&path).and_then(|file| {
+                let file = file.ok_or(io::ErrorKind::InvalidInput)?;
+                let judged = inode(&file.metadata()?);
+                Ok((judged, Some(Digest::of_reader(file)?)))
+            }),
+        };
         match judged {
             // Asked for by a wrong size: another digest, and nothing wrong with this blob.
-            Ok((_, found)) if found.hash == digest.hash && found != *digest => {
+            Ok((_, Some(found))) if found.hash == digest.hash && found != *digest => {
                 return StoreError::BlobMissing { digest: *digest };
             }
             // Somebody else has brought its bytes meanwhile.
-            Ok((_, found)) if found == *digest => {}
+            Ok((_, Some(found))) if found == *digest => {}
             Ok((judged, _)) => {
+                if metadata.is_ok_and(|metadata| metadata.is_dir()) {
+                    // Only a directory that is writable can be moved to another parent.
+                    let _ = fs::set_permissions(&path, Permissions::from_mode(0o700));
+                }
                 // Moved away rather than removed: if by now a sound one stands there, put by
                 // another process, it goes back to where it was.
                 let away = tempfile::Builder::new()
@@ -223,12 +238,12 @@ impl Store {
                 if let Ok(away) = away {
                     let blob = away.path().join("blob");
                     let moved = fs::rename(&path, &blob).is_ok();
-                    if moved && fs::symlink_metadata(&blob).is_ok_and(|m| inode(m) != judged) {
+                    if moved && fs::symlink_metadata(&blob).is_ok_and(|m| inode(&m) != judged) {
                         let _ = fs::rename(&blob, &path);
                     }
                 }
             }
-            // Unreadable: a put replaces it.
+            // A file that cannot be read: a put replaces it.
             Err(_) => {}
         }
         StoreError::BlobDamaged {

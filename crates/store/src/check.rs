@@ -2,7 +2,7 @@
 //! refer to something, does each checkout of the running boot still equal its tree.
 
 use std::collections::HashSet;
-use std::fs::{DirEntry, File};
+use std::fs::DirEntry;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -15,6 +15,7 @@ use crate::gc::{list, list_nested};
 use crate::inspection::{Deviation, inspect};
 use crate::parallel::{self, Threads};
 use crate::records::Record;
+use crate::regular::open_regular;
 use crate::tree::{DIRECTORY_BYTES_MAX, Directory, walk_untouched};
 use crate::{Digest, Store, StoreError};
 
@@ -102,7 +103,8 @@ pub enum Problem {
 
 impl Store {
     /// Hashes every blob, follows every record and compares every checkout of the running boot
-    /// with its tree. Changes nothing; other processes may go on.
+    /// with its tree. Changes nothing that is stored, and waits for whoever makes a checkout, by the
+    /// lock beside it; other processes may go on.
     ///
     /// # Errors
     /// Only if the store's directories cannot be listed; what is wrong with the content is in
@@ -152,7 +154,7 @@ impl Store {
             return (0, Some(Problem::Foreign { path }));
         };
         let mode = metadata.permissions().mode() & 0o7777;
-        match File::open(full).and_then(Digest::of_reader) {
+        match open_regular(full).and_then(Digest::of_reader) {
             Err(error) => (
                 0,
                 Some(Problem::BlobUnreadable {

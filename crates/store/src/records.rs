@@ -11,7 +11,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::Sha256Digest;
@@ -20,6 +20,7 @@ use tempfile::NamedTempFile;
 use crate::blobs::write_blob;
 use crate::checkout::remove_tree;
 use crate::layout::sync_directory;
+use crate::regular::open_unlinked;
 use crate::{Digest, Store, StoreError};
 
 const HEADER: &str = "counterseal record 1";
@@ -178,16 +179,19 @@ impl Record {
             path: path.to_path_buf(),
             defect,
         };
-        match fs::symlink_metadata(path) {
-            Ok(metadata) if !metadata.is_file() => return Err(damaged("it is not a file")),
-            Ok(metadata) if metadata.len() > RECORD_BYTES_MAX => {
-                return Err(damaged("it is too large"));
-            }
-            Ok(_) => {}
+        let file = match open_unlinked(path) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Err(damaged("it is not a file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io("inspect", path, error)),
+            Err(error) => return Err(StoreError::io("open", path, error)),
+        };
+        let mut text = Vec::new();
+        file.take(RECORD_BYTES_MAX + 1)
+            .read_to_end(&mut text)
+            .map_err(StoreError::at("read", path))?;
+        if text.len() as u64 > RECORD_BYTES_MAX {
+            return Err(damaged("it is too large"));
         }
-        let text = fs::read(path).map_err(StoreError::at("read", path))?;
         let text = String::from_utf8(text).map_err(|_| damaged("it is not text"))?;
         Self::parse(&text).map(Some).map_err(damaged)
     }

@@ -11,7 +11,7 @@ use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::bundle::Bundle;
 use counterseal_attestation::provenance::Provenance;
 use counterseal_attestation::statement::Statement;
-use counterseal_store::{Digest, Store};
+use counterseal_store::{Digest, Store, open_regular};
 
 use crate::arguments::AssembleArgs;
 use crate::blob_files::replace_with_blob;
@@ -228,7 +228,7 @@ fn write_artifacts(
     store: &Store,
 ) -> Result<Vec<PathBuf>, CommandError> {
     let write = |path: &Path, mode: u32, content: &Digest| {
-        let is_current = std::fs::File::open(path)
+        let is_current = open_regular(path)
             .and_then(Digest::of_reader)
             .is_ok_and(|found| found == *content);
         if is_current {

@@ -372,6 +372,17 @@ fn every_way_out_finds_damage_and_takes_the_blob_away() {
                 assert!(!store.contains(&digest).unwrap());
                 store.put_verified(&bytes[..], &digest).unwrap();
             }
+            // What is no file is neither waited for nor read.
+            for kind in 0.. {
+                if !fixture.replace(&digest, kind) {
+                    break;
+                }
+                let error = read(store, &digest).unwrap_err();
+                assert!(matches!(error, StoreError::BlobDamaged { .. }), "{error}");
+                let error = read(store, &digest).unwrap_err();
+                assert!(matches!(error, StoreError::BlobMissing { .. }), "{error}");
+                store.put_verified(&bytes[..], &digest).unwrap();
+            }
         }
     }
     assert_eq!(fixture.incoming_count(), 0);
@@ -407,6 +418,13 @@ fn every_way_in_replaces_what_is_damaged() {
         for put in ways {
             for damage in [&flipped[..], &bytes[1..]] {
                 fixture.damage(&digest, damage);
+                put(&fixture.store, &bytes);
+                assert_eq!(fixture.store.read_blob(&digest, u64::MAX).unwrap(), bytes);
+            }
+            for kind in 0.. {
+                if !fixture.replace(&digest, kind) {
+                    break;
+                }
                 put(&fixture.store, &bytes);
                 assert_eq!(fixture.store.read_blob(&digest, u64::MAX).unwrap(), bytes);
             }

@@ -71,6 +71,33 @@ impl Fixture {
         set_mode(&path, 0o444);
     }
 
+    /// Puts something that is no file of its own in a blob's place: each time something else,
+    /// until there is nothing more.
+    fn replace(&self, digest: &Digest, kind: usize) -> bool {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        use std::os::unix::fs::symlink;
+        let path = self.blob_file(digest);
+        let copy = self.home.path().join("copy");
+        let _ = std::fs::remove_file(&copy);
+        std::fs::rename(&path, &copy).unwrap();
+        match kind {
+            0 => symlink("/dev/zero", path).unwrap(),
+            // To what would be right.
+            1 => symlink(copy, path).unwrap(),
+            2 => symlink("nowhere", path).unwrap(),
+            3 => mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap(),
+            4 => {
+                std::fs::create_dir_all(path.join("inner")).unwrap();
+                set_mode(&path, 0o555);
+            }
+            _ => {
+                std::fs::rename(copy, path).unwrap();
+                return false;
+            }
+        }
+        true
+    }
+
     fn incoming_count(&self) -> usize {
         std::fs::read_dir(self.store.path().join("incoming"))
             .unwrap()
