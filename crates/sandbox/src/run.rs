@@ -10,7 +10,7 @@ use crate::error::{SandboxError, SetupStep, io, io_at};
 use crate::filter::Tracer;
 use crate::furnish::{MAKE_ONLY, START};
 use crate::guarantee::Guarantee;
-use crate::host::{Findings, Patch, VirtualHost};
+use crate::host::{Carried, Patch, VirtualHost};
 use crate::plan::{self, Goal, Plan, Stack};
 use crate::room::{self, HostUser, Room, Scratch, map_user, moved, pipe, report_sockets};
 use crate::start::{Child, Started};
@@ -76,7 +76,6 @@ pub(crate) fn run_with(
         .root
         .canonicalize()
         .map_err(|source| io_at("opening the root", action.root, source))?;
-    let carried = std::mem::take(&mut scratch.carried);
 
     let (stdout, stdout_inside) = pipe()?;
     let (stderr, stderr_inside) = pipe()?;
@@ -106,7 +105,7 @@ pub(crate) fn run_with(
             ..action.host.clone()
         },
         patch,
-        carried,
+        carried: std::mem::take(&mut scratch.carried),
         programs,
         is_waived: Guarantee::ALL
             .into_iter()
@@ -140,7 +139,8 @@ pub(crate) fn run_with(
         (entrant, begun),
         serving,
     );
-    let ending = supervision.watch(started);
+    let mut carried = Carried::default();
+    let ending = supervision.watch(started, &mut carried);
     // Process 1 polls the other end of this while it is set up: it must live until here.
     drop(life);
     let Ending {
@@ -149,16 +149,22 @@ pub(crate) fn run_with(
         stderr,
         missing,
         findings,
-    } = ending.map_err(|error| named(error, action))?;
+    } = match ending {
+        Ok(ending) => ending,
+        Err(error) => {
+            // Where the program was busy, the next attempt goes on from here.
+            scratch.carried = carried;
+            return Err(named(error, action));
+        }
+    };
     let isolation = manifest::isolation(action, room, &missing, can_sample, findings.is_some());
-    let Findings { opened, carried } = findings.unwrap_or_default();
     scratch.carried = carried;
     Ok(Outcome {
         exit,
         isolation,
         stdout,
         stderr,
-        opened,
+        opened: findings.map_or_else(Vec::new, |findings| findings.opened),
         wall: started.elapsed(),
     })
 }

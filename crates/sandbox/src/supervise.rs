@@ -164,8 +164,13 @@ impl<'a> Supervision<'a> {
         supervision
     }
 
-    /// Returns when nothing of the run is alive any more.
-    pub(crate) fn watch(mut self, started: Instant) -> Result<Ending, SandboxError> {
+    /// Returns when nothing of the run is alive any more. However it ended, `carried` becomes what
+    /// another run in the same scratch space goes on from.
+    pub(crate) fn watch(
+        mut self,
+        started: Instant,
+        carried: &mut Carried,
+    ) -> Result<Ending, SandboxError> {
         let mut sample_due = started + SAMPLE_EVERY;
         let mut grace_due = None;
         while !self.is_over() {
@@ -201,7 +206,7 @@ impl<'a> Supervision<'a> {
                 sample_due = now + SAMPLE_EVERY;
             }
         }
-        self.conclude()
+        self.conclude(carried)
     }
 
     fn is_over(&self) -> bool {
@@ -374,12 +379,15 @@ impl<'a> Supervision<'a> {
         }
     }
 
-    fn conclude(self) -> Result<Ending, SandboxError> {
+    fn conclude(self, carried: &mut Carried) -> Result<Ending, SandboxError> {
         // Every thread that could trap is gone, so this comes to an end, too.
-        let (findings, has_panicked) = match self.service.findings.recv() {
+        let (mut findings, has_panicked) = match self.service.findings.recv() {
             Ok(findings) => (findings, false),
             Err(_) => (None, true), // Its thread has panicked: the step had no answers.
         };
+        if let Some(findings) = &mut findings {
+            *carried = std::mem::take(&mut findings.carried);
+        }
         if let Some(failure) = self.failure {
             return Err(match failure {
                 // Nobody could answer the call that executes the program.

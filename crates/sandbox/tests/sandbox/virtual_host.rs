@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use counterseal_sandbox::{DirectoryOrder, Scratch, VirtualHost};
+use counterseal_sandbox::{DirectoryOrder, SandboxError, Scratch, VirtualHost};
 
 use crate::stage::Stage;
 
@@ -19,6 +19,31 @@ fn the_clock_begins_at_the_recipe_s_time_and_goes_on() {
     assert!(second > first, "{first} {second}");
     stage.scratch = Scratch::new();
     assert_eq!(nanoseconds(stage.prints("now")), first);
+}
+
+#[test]
+fn the_clock_goes_on_when_a_program_was_open_for_writing() {
+    let mut stage = Stage::new();
+    crate::stage::install(
+        stage.root.path(),
+        "busy",
+        counterseal_static_programs::PROBE,
+    );
+    let first: u64 = stage.prints("now").trim().parse().unwrap();
+    let busy = std::fs::File::options()
+        .write(true)
+        .open(stage.root.path().join("busy"))
+        .unwrap();
+    let argv = ["/busy", "now"].map(str::to_owned);
+    let error = stage.run_argv(&argv).unwrap_err();
+    assert!(
+        matches!(error, SandboxError::Program { .. }),
+        "it is open for writing: {error}"
+    );
+    drop(busy);
+    stage.run_argv(&argv).unwrap();
+    let second: u64 = stage.stdout().trim().parse().unwrap();
+    assert!(second > first, "{first} {second}");
 }
 
 #[test]
