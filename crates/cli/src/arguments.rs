@@ -9,8 +9,9 @@ use counterseal_verify_cli::VerifyArgs;
 
 /// Assemble products with evidence, verify what you downloaded, replay what others built.
 ///
-/// Exit codes: 0 done and true; 1 checked, or tried, and false; 2 usage, unreadable input, or a
-/// result that could not be written; 3 no conclusion; 70 internal fault.
+/// Exit codes: 0 done and true; 1 checked, or tried, and false; 2 usage, unreadable input, a result
+/// that could not be written, or a machine on which it cannot be tried; 3 no conclusion; 70 internal
+/// fault.
 #[derive(Debug, Parser)]
 #[command(
     name = "counterseal",

@@ -13,10 +13,11 @@ use crate::output;
 /// Writes a blob as [`output::replace`] writes; what is damaged never gets the file's name.
 pub(crate) fn replace_with_blob(
     path: &Path,
-    mode: u32,
+    is_executable: bool,
     store: &Store,
     digest: &Digest,
 ) -> Result<(), CommandError> {
+    let mode = if is_executable { 0o755 } else { 0o644 };
     let mut unreadable = None;
     let written = output::replace(path, mode, |file| match store.copy_blob(digest, file) {
         Err(StoreError::Output { source }) => Err(source),

@@ -18,7 +18,8 @@ pub(crate) enum Exit {
     Success = 0,
     /// Checked, or tried, and false: a failed verification, a differing replay, a failed step.
     Failed = 1,
-    /// Usage, configuration, input that cannot be read, or a result that cannot be written.
+    /// Usage, configuration, input that cannot be read, a result that cannot be written, or a machine
+    /// on which it cannot be tried.
     Usage = 2,
     /// No conclusion: evidence missing, rebuild impossible.
     NoConclusion = 3,

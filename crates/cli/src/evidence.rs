@@ -140,10 +140,9 @@ impl RecordPlace {
         Ok(Self { directory, key })
     }
 
-    /// Whether an entry is of the record that this key signs for. Only the public file is read.
-    pub(crate) fn holds(&self, entry: &LogEntry) -> bool {
-        keys::public_of_record(&keys::public_path(&self.key))
-            .is_ok_and(|key| key.full_key_hash() == entry.log_id)
+    /// Where the public half of the record's key is, if it is anywhere.
+    pub(crate) fn public_key_path(&self) -> PathBuf {
+        keys::public_path(&self.key)
     }
 
     /// Refuses to add to evidence that has receipts of another record: nobody's trust names two, so
@@ -256,9 +255,12 @@ pub(crate) fn sign(
 }
 
 /// What an earlier run signed with this key and did not finish; a damaged file counts as none.
+/// Signatures follow from key and message alone, so that signing again tells whether this one is
+/// its own: recording takes whatever it is given.
 pub(crate) fn unfinished(pending: &Path, key: &AttestationKey) -> Option<Envelope> {
-    let bundle = read(pending).ok()?.into_iter().next()?;
-    (bundle.envelope.keyid == key.keyid()).then_some(bundle.envelope)
+    let envelope = read(pending).ok()?.into_iter().next()?.envelope;
+    let again = key.sign_envelope(IN_TOTO_PAYLOAD_TYPE, &envelope.payload);
+    (envelope == again).then_some(envelope)
 }
 
 /// Removes a pending envelope whose evidence is written.

@@ -121,6 +121,99 @@ fn what_is_in_the_store_need_not_be_written_again() {
     bench.assemble("rules", &[]).exits(0).says("unchanged");
 }
 
+/// The evidence, with one byte of its signature changed.
+fn with_damaged_signature(evidence: &str) -> String {
+    let mut bundle: serde_json::Value = serde_json::from_str(evidence).unwrap();
+    let signature = &mut bundle["dsseEnvelope"]["signatures"][0]["sig"];
+    let text = signature.as_str().unwrap();
+    let last = text.trim_end_matches('=').len() - 3;
+    let other = if text.as_bytes()[last] == b'A' {
+        "B"
+    } else {
+        "A"
+    };
+    *signature = json!(format!("{}{other}{}", &text[..last], &text[last + 1..]));
+    format!("{bundle}\n")
+}
+
+#[test]
+fn evidence_that_does_not_verify_is_not_up_to_date() {
+    let bench = Bench::new();
+    rules(&bench, "rules");
+    bench.lock("rules").exits(0);
+    bench.assemble("rules", &[]).exits(0);
+    let path = bench.path("out").join(format!("{PACK}.sigstore.jsonl"));
+    let sound = fs::read_to_string(&path).unwrap();
+    fs::write(&path, with_damaged_signature(&sound)).unwrap();
+    let artifact = format!("out/{PACK}");
+    let verify = || bench.verify(Program::Counterseal, &[&artifact], &[]);
+    verify().exits(1);
+    bench
+        .assemble("rules", &[])
+        .exits(0)
+        .never_says("unchanged");
+    verify().exits(0);
+
+    // The same of an envelope that waits for being recorded: recording takes whatever it is given.
+    let mut bundle: serde_json::Value =
+        serde_json::from_str(&with_damaged_signature(&sound)).unwrap();
+    let material = bundle["verificationMaterial"].as_object_mut().unwrap();
+    material.remove("tlogEntries");
+    let waiting = fs::read_dir(bench.path("store/pins")).unwrap();
+    let name = waiting.map(|entry| entry.unwrap().file_name()).next();
+    let name = format!(".{}.pending", name.unwrap().to_str().unwrap());
+    fs::write(bench.path("out").join(name), format!("{bundle}\n")).unwrap();
+    fs::remove_file(&path).unwrap();
+    bench.assemble("rules", &[]).exits(0);
+    verify().exits(0);
+    assert_eq!(fs::read_dir(bench.path("out")).unwrap().count(), 3);
+}
+
+#[test]
+fn an_artifact_is_as_executable_as_it_was_made() {
+    let bench = Bench::new();
+    let product = Probe {
+        words: "write-text /build/out done then chmod 755 /build/out",
+        ..Probe::default()
+    };
+    product.write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    let mode = |path: &str| fs::metadata(bench.path(path)).unwrap().permissions().mode() & 0o777;
+    bench.assemble("probe", &[]).exits(0);
+    assert_eq!(mode("out/probe.out"), 0o755);
+    fs::set_permissions(
+        bench.path("out/probe.out"),
+        fs::Permissions::from_mode(0o644),
+    )
+    .unwrap();
+    bench.assemble("probe", &[]).exits(0);
+    assert_eq!(mode("out/probe.out"), 0o755);
+    let words = ["-o", "again", "--input-archive", "inputs"];
+    bench
+        .assemble("probe", &["--archive-inputs", "inputs"])
+        .exits(0);
+    bench.replay("out/probe.out", "auditors", &words).exits(0);
+    assert_eq!(mode("again/probe.out"), 0o755);
+}
+
+/// The longest names that a recipe may have.
+#[test]
+fn a_long_name_and_version_are_no_hindrance() {
+    let bench = Bench::new();
+    let long = "9".repeat(200);
+    let product = Probe {
+        version: &long,
+        ..Probe::default()
+    };
+    product.write(&bench, "probe");
+    let recipe = fs::read_to_string(bench.path("probe/assembly.toml")).unwrap();
+    let recipe = recipe.replacen("name = \"probe\"", &format!("name = \"{long}\""), 1);
+    let recipe = recipe.replace("probe.out", &"o".repeat(200));
+    fs::write(bench.path("probe/assembly.toml"), recipe).unwrap();
+    bench.lock("probe").exits(0);
+    bench.assemble("probe", &[]).exits(0);
+}
+
 /// The steps begin in it before it is read; what they make of it is thrown away.
 #[test]
 fn a_root_that_was_changed_on_disk_makes_no_artifact() {

@@ -1,6 +1,7 @@
 //! `counterseal assemble`: build hermetically, sign, record, write artifact and evidence.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use counterseal_assembly::{
@@ -12,11 +13,13 @@ use counterseal_attestation::bundle::Bundle;
 use counterseal_attestation::provenance::Provenance;
 use counterseal_attestation::statement::Statement;
 use counterseal_store::{Digest, Store, open_regular};
+use counterseal_verify::{Outcome, Request, Trust, verify};
+use counterseal_verify_cli::native_provider::Native;
 
 use crate::arguments::AssembleArgs;
 use crate::blob_files::replace_with_blob;
 use crate::commands::fetch::fetch;
-use crate::commands::vary;
+use crate::commands::{trust, vary};
 use crate::error::{CommandError, Exit, OrExit, chain};
 use crate::evidence::{self, RecordPlace};
 use crate::session::{RecipeFile, Session, checked_identity, now};
@@ -78,19 +81,21 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     keep(&assembly, &assembled, trace, &store)?;
     let _lock = evidence::lock(&arguments.output)?;
     let artifacts = write_artifacts(&arguments.output, &assembled, trace, &store)?;
-    let signer = keys::public(&keys::public_path(&key_path)).ok();
-    let is_current = |bundle: &Bundle| {
-        says_same(&bundle.envelope.payload, &statement)
-            && signer
-                .as_ref()
-                .is_some_and(|key| key.keyid() == bundle.envelope.keyid)
-            && bundle
-                .entry
-                .as_ref()
-                .is_some_and(|entry| place.holds(entry))
-    };
-    if artifacts.iter().all(|path| {
-        evidence::read(&evidence::beside(path)).is_ok_and(|bundles| bundles.iter().any(is_current))
+    let trust = trust::in_own(
+        &keys::public_path(&key_path),
+        &invocation.builder_id,
+        &place.public_key_path(),
+    )
+    .ok();
+    let outputs = assembled.outputs.iter().zip(&artifacts);
+    let mut outputs = outputs.map(|(finished, path)| (&finished.digest, path));
+    if outputs.all(|(digest, path)| {
+        evidence::read(&evidence::beside(path)).is_ok_and(|bundles| {
+            bundles.iter().any(|bundle| {
+                says_same(&bundle.envelope.payload, &statement)
+                    && is_sound(bundle, digest, trust.as_ref())
+            })
+        })
     }) {
         // Left by a run that ended after its evidence was complete.
         let _ = std::fs::remove_file(pending_path(&arguments.output, &assembly));
@@ -165,9 +170,11 @@ fn traced(
     store.put_bytes(&document).or_usage()
 }
 
-/// A failed build is "tried, and false" (1); what keeps it from being tried is usage (2).
+/// A failed build is "tried, and false" (1); what keeps it from being tried, the machine included, is
+/// usage (2).
 pub(crate) fn failure(error: &AssemblyError) -> CommandError {
     let exit = match error {
+        error if error.is_machine_fault() => Exit::Usage,
         AssemblyError::StepFailed { .. }
         | AssemblyError::Sandbox { .. }
         | AssemblyError::OutputMissing { .. }
@@ -192,21 +199,6 @@ fn keep(
     trace: Digest,
     store: &Store,
 ) -> Result<(), CommandError> {
-    let product = &assembly.recipe.product;
-    let plain = |text: &str| -> String {
-        text.chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .take(64)
-            .collect()
-    };
-    let identity = format!("{}\0{}", product.name, product.version);
-    let hash = Sha256Digest::of(identity.as_bytes()).to_string();
-    let name = format!(
-        "{}-{}-{}",
-        plain(&product.name),
-        plain(&product.version),
-        &hash[..16]
-    );
     let roots: Vec<Digest> = assembly
         .lock
         .inputs
@@ -217,7 +209,27 @@ fn keep(
         .chain(assembled.logs.iter().map(|log| log.digest))
         .chain([trace])
         .collect();
-    store.pin(&name, &roots).or_usage()
+    store.pin(&short_name(assembly), &roots).or_usage()
+}
+
+/// A name for the product and version that is no longer than a file's may be, with a part of their
+/// hash, so that no two share it.
+fn short_name(assembly: &Assembly) -> String {
+    let product = &assembly.recipe.product;
+    let plain = |text: &str| -> String {
+        text.chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .take(64)
+            .collect()
+    };
+    let identity = format!("{}\0{}", product.name, product.version);
+    let hash = Sha256Digest::of(identity.as_bytes()).to_string();
+    format!(
+        "{}-{}-{}",
+        plain(&product.name),
+        plain(&product.version),
+        &hash[..16]
+    )
 }
 
 /// Writes artifacts and, beside each, the runtime trace; what is there already stays.
@@ -227,24 +239,28 @@ fn write_artifacts(
     trace: Digest,
     store: &Store,
 ) -> Result<Vec<PathBuf>, CommandError> {
-    let write = |path: &Path, mode: u32, content: &Digest| {
-        let is_current = open_regular(path)
-            .and_then(Digest::of_reader)
-            .is_ok_and(|found| found == *content);
-        if is_current {
+    let write = |path: &Path, is_executable: bool, content: &Digest| {
+        if is_there(path, is_executable, content).unwrap_or(false) {
             return Ok(());
         }
-        replace_with_blob(path, mode, store, content)
+        replace_with_blob(path, is_executable, store, content)
     };
     let mut paths = Vec::new();
     for finished in &assembled.outputs {
         let path = directory.join(&finished.name);
-        let mode = if finished.executable { 0o755 } else { 0o644 };
-        write(&path, mode, &finished.digest)?;
-        write(&evidence::trace_beside(&path), 0o644, &trace)?;
+        write(&path, finished.executable, &finished.digest)?;
+        write(&evidence::trace_beside(&path), false, &trace)?;
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// Whether a file has this content and can be executed if, and only if, it should be. Who else may
+/// read it is the owner's business.
+fn is_there(path: &Path, is_executable: bool, content: &Digest) -> std::io::Result<bool> {
+    let file = open_regular(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    Ok((mode & 0o111 != 0) == is_executable && Digest::of_reader(file)? == *content)
 }
 
 /// Whether a signed payload differs from `wanted` in nothing but the run's own metadata.
@@ -254,6 +270,21 @@ fn says_same(payload: &[u8], wanted: &Statement<Provenance>) -> bool {
     };
     found.predicate.run_details.metadata = wanted.predicate.run_details.metadata.clone();
     found == *wanted
+}
+
+/// Whether a bundle is what a verifier wants who trusts this key and this record.
+fn is_sound(bundle: &Bundle, artifact: &Digest, trust: Option<&Trust>) -> bool {
+    trust.is_some_and(|trust| {
+        let line = bundle.to_line();
+        let request = Request {
+            evidence: line.as_bytes(),
+            artifact: artifact.hash,
+            artifact_name: None,
+            trust,
+            now: now(),
+        };
+        verify(&request, &Native).outcome == Outcome::Verified
+    })
 }
 
 fn publish(
@@ -283,8 +314,7 @@ fn publish(
 
 /// Where a signed envelope waits until it is recorded and beside every artifact.
 fn pending_path(directory: &Path, assembly: &Assembly) -> PathBuf {
-    let product = &assembly.recipe.product;
-    directory.join(format!(".{}-{}.pending", product.name, product.version))
+    directory.join(format!(".{}.pending", short_name(assembly)))
 }
 
 fn report(
@@ -325,4 +355,53 @@ fn report(
         ))?;
     }
     variation.map_or(Ok(()), vary::print)
+}
+
+#[cfg(test)]
+mod tests {
+    use counterseal_sandbox::{Exit as StepExit, SandboxError};
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_assembly_itself_is_to_blame_for_was_tried_and_is_false() {
+        let sandbox = |source| AssemblyError::Sandbox {
+            step: "try".to_owned(),
+            source,
+        };
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        for (error, expected) in [
+            (
+                AssemblyError::StepFailed {
+                    step: "try".to_owned(),
+                    exit: StepExit::Code(1).to_string(),
+                    tail: String::new(),
+                },
+                Exit::Failed,
+            ),
+            (
+                sandbox(SandboxError::LogExceeded { limit_bytes: 1 }),
+                Exit::Failed,
+            ),
+            (sandbox(SandboxError::SetupKilled), Exit::Usage),
+            (
+                sandbox(SandboxError::HostLimit {
+                    name: "nofile",
+                    wanted: 2,
+                    found: 1,
+                }),
+                Exit::Usage,
+            ),
+            (
+                sandbox(SandboxError::Io {
+                    doing: "writing",
+                    path: None,
+                    source: full,
+                }),
+                Exit::Usage,
+            ),
+        ] {
+            assert_eq!(failure(&error).exit, expected, "{error}");
+        }
+    }
 }

@@ -117,7 +117,8 @@ fn rebuild(
     if let Some(output) = &arguments.output {
         output::directory(output)?;
         for finished in &replayed.outputs {
-            replace_with_blob(&output.join(&finished.name), 0o644, store, &finished.digest)?;
+            let path = output.join(&finished.name);
+            replace_with_blob(&path, finished.executable, store, &finished.digest)?;
         }
     }
     Ok(replayed)

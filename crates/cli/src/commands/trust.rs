@@ -35,25 +35,15 @@ pub(crate) fn run(verb: &TrustVerb) -> Result<Exit, CommandError> {
                 checked_identity(id)?;
             }
             for builder in builders {
-                party(&mut text, "builder", builder)?;
-                line(&mut text, &format!("builder-ids = {}", list(builder_ids)));
-                line(
-                    &mut text,
-                    &format!("build-types = {}", list(&[BUILD_TYPE.to_owned()])),
-                );
+                let (name, path) = named(builder)?;
+                add_builder(&mut text, name, path, builder_ids)?;
             }
             for auditor in auditors {
-                party(&mut text, "auditor", auditor)?;
+                let (name, path) = named(auditor)?;
+                add_party(&mut text, "auditor", name, path)?;
             }
             for record in records {
-                line(&mut text, "\n[[record]]");
-                line(
-                    &mut text,
-                    &format!(
-                        "key = {}",
-                        quoted(&keys::public_of_record(record)?.to_string())
-                    ),
-                );
+                add_record(&mut text, record)?;
             }
             // What this program writes, its own reader must accept.
             Trust::parse(&text).map_err(|error| CommandError::usage(error.to_string()))?;
@@ -70,19 +60,51 @@ pub(crate) fn run(verb: &TrustVerb) -> Result<Exit, CommandError> {
     }
 }
 
-/// `NAME=FILE` as a table with name and key.
-fn party(text: &mut String, kind: &str, argument: &str) -> Result<(), CommandError> {
+/// Trust in one builder and one record, by their public files.
+pub(crate) fn in_own(builder: &Path, id: &str, record: &Path) -> Result<Trust, CommandError> {
+    let mut text = "format = 1\n".to_owned();
+    add_builder(&mut text, "own", builder, &[id.to_owned()])?;
+    add_record(&mut text, record)?;
+    Trust::parse(&text).map_err(|error| CommandError::usage(error.to_string()))
+}
+
+/// `NAME=FILE`.
+fn named(argument: &str) -> Result<(&str, &Path), CommandError> {
     let Some((name, path)) = argument.split_once('=') else {
         return Err(CommandError::usage(format!(
             "{argument}: expected NAME=FILE"
         )));
     };
-    let path = Path::new(path);
+    Ok((name, Path::new(path)))
+}
+
+fn add_builder(
+    text: &mut String,
+    name: &str,
+    path: &Path,
+    ids: &[String],
+) -> Result<(), CommandError> {
+    add_party(text, "builder", name, path)?;
+    line(text, &format!("builder-ids = {}", list(ids)));
+    let types = list(&[BUILD_TYPE.to_owned()]);
+    line(text, &format!("build-types = {types}"));
+    Ok(())
+}
+
+/// A table with name and key.
+fn add_party(text: &mut String, kind: &str, name: &str, path: &Path) -> Result<(), CommandError> {
     keys::public(path)?;
     let pem = keys::public_text(path)?;
     line(text, &format!("\n[[{kind}]]"));
     line(text, &format!("name = {}", quoted(name)));
     line(text, &format!("key = \"\"\"\n{}\n\"\"\"", pem.trim()));
+    Ok(())
+}
+
+fn add_record(text: &mut String, path: &Path) -> Result<(), CommandError> {
+    let key = keys::public_of_record(path)?.to_string();
+    line(text, "\n[[record]]");
+    line(text, &format!("key = {}", quoted(&key)));
     Ok(())
 }
 
