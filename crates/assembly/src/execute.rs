@@ -14,7 +14,7 @@ use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
 use counterseal_launcher::Description;
 use counterseal_sandbox::{Captured, Guarantee, Isolation, Outcome, Scratch};
-use counterseal_store::{Digest, Store};
+use counterseal_store::{ACTION_RESULT_BYTES_MAX, Digest, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::assembly::Assembly;
@@ -29,9 +29,9 @@ use crate::vary::Switch;
 /// How much of a failed step's standard error, or of its standard output if it wrote no error,
 /// its message repeats, in bytes.
 const TAIL_BYTES: u64 = 2048;
-/// Bound on a cached result.
+/// Bound on a cached result; one that is larger is not cached.
 const RESULT_LIMITS: json::Limits = json::Limits {
-    bytes_max: 16 << 20,
+    bytes_max: ACTION_RESULT_BYTES_MAX,
     depth_max: 16,
 };
 
@@ -109,10 +109,11 @@ pub fn execute(
         &unvaried,
         on_step,
     )?;
-    if options.cache == CachePolicy::Use {
-        let result = json::canonical(&assembled).map_err(|error| AssemblyError::Provenance {
-            detail: error.to_string(),
-        })?;
+    // What cannot be cached is made again the next time, and is as good.
+    if options.cache == CachePolicy::Use
+        && let Ok(result) = json::canonical(&assembled)
+        && result.len() <= RESULT_LIMITS.bytes_max
+    {
         let references: Vec<Digest> = assembled
             .outputs
             .iter()
@@ -138,15 +139,16 @@ fn cached(
     let Ok(assembled) = json::parse::<Assembled>(&result, RESULT_LIMITS) else {
         return Ok(None);
     };
-    let is_kept = |(name, found): (&String, &GuaranteeState)| {
-        found.state == IsolationState::Enforced
-            || name.parse().is_ok_and(|guarantee: Guarantee| {
-                !guarantee.is_offered()
-                    || host.is_given_up(guarantee)
-                    || waived.contains(&guarantee)
-            })
-    };
-    let will_do = assembled.isolation.iter().all(is_kept);
+    // One that says nothing of a guarantee is of a program that did not know it.
+    let will_do = Guarantee::ALL.into_iter().all(|guarantee| {
+        let found = assembled.isolation.get(guarantee.name());
+        found.is_some_and(|found| {
+            found.state == IsolationState::Enforced
+                || !guarantee.is_offered()
+                || host.is_given_up(guarantee)
+                || waived.contains(&guarantee)
+        })
+    });
     Ok(will_do.then_some(Assembled {
         cached: true,
         ..assembled
@@ -356,19 +358,16 @@ mod tests {
             state,
             mechanism: "a mechanism".to_owned(),
         };
-        let unoffered = Guarantee::ALL
-            .into_iter()
-            .filter(|guarantee| !guarantee.is_offered())
-            .map(|guarantee| (guarantee, IsolationState::Absent));
-        let isolation = [
-            (Guarantee::Seccomp, IsolationState::Enforced),
-            (Guarantee::Network, state),
-            (Guarantee::Randomness, IsolationState::Absent),
-        ]
-        .into_iter()
-        .chain(unoffered)
-        .map(|(guarantee, state)| (guarantee.to_string(), found(state)))
-        .collect();
+        let isolation = Guarantee::ALL.into_iter().map(|guarantee| {
+            let state = match guarantee {
+                Guarantee::Network => state,
+                Guarantee::Randomness => IsolationState::Absent,
+                _ if !guarantee.is_offered() => IsolationState::Absent,
+                _ => IsolationState::Enforced,
+            };
+            (guarantee.to_string(), found(state))
+        });
+        let isolation = isolation.collect();
         let assembled = Assembled {
             outputs: Vec::new(),
             logs: Vec::new(),
@@ -395,6 +394,16 @@ mod tests {
 
     #[test]
     fn what_another_version_wrote_is_made_again() {
-        with_cache(|answer| assert_eq!(answer(b"{\"outputs\":[]}", &[]), None));
+        with_cache(|answer| {
+            assert_eq!(answer(b"{\"outputs\":[]}", &[]), None);
+            // It did not know of one guarantee, and says nothing of it.
+            let sound = result(IsolationState::Enforced);
+            for guarantee in Guarantee::ALL {
+                let mut result: Assembled = json::parse(&sound, RESULT_LIMITS).unwrap();
+                result.isolation.remove(guarantee.name());
+                let result = json::canonical(&result).unwrap();
+                assert_eq!(answer(&result, &[]), None, "{guarantee}");
+            }
+        });
     }
 }

@@ -4,9 +4,11 @@
 //! Links are followed within the root alone: those of the inputs by the tree, those that the steps
 //! made by the scratch space as a step leaves it. Nothing of the host is looked at. Absent on
 //! purpose: what is reached through a link that the step removed again before it ended, and through
-//! `/proc`; this says what a build read, it does not catch one that hides it.
+//! `/proc`, and whatever a step names beyond more than any honest one does; this says what a build
+//! read, it does not catch one that hides it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
@@ -14,10 +16,18 @@ use counterseal_attestation::Sha256Digest;
 use counterseal_store::tree::Directory;
 use counterseal_store::{Digest, Store, StoreError};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 /// As many links as the kernel follows on one path.
 const LINKS_MAX: usize = 40;
+/// Most names that are looked up for one step, and most bytes of paths in the scratch space that
+/// are made for it. A large build takes a twentieth of either. The step chose the paths, and what
+/// it takes to follow them is spent after its own limits have ended.
+const BUDGET: Budget = Budget {
+    names: 1 << 26,
+    bytes: 1 << 29,
+};
 
 /// Resolves paths; directories of the tree are read once.
 pub(crate) struct Resolver<'a> {
@@ -44,6 +54,8 @@ enum Place {
     Devices,
     /// In the scratch space, at this path below its top.
     Scratch(Vec<u8>),
+    /// In what is no longer there, or in something below it: only `..` leads on.
+    Gone,
 }
 
 /// What a name leads to.
@@ -54,10 +66,35 @@ enum Found {
     Nothing,
 }
 
-/// The scratch space as a step left it, with the links found in it so far.
+/// The scratch space as a step left it, with what was found in it so far.
 struct Scratch<'a> {
     top: BorrowedFd<'a>,
-    links: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Whatever is there, with its target if it is a link.
+    known: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    left: Budget,
+}
+
+/// What may still be spent on the paths of a step.
+#[derive(Clone, Copy)]
+struct Budget {
+    names: u64,
+    bytes: u64,
+}
+
+impl Budget {
+    /// Whether this much was left; it no longer is.
+    fn spend(&mut self, names: u64, bytes: usize) -> bool {
+        let left = (
+            self.names.checked_sub(names),
+            self.bytes.checked_sub(bytes as u64),
+        );
+        let (Some(names), Some(bytes)) = left else {
+            *self = Self { names: 0, bytes: 0 };
+            return false;
+        };
+        *self = Self { names, bytes };
+        true
+    }
 }
 
 impl<'a> Resolver<'a> {
@@ -83,7 +120,8 @@ impl<'a> Resolver<'a> {
     ) -> Result<(), StoreError> {
         let mut scratch = Scratch {
             top: scratch,
-            links: HashMap::new(),
+            known: HashMap::new(),
+            left: BUDGET,
         };
         for path in named {
             self.resolve(path, &mut scratch, opened)?;
@@ -104,6 +142,9 @@ impl<'a> Resolver<'a> {
         let mut links = 0;
         let mut followed = Vec::new();
         while let Some(name) = names.pop() {
+            if !scratch.left.spend(1, 0) {
+                return Ok(());
+            }
             match name.as_slice() {
                 b"" | b"." => continue,
                 b".." => {
@@ -122,9 +163,8 @@ impl<'a> Resolver<'a> {
                     Found::Place(Place::Scratch(b"shm".to_vec()))
                 }
                 Some((_, Place::Devices)) => Found::Nothing,
-                Some((_, Place::Scratch(directory))) => {
-                    scratch.below([directory.as_slice(), b"/", &name].concat())
-                }
+                Some((_, Place::Scratch(directory))) => scratch.below(directory, &name),
+                Some((_, Place::Gone)) => Found::Place(Place::Gone),
             };
             match found {
                 Found::Nothing => return Ok(()),
@@ -134,7 +174,7 @@ impl<'a> Resolver<'a> {
                     if links > LINKS_MAX {
                         return Ok(());
                     }
-                    if !matches!(above.last(), Some((_, Place::Scratch(_) | Place::Devices))) {
+                    if matches!(above.last(), None | Some((_, Place::Input(_)))) {
                         followed.extend(path_to(&above, &name));
                     }
                     if target.first() == Some(&b'/') {
@@ -197,12 +237,25 @@ impl<'a> Resolver<'a> {
 
 impl Scratch<'_> {
     /// Only links matter here: whatever else a step made is no input.
-    fn below(&mut self, path: Vec<u8>) -> Found {
-        let top = self.top;
-        let link = self.links.entry(path);
-        let path = link.key().clone();
-        match link.or_insert_with_key(|path| link_at(top, path)) {
-            Some(target) => Found::Link(target.clone()),
+    fn below(&mut self, directory: &[u8], name: &[u8]) -> Found {
+        if !self.left.spend(0, directory.len() + 1 + name.len()) {
+            return Found::Nothing;
+        }
+        let path = [directory, b"/", name].concat();
+        let target = match self.known.get(&path) {
+            Some(target) => target.clone(),
+            None => match link_at(self.top, &path) {
+                Ok(target) => {
+                    self.known.insert(path.clone(), target.clone());
+                    target
+                }
+                // A directory, perhaps, that the step has removed.
+                Err(Errno::NOENT) => return Found::Place(Place::Gone),
+                Err(_) => return Found::Nothing,
+            },
+        };
+        match target {
+            Some(target) => Found::Link(target),
             None => Found::Place(Place::Scratch(path)),
         }
     }
@@ -219,18 +272,18 @@ fn path_to(above: &[(Vec<u8>, Place)], name: &[u8]) -> Option<String> {
     String::from_utf8(path).ok()
 }
 
-/// The target of a link; no link on the way to it is followed.
-fn link_at(top: BorrowedFd<'_>, path: &[u8]) -> Option<Vec<u8>> {
+/// The target of what is there, if it is a link; no link on the way to it is followed.
+fn link_at(top: BorrowedFd<'_>, path: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
     let opened = rustix::fs::openat2(
         top,
         path,
         OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
         Mode::empty(),
         ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-    );
+    )?;
     // Whatever is not a link has no target.
-    let target = rustix::fs::readlinkat(opened.ok()?, c"", Vec::new()).ok()?;
-    Some(target.into_bytes())
+    let target = rustix::fs::readlinkat(opened, c"", Vec::new()).ok();
+    Ok(target.map(CString::into_bytes))
 }
 
 /// The parts of a path, the first one last.
@@ -344,6 +397,8 @@ mod tests {
             ("/dev/shm/cc", Some("usr/bin/cc")),
             ("/build/own.c", None),
             ("/build/none/x", None),
+            ("/build/none/x/../../source/a.c", Some("in/source/a.c")),
+            ("/build/own.c/x/../../source/a.c", None),
             ("/build/host", None),
             ("/dev/null", None),
             ("/proc/self/root/usr/bin/cc", None),
@@ -373,6 +428,42 @@ mod tests {
             ]
         );
         assert!(links(&["/bin/none", "/loop", "/bin"]).is_empty());
+    }
+
+    /// The step chooses what it names: that costs it nothing, and must not cost its parent much.
+    #[test]
+    fn what_is_not_there_is_not_remembered_and_all_of_it_has_an_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::create(&directory.path().join("store")).unwrap();
+        let mut tree = TreeBuilder::new();
+        tree.add_file("file", store.put_bytes(b"x").unwrap(), false)
+            .unwrap();
+        let root = tree.finish(&store).unwrap();
+        fs::create_dir_all(directory.path().join("build/there")).unwrap();
+        let top = fs::File::open(directory.path()).unwrap();
+        let mut scratch = Scratch {
+            top: top.as_fd(),
+            known: HashMap::new(),
+            left: Budget {
+                names: 10_000,
+                bytes: 100_000,
+            },
+        };
+        let mut resolver = Resolver::new(&store, root);
+        let mut add = |path: String, scratch: &mut Scratch<'_>| {
+            let mut opened = Opened::default();
+            resolver
+                .resolve(path.as_bytes(), scratch, &mut opened)
+                .unwrap();
+            opened.files.len()
+        };
+        add(format!("/build/there{}", "/a".repeat(2000)), &mut scratch);
+        assert_eq!(scratch.known.len(), 1);
+        assert!(scratch.left.bytes > 99_000, "nothing is spent below");
+        assert_eq!(add("/file".to_owned(), &mut scratch), 1);
+        add(format!("/build{}", "/a/..".repeat(5000)), &mut scratch);
+        assert_eq!(scratch.left.names, 0);
+        assert_eq!(add("/file".to_owned(), &mut scratch), 0);
     }
 
     #[test]

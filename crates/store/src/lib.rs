@@ -87,4 +87,5 @@ pub use digest::{Digest, ParseDigestError};
 pub use error::StoreError;
 pub use gc::GcReport;
 pub use layout::Store;
+pub use records::ACTION_RESULT_BYTES_MAX;
 pub use regular::open_regular;

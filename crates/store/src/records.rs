@@ -26,24 +26,25 @@ use crate::{Digest, Store, StoreError};
 const HEADER: &str = "counterseal record 1";
 /// Size of a record: enough to name some 900,000 blobs.
 const RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Size of an opaque action result.
-const ACTION_RESULT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest opaque action result, in bytes.
+pub const ACTION_RESULT_BYTES_MAX: usize = 16 << 20;
 
 impl Store {
     /// Remembers the result of an action, replacing an earlier one. `references` are the blobs
     /// and trees that the result is worth nothing without; they must be in the store.
     ///
     /// # Errors
-    /// [`StoreError::BlobMissing`] for an absent reference; whatever writing reports.
+    /// [`StoreError::BlobMissing`] for an absent reference; [`StoreError::TooLarge`] beyond
+    /// [`ACTION_RESULT_BYTES_MAX`]; whatever writing reports.
     pub fn put_action_result(
         &self,
         action: &Digest,
         result: &[u8],
         references: &[Digest],
     ) -> Result<(), StoreError> {
-        if result.len() as u64 > ACTION_RESULT_BYTES_MAX {
+        if result.len() > ACTION_RESULT_BYTES_MAX {
             return Err(StoreError::TooLarge {
-                size_bytes_max: ACTION_RESULT_BYTES_MAX,
+                size_bytes_max: ACTION_RESULT_BYTES_MAX as u64,
             });
         }
         self.require(references)?;
@@ -64,7 +65,9 @@ impl Store {
             return Ok(None);
         }
         match record.digests.first() {
-            Some(own) => self.read_blob(own, ACTION_RESULT_BYTES_MAX).map(Some),
+            Some(own) => self
+                .read_blob(own, ACTION_RESULT_BYTES_MAX as u64)
+                .map(Some),
             None => Err(StoreError::RecordDamaged {
                 path: self.action_path(action),
                 defect: "it names no result",
