@@ -25,12 +25,21 @@ const DEPTH_MAX: usize = 128;
 /// Longest path in a directory that is taken, in bytes: the most that one system call can name
 /// (`PATH_MAX` without the zero byte).
 const PATH_BYTES_MAX: usize = 4095;
+/// Most bytes of all paths and link targets in a directory that is taken: they are held in memory,
+/// and a short name far down is a long path.
+const PATHS_BYTES_MAX: usize = 256 << 20;
 /// What its owner may do with a file that can be taken; the superuser could read it without.
 const READABLE: u32 = 0o400;
 /// The same of a directory.
 const SEARCHABLE: u32 = 0o500;
 /// Permission bits that make a program run as somebody else.
 const SET_ID: u32 = 0o6000;
+
+/// How a name of a step's is opened: it leads nowhere but down, in the scratch space.
+const RESOLUTION: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS)
+    .union(ResolveFlags::NO_XDEV);
 
 /// Why something is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -77,11 +86,11 @@ pub enum OutputDefect {
     /// A link that leads out of the directory that is taken.
     #[error("is a symbolic link that leads out of the output directory")]
     EscapingLink,
-    /// A name that is not UTF-8.
-    #[error("has a name that is not UTF-8")]
+    /// A name, or a link's target, that is not UTF-8.
+    #[error("has a name or a link's target that is not UTF-8")]
     Name,
-    /// More entries or levels than are packed.
-    #[error("has more entries or levels than are packed")]
+    /// More entries, levels or bytes of paths than are packed.
+    #[error("has more entries or levels than are packed, or longer paths")]
     TooLarge,
     /// Longer than the scratch space could hold if every byte were there.
     #[error(
@@ -146,12 +155,21 @@ pub fn open_file(scratch: BorrowedFd<'_>, path: &str) -> Result<LeftFile, Output
 /// # Errors
 /// It is not there, or something in it may not leave the sandbox.
 pub fn open_tree(scratch: BorrowedFd<'_>, path: &str) -> Result<LeftTree, OutputError> {
+    open_tree_within(scratch, path, PATHS_BYTES_MAX)
+}
+
+fn open_tree_within(
+    scratch: BorrowedFd<'_>,
+    path: &str,
+    paths_bytes_max: usize,
+) -> Result<LeftTree, OutputError> {
     let (top, stat) = open_declared(scratch, path)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return Err(refused(path, OutputDefect::WrongKind));
     }
     let mut walk = Walk {
         entries: Vec::new(),
+        left_bytes: paths_bytes_max,
         room: Room::of(scratch, path)?,
     };
     walk.directory(top.as_fd(), "", 0)?;
@@ -240,6 +258,8 @@ impl Room {
 /// A look at everything in a directory.
 struct Walk {
     entries: Vec<(String, LeftKind)>,
+    /// What paths and link targets may still take.
+    left_bytes: usize,
     room: Room,
 }
 
@@ -257,22 +277,30 @@ impl Walk {
             if matches!(entry.file_name().to_bytes(), b"." | b"..") {
                 continue;
             }
+            let below = |name: &dyn std::fmt::Display| match prefix {
+                "" => name.to_string(),
+                _ => format!("{prefix}/{name}"),
+            };
             let Ok(name) = entry.file_name().to_str() else {
-                return Err(refused(prefix, OutputDefect::Name));
+                let shown = entry.file_name().to_bytes().escape_ascii();
+                return Err(refused(&below(&shown), OutputDefect::Name));
             };
-            let path = if prefix.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{prefix}/{name}")
-            };
+            let path = below(&name);
             if self.entries.len() >= ENTRIES_MAX || depth >= DEPTH_MAX {
                 return Err(refused(&path, OutputDefect::TooLarge));
             }
             if path.len() > PATH_BYTES_MAX {
                 return Err(refused(prefix, OutputDefect::LongPath));
             }
+            self.hold(path.len(), &path)?;
             self.look_at(directory, name, path, depth)?;
         }
+        Ok(())
+    }
+
+    fn hold(&mut self, bytes: usize, path: &str) -> Result<(), OutputError> {
+        let left = self.left_bytes.checked_sub(bytes);
+        self.left_bytes = left.ok_or_else(|| refused(path, OutputDefect::TooLarge))?;
         Ok(())
     }
 
@@ -291,6 +319,7 @@ impl Walk {
                 let Ok(target) = target.into_string() else {
                     return Err(refused(&path, OutputDefect::Name));
                 };
+                self.hold(target.len(), &path)?;
                 if leaves(&path, &target) {
                     return Err(refused(&path, OutputDefect::EscapingLink));
                 }
@@ -332,11 +361,21 @@ fn examine(
     name: &str,
     path: &str,
 ) -> Result<rustix::fs::Stat, OutputError> {
-    match rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(stat),
-        Err(Errno::NOENT | Errno::NOTDIR) => Err(missing(path)),
-        Err(errno) => Err(io_error("examine", path, errno.into())),
-    }
+    let looked = rustix::fs::openat2(
+        directory,
+        name,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+        RESOLUTION,
+    );
+    let found = match looked {
+        Ok(found) => found,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Err(missing(path)),
+        // On the way; at the end, a link is what is looked at.
+        Err(Errno::LOOP) => return Err(refused(path, OutputDefect::EscapingLink)),
+        Err(errno) => return Err(io_error("examine", path, errno.into())),
+    };
+    rustix::fs::fstat(&found).map_err(|errno| io_error("examine", path, errno.into()))
 }
 
 /// Refuses what lacks permissions for its owner.
@@ -359,10 +398,7 @@ fn open(
         // Opening a pipe without this would wait for a writer that will never come.
         OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
         Mode::empty(),
-        ResolveFlags::BENEATH
-            | ResolveFlags::NO_SYMLINKS
-            | ResolveFlags::NO_MAGICLINKS
-            | ResolveFlags::NO_XDEV,
+        RESOLUTION,
     );
     let file = match opened {
         Ok(file) => file,
@@ -446,7 +482,26 @@ fn leaves(path: &str, target: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{leaves, shortened};
+    use std::os::fd::AsFd;
+
+    use super::{OutputDefect, OutputError, leaves, open_tree_within, shortened};
+
+    #[test]
+    fn all_paths_of_a_directory_have_a_bound() {
+        let scratch = tempfile::tempdir().unwrap();
+        let out = scratch.path().join("out");
+        std::fs::create_dir_all(out.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("12345", out.join("a/l")).unwrap();
+        let top = std::fs::File::open(scratch.path()).unwrap();
+        // `a`, `a/b`, `a/l` and the target.
+        let taken = open_tree_within(top.as_fd(), "out", 12).unwrap();
+        assert_eq!(taken.entries().len(), 3);
+        let refused = open_tree_within(top.as_fd(), "out", 11).unwrap_err();
+        let OutputError::Refused { defect, .. } = refused else {
+            panic!("{refused}")
+        };
+        assert_eq!(defect, OutputDefect::TooLarge);
+    }
 
     #[test]
     fn messages_name_the_end_of_long_paths() {

@@ -87,3 +87,31 @@ fn names_are_kept_as_they_are() {
     expected.sort_by(|(a, _), (b, _)| a.cmp(b));
     assert_eq!(tree.entries(), expected);
 }
+
+#[test]
+fn names_that_are_no_text_are_refused_by_name() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let scratch = scratch();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    fs::create_dir(scratch.path().join("build/out/in")).unwrap();
+    fs::write(scratch.path().join("build/out/in").join(name), "").unwrap();
+    let top = open(scratch.path());
+    let (path, refused) = defect(open_tree(top.as_fd(), "build/out"));
+    assert_eq!((&*path, refused), ("in/caf\\xe9", OutputDefect::Name));
+}
+
+/// What stands behind a link on the way is not even looked at.
+#[test]
+fn a_link_on_the_way_tells_nothing_of_the_host() {
+    let (scratch, host) = (scratch(), tempfile::tempdir().unwrap());
+    std::os::unix::fs::symlink(host.path(), scratch.path().join("build/link")).unwrap();
+    fs::create_dir(host.path().join("there")).unwrap();
+    set_mode(&host.path().join("there"), 0o000);
+    let top = open(scratch.path());
+    for name in ["there", "none"] {
+        let path = format!("build/link/{name}/file");
+        let (_, refused) = defect(open_file(top.as_fd(), &path));
+        assert_eq!(refused, OutputDefect::EscapingLink, "{path}");
+    }
+}
