@@ -103,17 +103,27 @@ impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
-            // The filter ends who uses another table (i386, x32).
-            Self::Signal(libc::SIGSYS) => {
-                write!(
-                    f,
-                    "signal {}: a system call that does not exist inside",
-                    libc::SIGSYS
-                )
-            }
-            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Signal(signal) => match meaning(*signal) {
+                Some(meaning) => write!(f, "signal {signal}: {meaning}"),
+                None => write!(f, "signal {signal}"),
+            },
         }
     }
+}
+
+/// What a signal says that no program sends itself.
+const fn meaning(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        // The filter ends who uses another table (i386).
+        libc::SIGSYS => "a system call that does not exist inside",
+        libc::SIGILL => "an instruction that this processor does not have",
+        libc::SIGBUS => "memory that is mapped to more than its file has, or to a full file system",
+        libc::SIGKILL => "killed, by the step itself or by a host without memory",
+        // No step has such a limit unless it takes one.
+        libc::SIGXFSZ => "a file larger than the step allowed itself (ulimit -f)",
+        libc::SIGXCPU => "more processor time than the step allowed itself (ulimit -t)",
+        _ => return None,
+    })
 }
 
 /// One captured output stream.

@@ -117,8 +117,10 @@ fn without_sandbox(guarantee: Guarantee, error: &SandboxError) -> Finding {
 
 /// Advice for a guarantee that failed in a certain step.
 pub(crate) fn advice(guarantee: Guarantee, doing: SetupStep, errno: i32) -> String {
-    if errno == libc::ENOSYS {
-        return "the kernel is too old or was built without this: Linux 5.12 or newer is needed"
+    // The newest of what is needed is a flag of the filter, which older kernels refuse so.
+    let is_unknown_flag = errno == libc::EINVAL && doing == SetupStep::InstallFilter;
+    if errno == libc::ENOSYS || is_unknown_flag {
+        return "the kernel is too old or was built without this: Linux 5.19 or newer is needed"
             .to_owned();
     }
     match doing {
@@ -222,4 +224,22 @@ fn setting(path: &str) -> Option<String> {
     std::fs::read_to_string(Path::new(path))
         .ok()
         .map(|text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_kernel_is_told_by_how_it_refuses() {
+        for (doing, errno, is_old) in [
+            (SetupStep::InstallFilter, libc::EINVAL, true),
+            (SetupStep::CreateUserNamespace, libc::ENOSYS, true),
+            (SetupStep::CreateUserNamespace, libc::EINVAL, false),
+            (SetupStep::InstallFilter, libc::EPERM, false),
+        ] {
+            let advice = advice(Guarantee::Seccomp, doing, errno);
+            assert_eq!(advice.contains("Linux 5.19"), is_old, "{doing}: {advice}");
+        }
+    }
 }

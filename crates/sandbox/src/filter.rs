@@ -2,9 +2,9 @@
 //!
 //! It refuses what a build has no use for: tracing, mounting, namespaces, keys, kernel
 //! administration, kernel interfaces that other filters cannot see into (`io_uring`), other
-//! address families than local, IPv4, IPv6 and the routing part of netlink (a VSOCK socket
-//! ignores network namespaces), set-id bits, and both other system call tables (i386, x32).
-//! Calls newer than [`LAST_KNOWN`] do not exist inside, on any kernel.
+//! address families than local, IPv4 and IPv6 (a VSOCK socket ignores network namespaces) and
+//! set-id bits. Who makes a call of the i386 table is killed. Calls newer than [`LAST_KNOWN`] do
+//! not exist inside, on any kernel, and neither do those of the x32 table, whose numbers are larger.
 //!
 //! Calls that are allowed whatever their arguments are cheap: the kernel caches that. The
 //! few whose arguments matter come first. Calls whose answers would show the host trap; the

@@ -26,7 +26,7 @@
 //! caller waived it by name. Absent on purpose: signing, recipes, network access,
 //! remote execution.
 //!
-//! Needs Linux 5.12 on x86-64 with unprivileged user namespaces.
+//! Needs Linux 5.19 on x86-64 with unprivileged user namespaces.
 
 #![allow(unsafe_code)] // The one crate that has it; each block states its invariant.
 

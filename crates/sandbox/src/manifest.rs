@@ -86,7 +86,7 @@ fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<S
         }
         Guarantee::Network => {
             "network namespace with a private loopback device only; \
-             socket families other than local, IPv4, IPv6 and routing refused"
+             socket families other than local, IPv4 and IPv6 refused"
         }
         Guarantee::HostName => "uts namespace; checked with uname",
         Guarantee::IpcNamespace => "ipc namespace",

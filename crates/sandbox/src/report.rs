@@ -1,5 +1,5 @@
-//! What the processes inside tell the parent: fixed-size messages, each written at once, so
-//! that two writers never mix (pipe(7): writes up to `PIPE_BUF` are atomic).
+//! What the processes inside tell the parent: fixed-size messages over a socket that keeps their
+//! bounds (`SOCK_SEQPACKET`), so that two writers never mix, and descriptors come along.
 
 use std::os::fd::RawFd;
 
