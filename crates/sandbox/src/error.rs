@@ -123,6 +123,16 @@ pub enum SandboxError {
         /// How the step ended.
         exit: Exit,
     },
+    /// The step failed, and its scratch space held as many files as it may.
+    #[error(
+        "the step failed with {exit} after making {limit} files, as many as its scratch space may hold (/build, /tmp and /dev/shm together)"
+    )]
+    ScratchFilesFull {
+        /// The limit.
+        limit: u64,
+        /// How the step ended.
+        exit: Exit,
+    },
     /// More processes than allowed were alive, where the kernel does not refuse them itself.
     #[error("the step was ended: it had {found} processes, its limit is {limit}")]
     ProcessesExceeded {
@@ -228,6 +238,10 @@ impl SandboxError {
             | Self::ScratchFull { .. }
             | Self::ProcessesExceeded { .. } => {
                 "raise the limit in the recipe if the step really needs that much"
+            }
+            Self::ScratchFilesFull { .. } => {
+                "raise scratch-bytes in the recipe if the step really needs that many: one file may \
+                 be made for every 4096 bytes, and 4096 in any case"
             }
             Self::LeftBehind { .. } => {
                 "wait for background processes before the step ends; servers must be stopped by the step that started them"

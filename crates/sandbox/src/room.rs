@@ -170,14 +170,27 @@ impl Room {
         copy.map_err(|source| io("keeping a room's mounts", source))
     }
 
-    /// Whether the scratch space has no room left worth speaking of.
-    pub(crate) fn is_full(&self) -> bool {
-        rustix::fs::fstatvfs(&self.scratch).is_ok_and(|space| {
-            let free_bytes = space.f_bavail * space.f_frsize;
-            let total_bytes = space.f_blocks * space.f_frsize;
-            free_bytes <= total_bytes / 1000 || space.f_ffree == 0
-        })
+    /// What the scratch space has no room left for worth speaking of.
+    pub(crate) fn lack(&self) -> Option<Lack> {
+        let space = rustix::fs::fstatvfs(&self.scratch).ok()?;
+        let free_bytes = space.f_bavail * space.f_frsize;
+        let total_bytes = space.f_blocks * space.f_frsize;
+        if space.f_ffree == 0 {
+            let limit = space.f_files;
+            return Some(Lack::Files { limit });
+        }
+        (free_bytes <= total_bytes / 1000).then_some(Lack::Bytes)
     }
+}
+
+/// What a full scratch space has run out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lack {
+    Bytes,
+    /// It holds as many files as it may.
+    Files {
+        limit: u64,
+    },
 }
 
 const PAGE_BYTES: u64 = 4096;

@@ -16,7 +16,7 @@ use crate::capture::{Intake, Stream};
 use crate::error::{SandboxError, SetupStep, io};
 use crate::host::{Carried, Findings, Ground, Patch, Service, VirtualHost};
 use crate::report::Report;
-use crate::room::{HostUser, NOBODY, Room, receive_report};
+use crate::room::{HostUser, Lack, NOBODY, Room, receive_report};
 use crate::start::{Child, FirstProcess, Started, collect};
 use crate::usage;
 
@@ -121,7 +121,8 @@ pub(crate) struct Supervision<'a> {
     /// The first thing that went wrong; what follows from it is not interesting.
     failure: Option<SandboxError>,
     is_kill_due: bool,
-    scratch_was_full: bool,
+    /// What the scratch space ran out of, at any time.
+    lack: Option<Lack>,
 }
 
 /// How far the step has come.
@@ -156,7 +157,7 @@ impl<'a> Supervision<'a> {
             service,
             failure: None,
             is_kill_due: false,
-            scratch_was_full: false,
+            lack: None,
         };
         for report in started.reports {
             supervision.take_report(report);
@@ -355,7 +356,7 @@ impl<'a> Supervision<'a> {
         else {
             return;
         };
-        self.scratch_was_full |= self.room.is_full();
+        self.lack = self.lack.or_else(|| self.room.lack());
         if !self.can_sample || self.is_kill_due {
             return;
         }
@@ -405,9 +406,12 @@ impl<'a> Supervision<'a> {
             Progress::SettingUp | Progress::Running => return Err(SandboxError::Killed),
         };
         if !exit.is_success() {
-            if self.scratch_was_full || self.room.is_full() {
+            if let Some(lack) = self.lack.or_else(|| self.room.lack()) {
                 let limit_bytes = self.limits.scratch_bytes;
-                return Err(SandboxError::ScratchFull { limit_bytes, exit });
+                return Err(match lack {
+                    Lack::Bytes => SandboxError::ScratchFull { limit_bytes, exit },
+                    Lack::Files { limit } => SandboxError::ScratchFilesFull { limit, exit },
+                });
             }
             let limit_bytes = self.limits.memory_bytes;
             // A program that is refused more memory gives up just below the limit.

@@ -54,7 +54,11 @@ fn a_full_scratch_is_no_error_while_the_step_succeeds() {
 fn too_many_files() {
     let mut stage = Stage::new();
     let error = stage.fails("make-files /build/home 10000");
-    assert!(matches!(error, SandboxError::ScratchFull { .. }), "{error}");
+    assert!(
+        matches!(error, SandboxError::ScratchFilesFull { limit: 4096, .. }),
+        "{error}"
+    );
+    assert!(error.advice().unwrap().contains("scratch-bytes"));
 }
 
 #[test]
