@@ -21,6 +21,9 @@ mod wire;
 /// The media type of a bundle.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
+/// What an artifact's evidence is called: the artifact's name with this appended.
+pub const EVIDENCE_SUFFIX: &str = ".sigstore.jsonl";
+
 /// The largest file of bundles, in bytes.
 pub const FILE_BYTES_MAX: usize = 64 << 20;
 /// The largest bundle, in bytes.
@@ -96,6 +99,15 @@ impl Bundle {
 /// [`BundleError::FileTooLarge`], [`BundleError::LineTooLarge`], [`BundleError::TooManyLines`].
 /// An empty file is no error here: it is an empty list.
 pub fn split_lines(file: &[u8]) -> Result<Vec<&[u8]>, BundleError> {
+    let lines = numbered_lines(file)?;
+    Ok(lines.into_iter().map(|(_, line)| line).collect())
+}
+
+/// [`split_lines`], each with its number, counted from 1, blank lines included.
+///
+/// # Errors
+/// As [`split_lines`].
+pub fn numbered_lines(file: &[u8]) -> Result<Vec<(usize, &[u8])>, BundleError> {
     if file.len() > FILE_BYTES_MAX {
         return Err(BundleError::FileTooLarge {
             found_bytes: file.len(),
@@ -116,7 +128,7 @@ pub fn split_lines(file: &[u8]) -> Result<Vec<&[u8]>, BundleError> {
         if lines.len() == LINES_MAX {
             return Err(BundleError::TooManyLines);
         }
-        lines.push(line);
+        lines.push((index + 1, line));
     }
     Ok(lines)
 }

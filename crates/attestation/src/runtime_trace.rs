@@ -20,6 +20,9 @@ pub const PREDICATE_TYPE: &str = "https://in-toto.io/attestation/runtime-trace/v
 /// `monitor.type`: the sandbox, which sees the path of every file that is opened or executed.
 pub const MONITOR_TYPE: &str = "https://counterseal.dev/attestations/assembly/v1#runtime-trace";
 
+/// What the trace beside an artifact is called: the artifact's name with this appended.
+pub const TRACE_SUFFIX: &str = ".runtime-trace.json";
+
 /// What a trace may cost: 64 MiB, more than a payload, because it names every file.
 pub const TRACE_LIMITS: Limits = Limits {
     bytes_max: 64 << 20,

@@ -6,12 +6,16 @@
 //! envelope and goes on from there, so that nothing is recorded twice.
 
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::Sha256Digest;
-use counterseal_attestation::bundle::{Bundle, InclusionProof, LogEntry, split_lines};
+use counterseal_attestation::bundle::{
+    Bundle, EVIDENCE_SUFFIX, InclusionProof, LINE_BYTES_MAX, LINES_MAX, LogEntry, numbered_lines,
+};
 use counterseal_attestation::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
 use counterseal_attestation::hashedrekord;
+use counterseal_attestation::runtime_trace::TRACE_SUFFIX;
 use counterseal_record::{Receipt, Record};
 use counterseal_signing::{AttestationKey, RecordKey};
 use counterseal_tlog::note::VerifierKey;
@@ -22,10 +26,6 @@ use crate::error::{CommandError, Exit, OrExit, read_bounded};
 use crate::session::Session;
 use crate::{keys, output};
 
-/// What an artifact's evidence file is called.
-pub(crate) const EVIDENCE_SUFFIX: &str = ".sigstore.jsonl";
-/// What the runtime trace beside an artifact is called.
-pub(crate) const TRACE_SUFFIX: &str = ".runtime-trace.json";
 /// Largest evidence file that is read, in bytes.
 const EVIDENCE_BYTES_MAX: u64 = counterseal_attestation::bundle::FILE_BYTES_MAX as u64;
 
@@ -49,7 +49,8 @@ fn with_suffix(artifact: &Path, suffix: &str) -> PathBuf {
 /// may have any name.
 pub(crate) fn locate(path: &Path) -> PathBuf {
     let beside = beside(path);
-    let is_evidence = path.to_string_lossy().ends_with(EVIDENCE_SUFFIX)
+    let name = path.as_os_str().as_bytes();
+    let is_evidence = name.ends_with(EVIDENCE_SUFFIX.as_bytes())
         || !beside.exists() && begins_like_evidence(path);
     if is_evidence { path.to_owned() } else { beside }
 }
@@ -62,7 +63,8 @@ fn begins_like_evidence(path: &Path) -> bool {
     file.is_some_and(|mut file| file.read_exact(&mut first).is_ok() && first == *b"{")
 }
 
-/// Reads every bundle of an evidence file.
+/// Reads every bundle of an evidence file. One that is damaged is unreadable here; that it fails a
+/// check is for the verifier to say.
 pub(crate) fn read(path: &Path) -> Result<Vec<Bundle>, CommandError> {
     // Where it cannot be told whether there is one, reading it will say why.
     if matches!(path.try_exists(), Ok(false)) {
@@ -74,24 +76,37 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Bundle>, CommandError> {
     let bytes = read_bounded(path, EVIDENCE_BYTES_MAX)?;
     let at =
         |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));
-    let lines = split_lines(&bytes).map_err(|error| at(&error))?;
+    let lines = numbered_lines(&bytes).map_err(|error| at(&error))?;
     lines
         .into_iter()
-        .enumerate()
-        .map(|(index, line)| {
-            Bundle::parse(line).map_err(|error| at(&format!("line {}: {error}", index + 1)))
+        .map(|(number, line)| {
+            Bundle::parse(line).map_err(|error| at(&format!("line {number}: {error}")))
         })
         .collect()
 }
 
-/// Writes an evidence file whole.
+/// Writes an evidence file whole, unless nobody could read it.
 pub(crate) fn write(path: &Path, bundles: &[Bundle]) -> Result<(), CommandError> {
     let mut text = String::new();
+    let mut is_readable = bundles.len() <= LINES_MAX;
     for bundle in bundles {
-        text.push_str(&bundle.to_line());
+        let line = bundle.to_line();
+        is_readable &= line.len() <= LINE_BYTES_MAX;
+        text.push_str(&line);
         text.push('\n');
     }
+    if !is_readable || text.len() as u64 > EVIDENCE_BYTES_MAX {
+        return Err(full(path));
+    }
     output::replace_bytes(path, text.as_bytes())
+}
+
+fn full(path: &Path) -> CommandError {
+    CommandError::usage(format!(
+        "{} is full: evidence is read up to {LINES_MAX} lines of {LINE_BYTES_MAX} bytes and \
+         {EVIDENCE_BYTES_MAX} bytes in all",
+        path.display()
+    ))
 }
 
 /// A record that evidence is added to, named but with its key still on disk.
@@ -146,7 +161,7 @@ impl RecordPlace {
     }
 
     /// Refuses to add to evidence that has receipts of another record: nobody's trust names two, so
-    /// all of it would fail from then on.
+    /// all of it would fail from then on. So does evidence that has no room for another line.
     pub(crate) fn demand_own(&self, path: &Path, bundles: &[Bundle]) -> Result<(), CommandError> {
         let public = keys::public_path(&self.key);
         let own = if public.exists() {
@@ -154,6 +169,9 @@ impl RecordPlace {
         } else {
             keys::record(&self.key)?.verifier_key().clone()
         };
+        if bundles.len() >= LINES_MAX {
+            return Err(full(path));
+        }
         let record = Record::open(&self.directory).or_usage()?;
         for (index, bundle) in bundles.iter().enumerate() {
             let Some(entry) = &bundle.entry else {
@@ -161,7 +179,7 @@ impl RecordPlace {
             };
             if !is_of(entry, &record, &own)? {
                 return Err(CommandError::usage(format!(
-                    "{} line {}: its receipt is not of the record {}, which {} signs for",
+                    "{} statement {}: its receipt is not of the record {}, which {} signs for",
                     path.display(),
                     index + 1,
                     self.directory.display(),
@@ -290,4 +308,34 @@ pub(crate) fn holds(bundles: &[Bundle], payload: &Sha256Digest) -> bool {
     bundles
         .iter()
         .any(|bundle| bundle.envelope.payload_digest() == *payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_could_read_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("evidence");
+        let bundle = Bundle {
+            entry: None,
+            envelope: Envelope {
+                payload_type: IN_TOTO_PAYLOAD_TYPE.to_owned(),
+                payload: b"{}".to_vec(),
+                signature: vec![1],
+                keyid: "00".repeat(32),
+            },
+        };
+        let mut bundles = vec![bundle; LINES_MAX];
+        write(&path, &bundles).unwrap();
+        assert_eq!(read(&path).unwrap().len(), LINES_MAX);
+        bundles.push(bundles[0].clone());
+        let error = write(&path, &bundles).unwrap_err();
+        assert!(error.message.contains("is full"), "{}", error.message);
+        assert_eq!(read(&path).unwrap().len(), LINES_MAX, "as it was");
+        bundles.truncate(1);
+        bundles[0].envelope.payload = vec![b'x'; LINE_BYTES_MAX];
+        assert!(write(&path, &bundles).is_err());
+    }
 }

@@ -218,7 +218,8 @@ impl Description {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a name is fit for a file: no separators, nothing a shell or a terminal would interpret.
+pub fn is_name(name: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "._+~:-".contains(c);
     !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
@@ -226,9 +227,14 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(is_part)
 }
 
-fn check_path(what: &'static str, path: &str) -> Result<(), DescriptionError> {
+/// Whether a path leads down from where it begins: relative, normal components only.
+pub fn is_path(path: &str) -> bool {
     let is_part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
-    if path.len() <= PATH_BYTES_MAX && path.split('/').all(is_part) {
+    path.len() <= PATH_BYTES_MAX && path.split('/').all(is_part)
+}
+
+fn check_path(what: &'static str, path: &str) -> Result<(), DescriptionError> {
+    if is_path(path) {
         return Ok(());
     }
     Err(DescriptionError::Path {

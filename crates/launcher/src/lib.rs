@@ -31,7 +31,9 @@ pub mod outputs;
 mod place;
 mod result;
 
-pub use description::{Description, DescriptionError, FORMAT, Kind, Output, Step};
+pub use description::{
+    Description, DescriptionError, FORMAT, Kind, Output, Step, is_name, is_path,
+};
 pub use error::{LaunchError, Refusal};
 pub use launch::{DESCRIPTION_NAME, Launched, RESULT_NAME, launch};
 pub use result::{Delivered, Ending, File, LaunchResult, Stream, Taken};

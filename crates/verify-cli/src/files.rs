@@ -8,14 +8,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::Sha256Digest;
-use counterseal_attestation::bundle::FILE_BYTES_MAX;
+use counterseal_attestation::bundle::{EVIDENCE_SUFFIX, FILE_BYTES_MAX};
 use counterseal_verify::{TRUST_BYTES_MAX, Trust, TrustError, clean};
 use sha2::{Digest as _, Sha256};
 
 use crate::environment;
 
-/// What evidence is called: the artifact's name with this appended.
-const EVIDENCE_SUFFIX: &str = ".sigstore.jsonl";
 /// Large enough that the system calls do not show, small enough to stay in the second cache.
 const READ_BYTES: usize = 256 * 1024;
 

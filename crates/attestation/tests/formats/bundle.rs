@@ -2,7 +2,7 @@
 
 use counterseal_attestation::bundle::{
     Bundle, BundleError, FILE_BYTES_MAX, InclusionProof, LINE_BYTES_MAX, LINES_MAX, LogEntry,
-    split_lines,
+    numbered_lines, split_lines,
 };
 use counterseal_attestation::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
 use counterseal_attestation::hashedrekord;
@@ -113,6 +113,8 @@ fn lines_are_found_whatever_separates_them() {
     ] {
         assert_eq!(split_lines(file.as_bytes()).unwrap(), parts, "{file:?}");
     }
+    let numbered = numbered_lines(b"\n\n{1}\r\n \t\n{2}\n\n").unwrap();
+    assert_eq!(numbered, [(3, parts[0]), (5, parts[1])]);
     for file in ["", "\n", " \r\n\n"] {
         assert!(split_lines(file.as_bytes()).unwrap().is_empty(), "{file:?}");
     }

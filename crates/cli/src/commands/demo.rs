@@ -235,7 +235,10 @@ impl<'a> Demo<'a> {
         };
         *byte ^= 1;
         std::fs::write(to.join(artifact), bytes).map_err(fail)?;
-        let evidence = format!("{artifact}{}", crate::evidence::EVIDENCE_SUFFIX);
+        let evidence = format!(
+            "{artifact}{}",
+            counterseal_attestation::bundle::EVIDENCE_SUFFIX
+        );
         std::fs::copy(from.join(&evidence), to.join(&evidence)).map_err(fail)?;
         self.session.say(format!(
             "(one bit of byte {middle} changed, copied to tampered/{artifact})"

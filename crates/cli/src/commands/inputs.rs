@@ -2,10 +2,12 @@
 //! runtime trace beside the evidence. Decoded, not judged; but a trace that is not the one that the
 //! provenance names is refused.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::Sha256Digest;
-use counterseal_attestation::bundle::Bundle;
+use counterseal_attestation::bundle::{Bundle, EVIDENCE_SUFFIX};
 use counterseal_attestation::provenance::Provenance;
 use counterseal_attestation::runtime_trace::{InputUse, RuntimeTrace, TRACE_LIMITS};
 use counterseal_attestation::statement::Statement;
@@ -13,9 +15,8 @@ use serde_json::json;
 
 use crate::arguments::ShowArgs;
 use crate::error::{CommandError, Exit, read_bounded};
-use crate::evidence::{EVIDENCE_SUFFIX, TRACE_SUFFIX};
-use crate::output;
 use crate::session::Session;
+use crate::{evidence, output};
 
 /// Shows the inputs of the first provenance among `bundles`, which were read from `evidence`.
 pub(crate) fn run(
@@ -69,10 +70,10 @@ fn trace_digest(bundle: &Bundle) -> Option<Sha256Digest> {
 }
 
 /// The trace that stands beside evidence.
-fn beside(evidence: &Path) -> PathBuf {
-    let name = evidence.to_string_lossy();
-    let artifact = name.strip_suffix(EVIDENCE_SUFFIX).unwrap_or(&name);
-    PathBuf::from(format!("{artifact}{TRACE_SUFFIX}"))
+fn beside(path: &Path) -> PathBuf {
+    let name = path.as_os_str().as_bytes();
+    let artifact = name.strip_suffix(EVIDENCE_SUFFIX.as_bytes());
+    evidence::trace_beside(Path::new(OsStr::from_bytes(artifact.unwrap_or(name))))
 }
 
 fn report(
@@ -111,4 +112,24 @@ fn report(
         untouched.len()
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_stand_beside_artifacts_of_any_name() {
+        for (evidence, trace) in [
+            (
+                &b"out/a.deb.sigstore.jsonl"[..],
+                &b"out/a.deb.runtime-trace.json"[..],
+            ),
+            (b"caf\xe9.sigstore.jsonl", b"caf\xe9.runtime-trace.json"),
+            (b"other", b"other.runtime-trace.json"),
+        ] {
+            let found = beside(Path::new(OsStr::from_bytes(evidence)));
+            assert_eq!(found.as_os_str().as_bytes(), trace);
+        }
+    }
 }

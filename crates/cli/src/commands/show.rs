@@ -20,7 +20,11 @@ pub(crate) fn run(session: &Session, arguments: &ShowArgs) -> Result<Exit, Comma
         .enumerate()
         .map(|(index, bundle)| {
             decode(bundle).map_err(|error| {
-                CommandError::usage(format!("{} line {}: {error}", path.display(), index + 1))
+                CommandError::usage(format!(
+                    "{} statement {}: {error}",
+                    path.display(),
+                    index + 1
+                ))
             })
         })
         .collect::<Result<_, _>>()?;
