@@ -9,7 +9,6 @@ use counterseal_launcher::{Description, FORMAT, Kind, Output, Step};
 use counterseal_sandbox::{BUILD_DIRECTORY, Guarantee, Limits};
 
 use crate::assembly::Assembly;
-use crate::error::AssemblyError;
 use crate::prepare::Prepared;
 use crate::recipe::OutputKind;
 use crate::vary::Switch;
@@ -20,21 +19,14 @@ pub(crate) const ROOT_NAME: &str = "root";
 const OUTPUT_DIRECTORY: &str = "out";
 
 /// Every step with these switches turned, and the declared outputs.
-///
-/// # Errors
-/// [`AssemblyError::NotOffered`] if the recipe asks for what the sandbox does not have.
 pub(crate) fn describe(
     assembly: &Assembly,
     prepared: &Prepared,
     waived: &BTreeSet<Guarantee>,
     varied: &BTreeSet<Switch>,
-) -> Result<Description, AssemblyError> {
+) -> Description {
     let recipe = &assembly.recipe;
     let epoch = recipe.product.source_date_epoch;
-    let wanted = Guarantee::TimestampCounter;
-    if !recipe.host.is_given_up(wanted) && !wanted.is_offered() && !waived.contains(&wanted) {
-        return Err(AssemblyError::NotOffered { guarantee: wanted });
-    }
     let steps = prepared.actions.iter().map(|planned| {
         let mut host = recipe.host.seen(epoch, *planned.action.hash.as_bytes());
         for switch in varied {
@@ -56,7 +48,7 @@ pub(crate) fn describe(
         },
         to: output.name.clone(),
     });
-    Ok(Description {
+    Description {
         format: FORMAT,
         root: ROOT_NAME.to_owned(),
         output_directory: OUTPUT_DIRECTORY.to_owned(),
@@ -71,7 +63,7 @@ pub(crate) fn describe(
         waived: waived.clone(),
         steps: steps.collect(),
         outputs: outputs.collect(),
-    })
+    }
 }
 
 /// A step's directory, where the build directory has another path than the recipe knows.

@@ -53,6 +53,12 @@ pub enum RecipeError {
     Duplicate { what: &'static str, name: String },
     #[error("limit {name} is {found}; it must be between 1 and {LIMIT_MAX}")]
     Limit { name: &'static str, found: u64 },
+    #[error("limit {name} is {found}; it must be at least {min}")]
+    LimitTooSmall {
+        name: &'static str,
+        found: u64,
+        min: u64,
+    },
     #[error("host processors is {found}; it must be between 1 and {max}")]
     HostProcessors { found: u32, max: u32 },
     #[error(
@@ -78,6 +84,10 @@ pub enum RecipeError {
     StepProgram { step: String, found: String },
     #[error("step {step}: variable {key} cannot be set by a recipe")]
     StepVariable { step: String, key: String },
+    #[error(
+        "step {step}: variable {key} is the same in every step and cannot be set by a recipe; a script can set it for a command"
+    )]
+    StepVariableFixed { step: String, key: &'static str },
     #[error("step {step}: an argument is longer than the kernel takes or contains a NUL byte")]
     StepArgument { step: String },
 }
@@ -94,11 +104,11 @@ pub enum AssemblyError {
     Recipe(#[from] RecipeError),
     #[error(transparent)]
     Store(#[from] counterseal_store::StoreError),
-    #[error("step {step}: {source}")]
-    Sandbox { step: String, source: SandboxError },
-    #[error("the recipe asks for the guarantee {guarantee}, which this version does not offer")]
-    NotOffered {
-        guarantee: counterseal_sandbox::Guarantee,
+    #[error("step {step}: {source}{}", ending(.tail))]
+    Sandbox {
+        step: String,
+        source: SandboxError,
+        tail: String,
     },
     #[error("lock does not pin input {input} as the recipe declares it")]
     LockStale { input: String },
@@ -159,8 +169,16 @@ impl AssemblyError {
 
 /// The end of what a step wrote.
 fn said(tail: &str) -> String {
+    match ending(tail) {
+        nothing if nothing.is_empty() => ", and wrote nothing".to_owned(),
+        ending => ending,
+    }
+}
+
+/// The end of what a step wrote, if it wrote anything.
+fn ending(tail: &str) -> String {
     if tail.trim().is_empty() {
-        ", and wrote nothing".to_owned()
+        String::new()
     } else {
         format!("; its output ends with:\n{tail}")
     }
@@ -187,9 +205,12 @@ mod tests {
         check(Exit::Code(9), " \n\n", silent);
         let spoken = "step run ended with signal 6; its output ends with:\nbroken";
         check(Exit::Signal(6), "broken", spoken);
-        // SIGSYS: what the sandbox does to a call of the 32-bit or the x32 table.
+        // SIGSYS: what the sandbox does to a call of the 32-bit table.
         let unknown = "step run ended with signal 31: a system call that does not exist inside, \
                        and wrote nothing";
         check(Exit::Signal(31), "", unknown);
+        let large = "step run ended with signal 25: a file larger than the step allowed itself \
+                     (ulimit -f), and wrote nothing";
+        check(Exit::Signal(25), "", large);
     }
 }

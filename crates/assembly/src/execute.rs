@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
 use counterseal_launcher::Description;
-use counterseal_sandbox::{Captured, Guarantee, Isolation, Outcome, Scratch};
+use counterseal_sandbox::{Guarantee, Isolation, Outcome, Scratch};
 use counterseal_store::{ACTION_RESULT_BYTES_MAX, Digest, Store};
 use serde::{Deserialize, Serialize};
 
@@ -164,7 +164,7 @@ pub(crate) fn run_steps(
     varied: &BTreeSet<Switch>,
     on_step: &mut dyn FnMut(&str),
 ) -> Result<Assembled, AssemblyError> {
-    let description = describe(assembly, prepared, waived, varied)?;
+    let description = describe(assembly, prepared, waived, varied);
     let epoch = UnixSeconds(assembly.recipe.product.source_date_epoch);
     let run_in = |root: &Path, is_sound: &OnceLock<bool>, on_step: &mut dyn FnMut(&str)| {
         run_in_root(
@@ -231,6 +231,12 @@ fn run_in_root(
                 AssemblyError::Sandbox {
                     step: planned.step.name.clone(),
                     source,
+                    // What cannot be read is not worth another error than this one.
+                    tail: ["stderr.log", "stdout.log"]
+                        .iter()
+                        .filter_map(|name| tail(&step_logs.join(name)).ok())
+                        .find(|tail| !tail.is_empty())
+                        .unwrap_or_default(),
                 }
             })?;
         take_outcome(planned, &outcome, store, &mut assembled)?;
@@ -250,6 +256,7 @@ fn outputs(scratch: &Scratch) -> Result<OwnedFd, AssemblyError> {
     scratch.outputs().map_err(|source| AssemblyError::Sandbox {
         step: "outputs".to_owned(),
         source,
+        tail: String::new(),
     })
 }
 
@@ -280,8 +287,8 @@ fn take_outcome(
         step: planned.step.name.clone(),
         exit: outcome.exit.to_string(),
         tail: match outcome.stderr.size_bytes {
-            0 => tail(&outcome.stdout)?,
-            _ => tail(&outcome.stderr)?,
+            0 => tail(&outcome.stdout.path)?,
+            _ => tail(&outcome.stderr.path)?,
         },
     })
 }
@@ -304,13 +311,14 @@ fn weaken(manifest: &mut BTreeMap<String, GuaranteeState>, isolation: &Isolation
 }
 
 /// The end of a captured stream, as text that a terminal may show.
-fn tail(captured: &Captured) -> Result<String, AssemblyError> {
-    let mut file = open(&captured.path)?;
-    let start = captured.size_bytes.saturating_sub(TAIL_BYTES);
+fn tail(path: &Path) -> Result<String, AssemblyError> {
+    let mut file = open(path)?;
     let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(start))
+    file.metadata()
+        .map(|metadata| metadata.len().saturating_sub(TAIL_BYTES))
+        .and_then(|start| file.seek(SeekFrom::Start(start)))
         .and_then(|_| file.take(TAIL_BYTES).read_to_end(&mut bytes))
-        .map_err(|source| io("read", &captured.path.display().to_string(), source))?;
+        .map_err(|source| io("read", &path.display().to_string(), source))?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(text
         .chars()

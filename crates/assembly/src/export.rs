@@ -35,7 +35,7 @@ pub fn export(
     launcher: &[u8],
     directory: &Path,
 ) -> Result<(), AssemblyError> {
-    let description = describe(assembly, prepared, waived, &BTreeSet::new())?.to_bytes()?;
+    let description = describe(assembly, prepared, waived, &BTreeSet::new()).to_bytes()?;
     let root = directory.join(ROOT_NAME);
     make_directory(&root)?;
     for entry in walk(store, &prepared.root)? {

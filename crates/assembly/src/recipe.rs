@@ -11,8 +11,11 @@ mod raw;
 use std::collections::{BTreeMap, BTreeSet};
 
 use counterseal_attestation::UnixSeconds;
+use counterseal_attestation::bundle::EVIDENCE_SUFFIX;
+use counterseal_attestation::runtime_trace::TRACE_SUFFIX;
 use counterseal_inputs::InputSpec;
 use counterseal_inputs::lock::INPUTS_MAX;
+use counterseal_launcher::{is_name, is_path};
 use serde::Deserialize;
 
 use crate::error::RecipeError;
@@ -27,12 +30,12 @@ const ITEMS_MAX: usize = 4096;
 const OUTPUTS_MAX: usize = 256;
 /// Longest script or argument of one step, in bytes (the kernel takes 128 KiB per argument).
 const ARGUMENT_BYTES_MAX: usize = 96 * 1024;
-/// Longest name of a product, version, step or output, in bytes.
-const NAME_BYTES_MAX: usize = 200;
-/// Longest path, in bytes: the kernel's own bound.
-const PATH_BYTES_MAX: usize = 4096;
 /// Longest media type, in bytes (RFC 6838, section 4.2: two names of 127).
 const MEDIA_TYPE_BYTES_MAX: usize = 255;
+/// Variables that are the same in every step, whatever its environment says.
+const FIXED_VARIABLES: [&str; 3] = ["LANG", "LC_ALL", "TZ"];
+/// Smallest scratch space that a recipe is written with, in bytes: less than a page is a page.
+const SCRATCH_BYTES_MIN: u64 = 4096;
 /// Largest limit: signed 64-bit counters are what the kernel takes, 2^53 what readers of JSON do.
 pub(crate) const LIMIT_MAX: u64 = 1 << 52;
 
@@ -202,6 +205,36 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// Reads and checks a recipe that somebody is about to assemble by. What is refused here alone
+    /// has no effect, which its author should know; a recipe in older evidence may have it.
+    ///
+    /// # Errors
+    /// As [`Recipe::parse`], [`RecipeError::StepVariableFixed`] and [`RecipeError::LimitTooSmall`].
+    pub fn parse_written(text: &str) -> Result<Self, RecipeError> {
+        let recipe = Self::parse(text)?;
+        let scratch_bytes = recipe.limits.scratch_bytes;
+        if scratch_bytes < SCRATCH_BYTES_MIN {
+            return Err(RecipeError::LimitTooSmall {
+                name: "scratch-bytes",
+                found: scratch_bytes,
+                min: SCRATCH_BYTES_MIN,
+            });
+        }
+        for step in &recipe.steps {
+            let fixed = FIXED_VARIABLES.iter();
+            if let Some(key) = fixed
+                .copied()
+                .find(|key| step.environment.contains_key(*key))
+            {
+                return Err(RecipeError::StepVariableFixed {
+                    step: step.name.clone(),
+                    key,
+                });
+            }
+        }
+        Ok(recipe)
+    }
+
     fn check(&self) -> Result<(), RecipeError> {
         check_name("product", &self.product.name)?;
         check_name("product version", &self.product.version)?;
@@ -232,7 +265,7 @@ impl Recipe {
         }
         for output in &self.outputs {
             // What stands beside an artifact has the artifact's name and one of these suffixes.
-            if [".sigstore.jsonl", ".runtime-trace.json", ".pending"]
+            if [EVIDENCE_SUFFIX, TRACE_SUFFIX, ".pending"]
                 .iter()
                 .any(|suffix| output.name.ends_with(suffix))
             {
@@ -271,16 +304,9 @@ impl Recipe {
     }
 }
 
-/// File names of products, inputs, steps and outputs: no separators, nothing a shell or a
-/// terminal would interpret.
+/// File names of products, inputs, steps and outputs.
 fn check_name(what: &'static str, name: &str) -> Result<(), RecipeError> {
-    let fits = !name.is_empty()
-        && name.len() <= NAME_BYTES_MAX
-        && !name.starts_with(['.', '-'])
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "._+~:-".contains(c));
-    if fits {
+    if is_name(name) {
         Ok(())
     } else {
         Err(RecipeError::Name {
@@ -290,13 +316,9 @@ fn check_name(what: &'static str, name: &str) -> Result<(), RecipeError> {
     }
 }
 
-/// Paths below the root or below `/build`: relative, normal components only.
+/// Paths below the root or below `/build`.
 fn check_path(what: &'static str, path: &str) -> Result<(), RecipeError> {
-    let normal = !path.is_empty()
-        && path.len() <= PATH_BYTES_MAX
-        && !path.contains(char::is_control)
-        && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    if normal {
+    if is_path(path) {
         Ok(())
     } else {
         Err(RecipeError::Path {
@@ -308,7 +330,7 @@ fn check_path(what: &'static str, path: &str) -> Result<(), RecipeError> {
 
 /// `type/subtype`, without parameters.
 fn is_media_type(text: &str) -> bool {
-    let is_name = |name: &str| {
+    let is_part = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphanumeric())
             && name
                 .chars()
@@ -317,7 +339,7 @@ fn is_media_type(text: &str) -> bool {
     text.len() <= MEDIA_TYPE_BYTES_MAX
         && text
             .split_once('/')
-            .is_some_and(|(kind, subtype)| is_name(kind) && is_name(subtype))
+            .is_some_and(|(kind, subtype)| is_part(kind) && is_part(subtype))
 }
 
 fn check_unique<'a>(
@@ -446,6 +468,31 @@ media-type = "application/octet-stream"
     fn script_and_argv_together_are_refused() {
         let message = refused(|text| text.replace("argv =", "script = \"true\"\nargv ="));
         assert!(message.contains("compile"), "{message}");
+    }
+
+    #[test]
+    fn variables_without_effect_are_refused_where_a_recipe_is_written() {
+        for key in ["LANG", "LC_ALL", "TZ"] {
+            let text = SMALL.replace(
+                "[[output]]",
+                &format!("environment = {{ {key} = \"C\" }}\n[[output]]"),
+            );
+            let message = Recipe::parse_written(&text).unwrap_err().to_string();
+            assert!(message.contains(key), "{message}");
+            assert!(Recipe::parse(&text).is_ok(), "a replay goes on");
+        }
+        assert!(Recipe::parse_written(SMALL).is_ok());
+    }
+
+    #[test]
+    fn a_scratch_space_of_less_than_a_page_is_refused_where_a_recipe_is_written() {
+        let recipe = |bytes: u64| format!("{SMALL}\n[limits]\nscratch-bytes = {bytes}\n");
+        let message = Recipe::parse_written(&recipe(4095))
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("scratch-bytes is 4095"), "{message}");
+        assert!(Recipe::parse(&recipe(4095)).is_ok(), "a replay goes on");
+        assert!(Recipe::parse_written(&recipe(4096)).is_ok());
     }
 
     #[test]

@@ -142,7 +142,7 @@ pub(crate) enum DemoProduct {
     Rules,
 }
 
-/// What `lock` and `fetch` take.
+/// What every verb takes that begins with a recipe.
 #[derive(Debug, Args)]
 pub(crate) struct RecipeArgs {
     /// The recipe; assembly.lock stands beside it
@@ -156,9 +156,6 @@ pub(crate) struct RecipeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AssembleArgs {
-    /// The recipe; assembly.lock stands beside it
-    #[arg(default_value = "assembly.toml")]
-    pub(crate) recipe: PathBuf,
     /// Directory for artifacts and evidence
     #[arg(long, short, value_name = "DIR", default_value = "out")]
     pub(crate) output: PathBuf,
@@ -187,9 +184,7 @@ pub(crate) struct AssembleArgs {
     #[command(flatten)]
     pub(crate) record: RecordOptions,
     #[command(flatten)]
-    pub(crate) store: StoreOption,
-    #[command(flatten)]
-    pub(crate) sources: SourceOptions,
+    pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
     pub(crate) waive: WaiveOption,
     /// Print the result as JSON
@@ -199,16 +194,11 @@ pub(crate) struct AssembleArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The recipe; assembly.lock stands beside it
-    #[arg(default_value = "assembly.toml")]
-    pub(crate) recipe: PathBuf,
     /// Directory for launcher, description and root; must be absent or empty
     #[arg(long, short, value_name = "DIR", default_value = "action")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
-    pub(crate) store: StoreOption,
-    #[command(flatten)]
-    pub(crate) sources: SourceOptions,
+    pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
     pub(crate) waive: WaiveOption,
 }

@@ -56,7 +56,7 @@ fn run(arguments: Arguments) -> Result<u8, CommandError> {
         Verb::Store(verb) => commands::store::run(&session, &verb)?,
         Verb::Keys(verb) => commands::keys::run(&session, &verb)?,
         Verb::Trust(verb) => commands::trust::run(&verb)?,
-        Verb::Doctor(doctor) => commands::doctor::run(&doctor)?,
+        Verb::Doctor(doctor) => commands::doctor::run(&session, &doctor)?,
         Verb::Completions { shell } => commands::manual::completions(shell)?,
         Verb::Man { directory } => commands::manual::pages(&directory)?,
     };

@@ -44,6 +44,14 @@ impl Session {
         Ok(self.configuration.get_or_init(|| read))
     }
 
+    /// Refuses a configuration that was named and cannot be used, in a verb that needs none.
+    pub(crate) fn check_named_configuration(&self) -> Result<(), CommandError> {
+        match self.config {
+            Some(_) => self.configuration().map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// The global options of this run as words, for a run of this program in another directory.
     pub(crate) fn options(&self) -> Result<Vec<String>, CommandError> {
         let mut words = Vec::new();
@@ -165,7 +173,7 @@ impl RecipeFile {
     }
 
     pub(crate) fn recipe(&self) -> Result<Recipe, CommandError> {
-        Recipe::parse(&self.text).map_err(|error| {
+        Recipe::parse_written(&self.text).map_err(|error| {
             CommandError::usage(format!(
                 "{}: {error}",
                 self.directory.join(&self.name).display()

@@ -75,6 +75,17 @@ impl Store {
         }
     }
 
+    /// The blobs that the remembered result of an action needs, the result itself first; none if
+    /// one of them is missing. Whoever pins them keeps the result.
+    ///
+    /// # Errors
+    /// [`StoreError::RecordDamaged`], and the record is gone.
+    pub fn action_result_parts(&self, action: &Digest) -> Result<Vec<Digest>, StoreError> {
+        let digests = cached(&self.action_path(action))?.map_or_else(Vec::new, |r| r.digests);
+        let is_whole = self.holds_all(&digests)?;
+        Ok(if is_whole { digests } else { Vec::new() })
+    }
+
     /// What was made of a source, if it is still present.
     ///
     /// # Errors

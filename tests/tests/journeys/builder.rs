@@ -118,7 +118,11 @@ fn what_is_in_the_store_need_not_be_written_again() {
     // What is pinned survives the collection of the store.
     bench.run("store gc --store store").exits(0);
     bench.run("store check --store store").exits(0);
-    bench.assemble("rules", &[]).exits(0).says("unchanged");
+    bench
+        .assemble("rules", &[])
+        .exits(0)
+        .says("result taken from the store")
+        .says("unchanged");
 }
 
 /// The evidence, with one byte of its signature changed.

@@ -29,6 +29,8 @@ file above             | [limits]                | [[root.file]]\npath = "a/../.
 relative program       | "/bin/probe",           | "bin/probe",                            | step try & bin/probe
 no program             | argv = [                | argv = []\nrest = [                     | rest
 own epoch              | environment = {  }      | environment = { SOURCE_DATE_EPOCH = "1" } | SOURCE_DATE_EPOCH
+own locale             | environment = {  }      | environment = { LC_ALL = "C" }          | step try & LC_ALL & script
+own time zone          | environment = {  }      | environment = { TZ = "Asia/Tokyo" }     | step try & TZ
 bad variable           | environment = {  }      | environment = { "A=B" = "1" }           | A=B
 step above             | environment = {  }      | directory = "/build/../.."              | step directory
 escape in a name       | name = "try"            | name = "\u001b[2J"                      | step name
@@ -37,6 +39,7 @@ raw escape             | name = "try"            | name = "\e[2Jtry"            
 escape in a key        | [product]\n             | [product]\n"\u001b[2J" = 1\n            | assembly.toml & line
 reversed text          | name = "try"            | name = "a\<b"                           | step name
 no limit               | [limits]                | [limits]\nwall-seconds = 0              | wall-seconds
+no page of scratch     | [limits]                | [limits]\nscratch-bytes = 1              | scratch-bytes & at least 4096
 limit beyond counting  | [limits]                | [limits]\nmemory-bytes = 9223372036854775807 | memory-bytes
 "#;
 

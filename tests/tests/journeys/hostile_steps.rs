@@ -197,10 +197,10 @@ fn for_ever_ends_at_the_limit() {
         &bench,
         &Probe {
             limits,
-            ..step("loop")
+            ..step("print waiting-for-nothing then loop")
         },
     );
-    ran.says("ran longer than its limit of 2 s")
+    ran.says("ran longer than its limit of 2 s; its output ends with:\nwaiting-for-nothing")
         .says("hint: raise the limit");
 }
 

@@ -30,7 +30,7 @@ const DEFAULT_BUILDER_ID: &str = "https://counterseal.dev/builders/unnamed";
 
 pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, CommandError> {
     let configuration = session.configuration()?;
-    let file = RecipeFile::read(&arguments.recipe)?;
+    let file = RecipeFile::read(&arguments.recipe.recipe)?;
     let assembly = file.assembly()?;
     // Whatever would make the build's end useless fails before it; the keys are not read yet.
     let key_path = Session::required(
@@ -52,8 +52,8 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     }
     let builder_id = checked_identity(named.map_or(DEFAULT_BUILDER_ID, String::as_str))?;
     output::directory(&arguments.output)?;
-    let store = session.store(&arguments.store)?;
-    let sources = session.sources(&arguments.sources, Some(&file.directory))?;
+    let store = session.store(&arguments.recipe.store)?;
+    let sources = session.sources(&arguments.recipe.sources, Some(&file.directory))?;
 
     let started_on = now();
     fetch(session, &assembly, &sources, &store)?;
@@ -78,7 +78,7 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     let trace = traced(&assembly, &prepared, &assembled, &store, &invocation)?;
     let statement =
         statement(&assembly, &prepared, &assembled, &invocation, trace.hash).or_usage()?;
-    keep(&assembly, &assembled, trace, &store)?;
+    keep(&assembly, &prepared, &assembled, trace, &store)?;
     let _lock = evidence::lock(&arguments.output)?;
     let artifacts = write_artifacts(&arguments.output, &assembled, trace, &store)?;
     let trust = trust::in_own(
@@ -192,13 +192,17 @@ pub(crate) fn failure(error: &AssemblyError) -> CommandError {
 }
 
 /// Pins inputs and results of the newest assembly of this product and version, so that
-/// `store gc` leaves them.
+/// `store gc` leaves them: the cached result, too. Unpacked packages go; they are large, and made
+/// again of the inputs.
 fn keep(
     assembly: &Assembly,
+    prepared: &Prepared,
     assembled: &Assembled,
     trace: Digest,
     store: &Store,
 ) -> Result<(), CommandError> {
+    // A cached result that cannot be read is made again, and no reason to fail now.
+    let cached = store.action_result_parts(&prepared.action());
     let roots: Vec<Digest> = assembly
         .lock
         .inputs
@@ -207,6 +211,7 @@ fn keep(
         .map(counterseal_inputs::LockedItem::digest)
         .chain(assembled.outputs.iter().map(|output| output.digest))
         .chain(assembled.logs.iter().map(|log| log.digest))
+        .chain(cached.unwrap_or_default())
         .chain([trace])
         .collect();
     store.pin(&short_name(assembly), &roots).or_usage()
@@ -368,6 +373,7 @@ mod tests {
         let sandbox = |source| AssemblyError::Sandbox {
             step: "try".to_owned(),
             source,
+            tail: String::new(),
         };
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
         for (error, expected) in [

@@ -5,8 +5,10 @@ use counterseal_sandbox::{State, doctor};
 use crate::arguments::DoctorArgs;
 use crate::error::{CommandError, Exit};
 use crate::output;
+use crate::session::Session;
 
-pub(crate) fn run(arguments: &DoctorArgs) -> Result<Exit, CommandError> {
+pub(crate) fn run(session: &Session, arguments: &DoctorArgs) -> Result<Exit, CommandError> {
+    session.check_named_configuration()?;
     let findings = doctor();
     if arguments.json {
         let document: Vec<serde_json::Value> = findings

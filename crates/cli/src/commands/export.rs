@@ -15,11 +15,11 @@ use crate::output;
 use crate::session::{RecipeFile, Session};
 
 pub(crate) fn run(session: &Session, arguments: &ExportArgs) -> Result<Exit, CommandError> {
-    let file = RecipeFile::read(&arguments.recipe)?;
+    let file = RecipeFile::read(&arguments.recipe.recipe)?;
     let assembly = file.assembly()?;
     empty_directory(&arguments.output)?;
-    let store = session.store(&arguments.store)?;
-    let sources = session.sources(&arguments.sources, Some(&file.directory))?;
+    let store = session.store(&arguments.recipe.store)?;
+    let sources = session.sources(&arguments.recipe.sources, Some(&file.directory))?;
     fetch(session, &assembly, &sources, &store)?;
     let prepared = prepare(&assembly, &store).map_err(|error| failure(&error))?;
     let waived = arguments.waive.waived.iter().copied().collect();

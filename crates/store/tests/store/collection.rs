@@ -58,6 +58,23 @@ fn what_a_pin_reaches_stays_and_everything_else_goes() {
 }
 
 #[test]
+fn a_result_stays_whose_parts_are_pinned() {
+    let mut fixture = Fixture::new();
+    let store = &fixture.store;
+    let (key, output) = (Digest::of(b"key"), store.put_bytes(b"output").unwrap());
+    assert_eq!(store.action_result_parts(&key).unwrap(), []);
+    store.put_action_result(&key, b"result", &[output]).unwrap();
+    let parts = store.action_result_parts(&key).unwrap();
+    assert_eq!(parts, [Digest::of(b"result"), output]);
+    store.pin("p", &parts).unwrap();
+    fixture.store.gc().unwrap();
+    let found = fixture.store.action_result(&key).unwrap();
+    assert_eq!(found.as_deref(), Some(&b"result"[..]));
+    fs::remove_file(fixture.blob_file(&output)).unwrap();
+    assert_eq!(fixture.store.action_result_parts(&key).unwrap(), []);
+}
+
+#[test]
 fn nothing_goes_while_it_is_unknown_what_a_pin_reaches() {
     let mut fixture = Fixture::new();
     let (root, content) = tree(&fixture.store, "x");
