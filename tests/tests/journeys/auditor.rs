@@ -84,7 +84,7 @@ fn a_verdict_does_not_go_into_a_second_record_of_the_same_key() {
             .run(&line)
             .exits(2)
             .says(&format!(
-                "{evidence} line 1: its receipt is not of the record second"
+                "{evidence} statement 1: its receipt is not of the record second"
             ))
             .never_says("step compile");
     }

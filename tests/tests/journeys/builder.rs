@@ -466,6 +466,10 @@ fn the_demonstration_ends_as_the_command_that_failed() {
     let ran = bench.run("demo --offline --config broken.toml").exits(2);
     ran.says("== Pin the inputs")
         .says("ended with exit status: 2");
+    bench
+        .run("doctor --config broken.toml")
+        .exits(2)
+        .says("surprise");
     let quiet = bench.run("demo --offline --config broken.toml --directory other --quiet");
     quiet.exits(2).never_says("== ");
 }
