@@ -135,6 +135,11 @@ pub(crate) fn advice(guarantee: Guarantee, doing: SetupStep, errno: i32) -> Stri
              systempaths=unconfined)"
                 .to_owned()
         }
+        SetupStep::CheckAddressLayout => {
+            "programs would lie at other addresses here than elsewhere: sysctl \
+             vm.legacy_va_layout=0"
+                .to_owned()
+        }
         _ => general_advice(guarantee),
     }
 }

@@ -335,6 +335,7 @@ setup_steps! {
     #[allow(clippy::doc_markdown)]
     CheckExecutableMemory = "checking that memory may become executable (PR_SET_MDWE)";
     CheckNoNewPrivileges = "checking that new privileges are forbidden" => NoNewPrivileges;
+    CheckAddressLayout = "checking how the host lays addresses out (`vm.legacy_va_layout`)" => Aslr;
     CheckFilter = "checking that the system call filter is in force" => Seccomp;
     Execute = "executing the program";
     FindChildren = "listing the processes of the sandbox" => MemoryLimit;

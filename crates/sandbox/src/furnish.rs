@@ -74,6 +74,8 @@ pub(crate) struct Order {
     pub(crate) network_waived: bool,
     pub(crate) host_name_waived: bool,
     pub(crate) cgroup_waived: bool,
+    /// The file system by which the room gets formats of programs of its own, if there are any.
+    pub(crate) formats: Option<&'static CStr>,
     pub(crate) network: Loopback,
 }
 
@@ -224,11 +226,22 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
         place_entry(tree, entry)?;
     }
     seal(order, root)?;
+    if let Some(formats) = order.formats {
+        own_formats(formats);
+    }
     // The base takes the place of the host's root. Detaching that waits for the kernel's readers,
     // and so for the network namespace, too, which by now has had its time.
     sys::swap_root().during(SetupStep::SwapRoot)?;
     let directory = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     sys::open(libc::AT_FDCWD, c"scratch", directory, 0).during(SetupStep::OpenScratch)
+}
+
+/// From Linux 6.7 on a user namespace can have formats of programs of its own, none to begin with: the
+/// host's would run programs of the host inside. An older kernel refuses, and the manifest names them.
+fn own_formats(file_system: &CStr) {
+    if let Ok(formats) = sys::new_file_system(file_system, &[], SCRATCH) {
+        sys::close(formats);
+    }
 }
 
 fn place_entry(tree: RawFd, entry: &RootEntry) -> Result<(), Failure> {

@@ -95,6 +95,8 @@ pub enum Guarantee {
     CountingThreads,
     /// When a signal comes, and what it tells of a child's work, does not depend on the host.
     SignalTiming,
+    /// How the host's kernel is set up does not show.
+    KernelSettings,
 }
 
 /// How far a [`Guarantee`] was kept.
@@ -124,7 +126,7 @@ pub type Isolation = BTreeMap<Guarantee, (State, String)>;
 
 impl Guarantee {
     /// Every guarantee, in the order in which people expect to read them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::UserNamespace,
         Self::MountNamespace,
         Self::ReadOnlyRoot,
@@ -164,6 +166,7 @@ impl Guarantee {
         Self::HardwareRandomness,
         Self::CountingThreads,
         Self::SignalTiming,
+        Self::KernelSettings,
     ];
 
     /// The stable kebab-case name.
@@ -208,6 +211,7 @@ impl Guarantee {
             Self::HardwareRandomness => "hardware-randomness",
             Self::CountingThreads => "counting-threads",
             Self::SignalTiming => "signal-timing",
+            Self::KernelSettings => "kernel-settings",
         }
     }
 
@@ -221,6 +225,7 @@ impl Guarantee {
                 | Self::HardwareRandomness
                 | Self::CountingThreads
                 | Self::SignalTiming
+                | Self::KernelSettings
         )
     }
 

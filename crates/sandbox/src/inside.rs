@@ -59,6 +59,8 @@ pub(crate) fn found(order: &Order, plan: &Plan) -> ! {
     let mut report = plan.report;
     let started = place_descriptors(plan, order.go).and_then(|()| {
         report = REPORT;
+        // Where it is ignored, children leave no word of their end.
+        sys::reset_signal_handler(libc::SIGCHLD);
         // It takes longest, beside everything else.
         let network = order.network.begin();
         prefer_in_out_of_memory();

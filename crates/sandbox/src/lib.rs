@@ -53,6 +53,7 @@ mod report;
 mod room;
 mod root;
 mod run;
+mod settings;
 mod start;
 mod supervise;
 mod sys;

@@ -86,8 +86,22 @@ pub(crate) fn of(action: &Action<'_>) -> Vec<ResourceLimit> {
     limits
 }
 
-/// Refuses a host whose hard limits, which this process has from it, are lower than the fixed ones.
+/// Limits that a user namespace takes over for all that is in it: the soft ones of the process that
+/// makes it.
+const TAKEN_OVER: [u32; 4] = [
+    libc::RLIMIT_NPROC,
+    libc::RLIMIT_MSGQUEUE,
+    libc::RLIMIT_SIGPENDING,
+    libc::RLIMIT_MEMLOCK,
+];
+
+/// Refuses a host whose hard limits, which this process has from it, are lower than the fixed ones,
+/// and raises the soft limits of this process that would bound its rooms to the hard ones.
 pub(crate) fn check_host() -> Result<(), SandboxError> {
+    for resource in TAKEN_OVER {
+        sys::raise_soft_resource_limit(resource)
+            .map_err(|sys::Errno(errno)| SetupStep::SetResourceLimit.failed(errno))?;
+    }
     for (name, resource, wanted) in FIXED {
         let found = sys::hard_resource_limit(resource)
             .map_err(|sys::Errno(errno)| SetupStep::SetResourceLimit.failed(errno))?;

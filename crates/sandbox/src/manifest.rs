@@ -8,9 +8,9 @@ use crate::error::SetupStep;
 use crate::filter::Tracer;
 use crate::guarantee::{Guarantee, Isolation, State};
 use crate::host::{DirectoryOrder, Randomness};
-use crate::processor;
 use crate::room::{HostUser, Room};
 use crate::run::{UMASK_BITS, tracer};
+use crate::{processor, settings};
 
 /// The state of each guarantee, now that the run is over and nothing contradicted it.
 pub(crate) fn isolation(
@@ -60,9 +60,10 @@ fn absence(guarantee: Guarantee, action: &Action<'_>) -> String {
         Guarantee::TimestampCounter | Guarantee::Aslr | Guarantee::Randomness => {
             "real by the recipe's wish"
         }
+        Guarantee::KernelSettings => return settings::what_shows().to_owned(),
         Guarantee::SignalTiming => {
-            "not masked by this version: how often a timer goes off while a program computes, at \
-             which of its instructions a signal interrupts it, and the work of a child in the \
+            "not masked by this version: how often a timer goes off while a program computes or \
+             waits for something else, and what time it has then, at which of its instructions a signal interrupts it, and the work of a child in the \
              signal of its end follow the host's clock"
         }
         _ => return shows.unwrap_or_else(|| "not offered by this version".to_owned()),
@@ -122,7 +123,9 @@ fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<S
         Guarantee::ProcessLimit => "RLIMIT_NPROC counted in the user namespace",
         Guarantee::LogCapture => "pipes, read, bounded and hashed by the supervisor",
         Guarantee::VirtualClock => {
-            "clock calls trapped and the vDSO overwritten; each thread has a logical clock"
+            "clock calls trapped, the vDSO overwritten and its data covered; each thread has a \
+             logical clock (a program without any C library or runtime, which sets no thread-local \
+             storage up, keeps the kernel's data)"
         }
         Guarantee::KernelRelease => "uname trapped; /proc/version and /proc/sys/kernel written",
         Guarantee::ProcessorCount => {
@@ -156,7 +159,8 @@ fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<S
         | Guarantee::ProcessorNumber
         | Guarantee::HardwareRandomness
         | Guarantee::CountingThreads
-        | Guarantee::SignalTiming => return None,
+        | Guarantee::SignalTiming
+        | Guarantee::KernelSettings => return None,
     };
     Some(text.to_owned())
 }

@@ -22,7 +22,7 @@ use crate::host::Carried;
 use crate::loopback::Loopback;
 use crate::plan::{self, ABSENT, Doors};
 use crate::report::Report;
-use crate::{root, sys};
+use crate::{root, settings, sys};
 
 /// The memory file system behind `/build`, `/tmp` and `/dev/shm`, shared by the steps of one
 /// assembly, together with the namespaces that those steps run in.
@@ -119,6 +119,7 @@ pub(crate) fn order(action: &Action<'_>, root: &Path, go: &OwnedFd) -> Result<Or
         network_waived: waived(Guarantee::Network),
         host_name_waived: waived(Guarantee::HostName),
         cgroup_waived: waived(Guarantee::CgroupNamespace),
+        formats: settings::has_formats().then_some(c"binfmt_misc"),
         network: Loopback::new(),
     })
 }

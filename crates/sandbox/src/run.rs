@@ -15,7 +15,7 @@ use crate::plan::{self, Goal, Plan, Stack};
 use crate::room::{self, HostUser, Room, Scratch, map_user, moved, pipe, report_sockets};
 use crate::start::{Child, Started};
 use crate::supervise::{Ending, HostOrder, Serving, Supervision};
-use crate::{filter, inside, limits, manifest, usage};
+use crate::{filter, inside, limits, manifest, settings, usage};
 
 /// Runs an action to its end and reports what it did and how it was isolated.
 ///
@@ -23,7 +23,9 @@ use crate::{filter, inside, limits, manifest, usage};
 /// must exist; they are there after an error, too, as far as the step came. A program that
 /// fails is an [`Outcome`], not an error. Blocks the calling thread; several threads may run
 /// actions in scratch spaces of their own. Costs about two forks and an execute; the first
-/// run in a scratch space makes its room as well, which costs about half as much again.
+/// run in a scratch space makes its room as well, which costs about half as much again. Raises the
+/// soft limits of the calling process for processes, signals, message queues and locked memory to
+/// the hard ones, for good: rooms are bounded by them.
 ///
 /// # Errors
 /// [`SandboxError`]: a guarantee that cannot be kept and was not waived, a malformed action,
@@ -65,11 +67,7 @@ pub(crate) fn run_with(
     log_directory: &Path,
 ) -> Result<Outcome, SandboxError> {
     check_waivers(action)?;
-    limits::check_host()?;
-    let can_sample = usage::can_list_children();
-    if !can_sample && !action.waived.contains(&Guarantee::MemoryLimit) {
-        return Err(SetupStep::FindChildren.failed(0));
-    }
+    let can_sample = check_host(action)?;
     let started = Instant::now();
     let patch = Patch::of_this_kernel().ok_or_else(|| SetupStep::PatchClock.failed(0))?;
     let directory = action
@@ -125,6 +123,8 @@ pub(crate) fn run_with(
         let room = scratch.keep(Room::new(directory, host_user, missing, descriptors)?);
         (begun, Serving::start(host, traps, room))
     };
+    // It has left, and while nobody collects it counts among the step's processes.
+    drop(entrant);
     let serving = serving?;
     let room = scratch.made()?;
     let supervision = Supervision::new(
@@ -136,7 +136,7 @@ pub(crate) fn run_with(
         ],
         report,
         can_sample,
-        (entrant, begun),
+        begun,
         serving,
     );
     let mut carried = Carried::default();
@@ -213,6 +213,19 @@ fn check_host_user(action: &Action<'_>, user: HostUser) -> Result<(), SandboxErr
         return Err(SetupStep::SetProcessLimit.failed(0));
     }
     Ok(())
+}
+
+/// Refuses a host on which steps would see other values than elsewhere; whether memory can be measured.
+fn check_host(action: &Action<'_>) -> Result<bool, SandboxError> {
+    limits::check_host()?;
+    if settings::has_legacy_layout() && !action.host.random_addresses {
+        return Err(SetupStep::CheckAddressLayout.failed(0));
+    }
+    let can_sample = usage::can_list_children();
+    if !can_sample && !action.waived.contains(&Guarantee::MemoryLimit) {
+        return Err(SetupStep::FindChildren.failed(0));
+    }
+    Ok(can_sample)
 }
 
 const FIRST_PROCESS_MAX: i32 = 30_000;

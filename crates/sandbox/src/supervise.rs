@@ -17,7 +17,7 @@ use crate::error::{SandboxError, SetupStep, io};
 use crate::host::{Carried, Findings, Ground, Patch, Service, VirtualHost};
 use crate::report::Report;
 use crate::room::{HostUser, Lack, NOBODY, Room, receive_report};
-use crate::start::{Child, FirstProcess, Started, collect};
+use crate::start::{FirstProcess, Started, collect};
 use crate::usage;
 
 /// How often memory is measured.
@@ -111,8 +111,6 @@ pub(crate) struct Supervision<'a> {
     room: &'a Room,
     streams: [Stream; 2],
     report: Option<OwnedFd>,
-    /// It has started process 1 and leaves; collected at the end.
-    _entrant: Child,
     can_sample: bool,
     first: FirstProcess,
     progress: Progress,
@@ -141,7 +139,7 @@ impl<'a> Supervision<'a> {
         streams: [Stream; 2],
         report: OwnedFd,
         can_sample: bool,
-        (entrant, started): (Child, Started),
+        started: Started,
         service: Serving,
     ) -> Self {
         let mut supervision = Self {
@@ -149,7 +147,6 @@ impl<'a> Supervision<'a> {
             room,
             streams,
             report: Some(report),
-            _entrant: entrant,
             can_sample,
             first: started.first,
             progress: Progress::SettingUp,

@@ -196,17 +196,20 @@ struct KernelSigaction {
 }
 
 pub(crate) fn reset_signal_handlers() {
+    (1..=64).for_each(reset_signal_handler);
+}
+
+/// What a signal does becomes the kernel's default.
+pub(crate) fn reset_signal_handler(signal: i32) {
     let default = KernelSigaction {
         handler: libc::SIG_DFL,
         flags: 0,
         restorer: 0,
         mask: 0,
     };
-    for signal in 1..=64 {
-        // SAFETY: the structure has the kernel's layout and 8 is the size of its mask. The
-        // calls for SIGKILL and SIGSTOP fail, which is as good.
-        let _ = unsafe { call!(libc::SYS_rt_sigaction, signal, &raw const default, 0, 8) };
-    }
+    // SAFETY: the structure has the kernel's layout and 8 is the size of its mask. The calls for
+    // SIGKILL and SIGSTOP fail, which is as good.
+    let _ = unsafe { call!(libc::SYS_rt_sigaction, signal, &raw const default, 0, 8) };
 }
 
 /// Sets the mask of blocked signals and returns the old one.

@@ -61,6 +61,7 @@ fn from_nothing_to_evidence() {
         "hardware-randomness",
         "counting-threads",
         "signal-timing",
+        "kernel-settings",
     ] {
         assert_eq!(isolation[guarantee]["state"], "absent", "{guarantee}");
     }

@@ -210,6 +210,20 @@ pub(crate) fn hard_resource_limit(resource: u32) -> Result<u64> {
     Ok(limit[1])
 }
 
+/// Raises this process's own limit as far as it may.
+pub(crate) fn raise_soft_resource_limit(resource: u32) -> Result<()> {
+    let mut limit = [0_u64; 2];
+    // SAFETY: the kernel writes the two words of `limit`, or reads them; the other pointer is null.
+    unsafe {
+        call!(libc::SYS_prlimit64, 0, resource, 0, limit.as_mut_ptr())?;
+        if limit[0] < limit[1] {
+            limit[0] = limit[1];
+            call!(libc::SYS_prlimit64, 0, resource, limit.as_ptr(), 0)?;
+        }
+    }
+    Ok(())
+}
+
 /// Real-time processes have another timer slack; and memory is placed as by default.
 pub(crate) fn leave_real_time() {
     let parameter = libc::sched_param { sched_priority: 0 };

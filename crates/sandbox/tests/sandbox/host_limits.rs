@@ -32,19 +32,36 @@ const NAMES: [(&str, Resource); 16] = [
     ("stack", Resource::Stack),
 ];
 
-/// Not a limit, and as little to be shaken off (`PR_SET_MDWE`).
+/// Not limits, and as little to be shaken off (`PR_SET_MDWE`), or inherited like them.
 const WRITE_EXECUTE_DENIED: &str = "write-execute-denied";
+const CHILDREN_IGNORED: &str = "children-ignored";
+const SOFTLY: &str = "softly";
+
+/// Whether this is one of those.
+#[allow(unsafe_code)]
+fn become_odd(what: &str) -> bool {
+    let done = match what {
+        // SAFETY: takes integers only.
+        WRITE_EXECUTE_DENIED => unsafe { libc::prctl(libc::PR_SET_MDWE, 1, 0, 0, 0) == 0 },
+        // SAFETY: no handler is installed, and none was.
+        CHILDREN_IGNORED => unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) != libc::SIG_ERR },
+        SOFTLY => {
+            let maximum = rustix::process::getrlimit(Resource::Sigpending).maximum;
+            let current = Some(100);
+            setrlimit(Resource::Sigpending, Rlimit { current, maximum }).is_ok()
+        }
+        _ => return false,
+    };
+    assert!(done, "{what}: {}", std::io::Error::last_os_error());
+    true
+}
 
 /// Runs the named test of this program again, with these hard limits (and soft ones). In that
 /// copy: what was asked of it, now in force, for the test to check.
 fn on_host_with(lowered: &str, test: &str) -> Option<String> {
     if let Ok(asked) = std::env::var(LOWERED) {
         for limit in asked.split(' ') {
-            if limit == WRITE_EXECUTE_DENIED {
-                // SAFETY: takes integers only.
-                #[allow(unsafe_code)]
-                let set = unsafe { libc::prctl(libc::PR_SET_MDWE, 1, 0, 0, 0) };
-                assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+            if become_odd(limit) {
                 continue;
             }
             let (name, value) = limit.split_once('=').unwrap();
@@ -129,6 +146,28 @@ fn a_host_that_lets_no_memory_become_executable_is_refused() {
         assert!(error.to_string().contains("PR_SET_MDWE"), "{error}");
         let advice = error.advice().unwrap();
         assert!(advice.contains("MemoryDenyWriteExecute=no"), "{advice}");
+    }
+}
+
+#[test]
+fn a_host_that_forgets_its_children_will_do() {
+    let test = "host_limits::a_host_that_forgets_its_children_will_do";
+    if on_host_with(CHILDREN_IGNORED, test).is_some() {
+        let mut stage = Stage::new();
+        for _ in 0..2 {
+            assert_eq!(stage.prints("print x"), "x\n");
+        }
+    }
+}
+
+/// A room is bounded by the soft limits of who makes it, which would show.
+#[test]
+fn soft_limits_that_would_bound_rooms_are_raised() {
+    let test = "host_limits::soft_limits_that_would_bound_rooms_are_raised";
+    if on_host_with(SOFTLY, test).is_some() {
+        assert_eq!(Stage::new().prints("print x"), "x\n");
+        let limit = rustix::process::getrlimit(Resource::Sigpending);
+        assert_eq!(limit.current, limit.maximum);
     }
 }
 
