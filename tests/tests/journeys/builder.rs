@@ -109,6 +109,13 @@ fn what_is_in_the_store_need_not_be_written_again() {
     bench
         .verify(Program::Counterseal, &[&format!("out/{PACK}")], &[])
         .exits(0);
+    // Somebody puts a pipe in its place, which nobody ever writes to.
+    let pack = bench.path("out").join(PACK);
+    fs::remove_file(&pack).unwrap();
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(CWD, &pack, FileType::Fifo, mode, 0).unwrap();
+    bench.assemble("rules", &[]).exits(0);
+    assert!(fs::metadata(&pack).unwrap().is_file());
     // Its evidence is lost: the product is signed and recorded anew.
     fs::remove_file(bench.path("out").join(format!("{PACK}.sigstore.jsonl"))).unwrap();
     bench.assemble("rules", &[]).exits(0);
