@@ -109,20 +109,30 @@ pub fn execute(
         &unvaried,
         on_step,
     )?;
-    // What cannot be cached is made again the next time, and is as good.
-    if options.cache == CachePolicy::Use
-        && let Ok(result) = json::canonical(&assembled)
-        && result.len() <= RESULT_LIMITS.bytes_max
-    {
-        let references: Vec<Digest> = assembled
-            .outputs
-            .iter()
-            .map(|output| output.digest)
-            .chain(assembled.logs.iter().map(|log| log.digest))
-            .collect();
-        store.put_action_result(&key, &result, &references)?;
+    if options.cache == CachePolicy::Use {
+        remember(&key, &assembled, store, RESULT_LIMITS.bytes_max)?;
     }
     Ok(assembled)
+}
+
+/// Caches a result. One that is larger than what is read back is as good, and made again the next
+/// time.
+fn remember(
+    action: &Digest,
+    assembled: &Assembled,
+    store: &Store,
+    bytes_max: usize,
+) -> Result<(), AssemblyError> {
+    let Ok(result) = json::canonical(assembled) else {
+        return Ok(());
+    };
+    if result.len() > bytes_max {
+        return Ok(());
+    }
+    let outputs = assembled.outputs.iter().map(|output| output.digest);
+    let logs = assembled.logs.iter().map(|log| log.digest);
+    let references: Vec<Digest> = outputs.chain(logs).collect();
+    Ok(store.put_action_result(action, &result, &references)?)
 }
 
 /// The result of an earlier run, if it will do: one that another version of this program wrote, or
@@ -413,5 +423,20 @@ mod tests {
                 assert_eq!(answer(&result, &[]), None, "{guarantee}");
             }
         });
+    }
+
+    #[test]
+    fn a_result_that_is_too_large_to_be_cached_is_no_failure() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::create(&directory.path().join("store")).unwrap();
+        let sound = result(IsolationState::Enforced);
+        let mut assembled: Assembled = json::parse(&sound, RESULT_LIMITS).unwrap();
+        let action = Digest::of(b"action");
+        remember(&action, &assembled, &store, sound.len()).unwrap();
+        assert_eq!(store.action_result(&action).unwrap(), Some(sound.clone()));
+        let action = Digest::of(b"another");
+        assembled.opened.links.insert("x".to_owned());
+        remember(&action, &assembled, &store, sound.len()).unwrap();
+        assert_eq!(store.action_result(&action).unwrap(), None);
     }
 }
