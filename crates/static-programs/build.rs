@@ -58,6 +58,12 @@ const PLANTED: Program = Program {
     sources: PROBE.sources,
 };
 
+const FILE_PROBE: Program = Program {
+    package: "counterseal-testkit",
+    binary: "file-probe",
+    sources: PROBE.sources,
+};
+
 const LEAK_PROBE: Program = Program {
     package: "counterseal-testkit",
     binary: "leak-probe",
@@ -93,6 +99,7 @@ fn build_all() -> Result<(), String> {
     }
     if env::var_os("CARGO_FEATURE_PROBE").is_some() {
         programs.push(PROBE);
+        programs.push(FILE_PROBE);
         programs.push(LEAK_PROBE);
         programs.push(PLANTED);
     }

@@ -21,6 +21,10 @@ pub static LAUNCH: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/counterseal
 #[cfg(feature = "probe")]
 pub static PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
 
+/// The file probe `file-probe`: an ELF executable without program interpreter.
+#[cfg(feature = "probe")]
+pub static FILE_PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/file-probe"));
+
 /// The leak probe `leak-probe`: an ELF executable without program interpreter.
 #[cfg(feature = "probe")]
 pub static LEAK_PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/leak-probe"));

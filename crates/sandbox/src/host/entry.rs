@@ -156,6 +156,8 @@ impl Service {
         task.has_executed = true;
         let lineage = task.lineage;
         let vdso = vector.value(libc::AT_SYSINFO_EHDR);
+        let process = task.process;
+        self.listings.forget(process);
         self.tasks.executed(call.thread, vdso, lineage);
         if self.host.randomness == Randomness::Seeded
             && let Some(address) = vector.value(libc::AT_RANDOM)

@@ -50,6 +50,44 @@ impl Handles {
         copied
     }
 
+    /// A copy of a thread's descriptor. Most threads have the same ones as their process's first; but
+    /// that may have ended, or have others. `EBADF` means that the thread has none of this number;
+    /// any other error, that it cannot be known.
+    pub(super) fn thread_descriptor(
+        &mut self,
+        process: i32,
+        thread: i32,
+        descriptor: i32,
+    ) -> Result<OwnedFd, Errno> {
+        /// `PIDFD_THREAD` (`linux/pidfd.h`, Linux 6.9).
+        const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL.cast_unsigned());
+        if thread == process {
+            let own = self.descriptor(process, descriptor);
+            // A thread that was not known by its process is no process (`EINVAL`).
+            if !matches!(own, Err(Errno(libc::EINVAL | libc::ESRCH))) {
+                return own;
+            }
+        }
+        let pid = Pid::from_raw(thread).ok_or(Errno(libc::ESRCH))?;
+        match pidfd_open(pid, THREAD) {
+            Ok(handle) => pidfd_getfd(handle, descriptor, PidfdGetfdFlags::empty()).map_err(errno),
+            Err(rustix::io::Errno::INVAL) => {
+                self.descriptor(process, descriptor).map_err(|error| {
+                    // It is the first one that has none, or that has ended.
+                    let link = format!("/proc/{thread}/fd/{descriptor}");
+                    match std::fs::symlink_metadata(link) {
+                        Err(absent) if absent.kind() == io::ErrorKind::NotFound => {
+                            Errno(libc::EBADF)
+                        }
+                        _ if error == Errno(libc::EBADF) => Errno(libc::ESRCH),
+                        _ => error,
+                    }
+                })
+            }
+            Err(error) => Err(errno(error)),
+        }
+    }
+
     /// Writes to a process's memory, also where it may not write itself.
     pub(super) fn write_code(
         &mut self,

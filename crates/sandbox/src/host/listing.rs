@@ -4,13 +4,19 @@
 //!
 //! The place in a listing is kept where the kernel keeps it, in the open file, as the number of
 //! entries that were given out; it survives `lseek`, `dup` and `fork`. What a listing holds is
-//! fixed when it begins, so that entries that are removed meanwhile shift nothing.
+//! fixed when it begins, so that entries that are removed meanwhile shift nothing. It is kept by
+//! process and descriptor; who goes on with another's, after `dup` or `fork`, goes on with what that
+//! one holds if it stands at the same place. Whatever is not kept is listed anew, and the place then
+//! counts the entries that are there now: after another program was executed, and of the listings
+//! that were begun the longest ago if there are more than [`BYTES_MAX`].
+//!
+//! Where the open file cannot be reached the call fails: the kernel's own order is never shown.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, OFlags, RawDir, SeekFrom, Statx, openat, seek};
 
-use super::Map;
 use super::memory::Words;
 use super::paths::{descriptor_path, errno, join};
 use super::random::word;
@@ -19,8 +25,12 @@ use super::status::{Place, look};
 use super::{DirectoryOrder, VirtualHost};
 use crate::sys::Errno;
 
-/// Listings in progress that are remembered; more begin anew at each call.
-const LISTINGS_MAX: usize = 4096;
+/// How many bytes are spent on listings that are not finished, unless one alone takes more: a
+/// directory is as large as it is.
+const BYTES_MAX: usize = 64 << 20;
+/// What a listing takes beside its entries, and an entry beside its name.
+const LISTING_BYTES: usize = 256;
+const ENTRY_BYTES: usize = 64;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// One entry.
@@ -31,10 +41,91 @@ struct Entry {
     kind: u8,
 }
 
-/// The listings in progress, by process and descriptor.
+/// A listing that is not finished.
+#[derive(Clone, Debug)]
+struct Listing {
+    /// The directory.
+    inode: u64,
+    entries: Vec<Entry>,
+    /// How many of them were given out.
+    given: u64,
+    /// When it was last continued, in calls.
+    turn: u64,
+    /// About what it takes.
+    bytes: usize,
+}
+
+impl Listing {
+    fn of(inode: u64, entries: Vec<Entry>) -> Self {
+        let of_each = entries.iter().map(|entry| entry.name.len() + ENTRY_BYTES);
+        Self {
+            inode,
+            bytes: of_each.sum::<usize>() + LISTING_BYTES,
+            entries,
+            given: 0,
+            turn: 0,
+        }
+    }
+}
+
+/// The listings in progress.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
-    begun: Map<(i32, i32), (u64, Vec<Entry>)>,
+    /// By process and descriptor.
+    begun: BTreeMap<(i32, i32), Listing>,
+    /// Which was continued when.
+    turns: BTreeMap<u64, (i32, i32)>,
+    turn: u64,
+    bytes: usize,
+}
+
+impl Listings {
+    /// What is kept of a directory's listing that has come to this place.
+    fn take(&mut self, key: (i32, i32), inode: u64, given: u64) -> Option<Listing> {
+        let own = self.remove(key);
+        if given == 0 {
+            return None; // It begins.
+        }
+        let fits = |listing: &Listing| listing.inode == inode && listing.given == given;
+        if let Some(own) = own
+            && own.inode == inode
+        {
+            return Some(own);
+        }
+        let others = self.begun.values().filter(|listing| fits(listing));
+        others.max_by_key(|listing| listing.turn).cloned()
+    }
+
+    /// Keeps a listing until it goes on, and gives up others for it if need be.
+    fn keep(&mut self, key: (i32, i32), mut listing: Listing) {
+        self.remove(key);
+        self.turn += 1;
+        listing.turn = self.turn;
+        self.bytes += listing.bytes;
+        self.turns.insert(self.turn, key);
+        self.begun.insert(key, listing);
+        while self.bytes > BYTES_MAX && self.begun.len() > 1 {
+            let Some((_, oldest)) = self.turns.pop_first() else {
+                return;
+            };
+            self.remove(oldest);
+        }
+    }
+
+    /// A process has ended, or executed another program.
+    pub(super) fn forget(&mut self, process: i32) {
+        let its = self.begun.range((process, i32::MIN)..=(process, i32::MAX));
+        for key in its.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: (i32, i32)) -> Option<Listing> {
+        let listing = self.begun.remove(&key)?;
+        self.turns.remove(&listing.turn);
+        self.bytes = self.bytes.saturating_sub(listing.bytes);
+        Some(listing)
+    }
 }
 
 impl Service {
@@ -42,8 +133,11 @@ impl Service {
         let descriptor = call.int(0);
         let process = self.task(call).process;
         self.task(call).clock.work(LISTING_NS);
-        let Ok(directory) = self.tasks.handles.descriptor(process, descriptor) else {
-            return Ok(Reply::Proceed); // Not open, and the kernel says so.
+        let handles = &mut self.tasks.handles;
+        let directory = match handles.thread_descriptor(process, call.thread, descriptor) {
+            Ok(directory) => directory,
+            Err(Errno(errno @ (libc::EBADF | libc::EMFILE))) => return Err(Errno(errno)),
+            Err(_) => return Err(Errno(libc::EIO)),
         };
         let found = look(&directory, "", AtFlags::EMPTY_PATH)?;
         if u32::from(found.stx_mode) & libc::S_IFMT != libc::S_IFDIR {
@@ -51,17 +145,17 @@ impl Service {
         }
         let position = seek(&directory, SeekFrom::Current(0)).map_err(errno)?;
         let key = (process, descriptor);
-        let begun = self.listings.begun.remove(&key);
-        let entries = match begun {
-            Some((inode, entries)) if position > 0 && inode == found.stx_ino => entries,
-            _ => {
-                let path = descriptor_path(call.thread, descriptor)?;
-                let place = self.identities.place(&found);
-                let mut entries = self.entries(call, &directory, &path, place)?;
-                sort(&mut entries, &self.host);
-                entries
-            }
+        let kept = self.listings.take(key, found.stx_ino, position);
+        let mut listing = if let Some(kept) = kept {
+            kept
+        } else {
+            let path = descriptor_path(call.thread, descriptor)?;
+            let place = self.identities.place(&found);
+            let mut entries = self.entries(call, &directory, &path, place)?;
+            sort(&mut entries, &self.host);
+            Listing::of(found.stx_ino, entries)
         };
+        let entries = &listing.entries;
         let start = usize::try_from(position).unwrap_or(usize::MAX);
         let space = usize::try_from(call.arguments[2]).unwrap_or(usize::MAX);
         let is_old = call.number == libc::SYS_getdents;
@@ -81,8 +175,9 @@ impl Service {
         call.memory().write(call.arguments[1], &given)?;
         seek(&directory, SeekFrom::Start(next as u64)).map_err(errno)?;
         // Kept until a call has found nothing more: it must not see what came meanwhile.
-        if !given.is_empty() && self.listings.begun.len() < LISTINGS_MAX {
-            self.listings.begun.insert(key, (found.stx_ino, entries));
+        if !given.is_empty() {
+            listing.given = next as u64;
+            self.listings.keep(key, listing);
         }
         Ok(Reply::Value(i64::try_from(given.len()).unwrap_or(0)))
     }
@@ -256,6 +351,58 @@ mod tests {
         host.directory_order = DirectoryOrder::Shuffled(1);
         let shuffled = names(&host);
         assert_eq!(names(&host), shuffled);
+    }
+
+    fn at(inode: u64, given: u64, entries: Vec<Entry>) -> Listing {
+        Listing {
+            given,
+            ..Listing::of(inode, entries)
+        }
+    }
+
+    #[test]
+    fn a_listing_goes_on_as_it_began_also_after_fork_and_dup() {
+        let mut listings = Listings::default();
+        let length = |listing: Option<Listing>| listing.map(|listing| listing.entries.len());
+        listings.keep((1, 3), at(7, 2, vec![entry("a"), entry("b"), entry("c")]));
+        listings.keep((1, 4), at(7, 1, vec![entry("a")]));
+        // Its copies, of the place at which it stands.
+        assert_eq!(length(listings.take((2, 3), 7, 2)), Some(3));
+        assert_eq!(length(listings.take((1, 5), 7, 1)), Some(1));
+        // Others.
+        assert_eq!(length(listings.take((2, 3), 7, 3)), None);
+        assert_eq!(length(listings.take((2, 3), 8, 2)), None);
+        // Its own, wherever it was moved to, but for the beginning.
+        assert_eq!(length(listings.take((1, 3), 7, 1)), Some(3));
+        assert_eq!(length(listings.take((1, 4), 7, 0)), None);
+        assert_eq!((listings.bytes, listings.turns.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_goes_with_its_process() {
+        let mut listings = Listings::default();
+        let large = || vec![entry(&"x".repeat(200)); 4096];
+        for process in 1..=200 {
+            listings.keep((process, 3), at(7, 1, large()));
+            listings.keep((process, 4), at(7, 1, vec![entry("y")]));
+            assert!(listings.bytes <= BYTES_MAX);
+        }
+        // The oldest is gone, the latest is there.
+        assert!(listings.take((1, 3), 9, 1).is_none());
+        assert!(listings.take((200, 3), 7, 1).is_some());
+        for descriptor in [3, 4] {
+            assert!(listings.begun.contains_key(&(199, descriptor)));
+        }
+        listings.forget(199);
+        for descriptor in [3, 4] {
+            assert!(!listings.begun.contains_key(&(199, descriptor)));
+        }
+        // One alone is kept however large it is.
+        let entries = BYTES_MAX / ENTRY_BYTES;
+        listings.keep((1, 3), at(7, 1, vec![entry("z"); entries]));
+        assert_eq!((listings.begun.len(), listings.turns.len()), (1, 1));
+        assert!(listings.take((1, 3), 7, 1).is_some());
+        assert_eq!(listings.bytes, 0);
     }
 
     #[test]

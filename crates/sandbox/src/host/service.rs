@@ -251,6 +251,8 @@ impl Service {
                 }),
                 None => sys::answer(listener, id, 0, libc::EINVAL, false),
             },
+            // The step has as many descriptors as other steps: this process has none left.
+            Err(Errno(libc::EMFILE)) => sys::answer(listener, id, 0, libc::ENFILE, false),
             Err(Errno(errno)) => sys::answer(listener, id, 0, errno, false),
         }
     }
@@ -353,7 +355,11 @@ impl Service {
                 if whole_process {
                     self.close_writes(call);
                 }
+                let process = self.task(call).process;
                 self.tasks.end(call.thread, whole_process);
+                if whole_process {
+                    self.listings.forget(process);
+                }
                 Ok(Reply::Proceed)
             }
             libc::SYS_execve | libc::SYS_execveat => {

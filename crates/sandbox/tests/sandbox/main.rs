@@ -4,6 +4,7 @@
 
 mod calls;
 mod doctor;
+mod files;
 mod host_limits;
 mod hostile;
 mod isolation;

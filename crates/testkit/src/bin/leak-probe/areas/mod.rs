@@ -8,6 +8,7 @@ mod counter;
 mod descriptors;
 mod files;
 mod inputs;
+mod leaderless;
 mod machine;
 mod memory;
 mod network;
@@ -45,8 +46,9 @@ pub(crate) const ALL: [Area; 16] = [
 
 /// Areas that are looked at by name only: what a program that was executed by the probe itself
 /// looks at, and what makes sense in some sandboxes only.
-pub(crate) const BY_NAME: [Area; 3] = [
+pub(crate) const BY_NAME: [Area; 4] = [
     (again::WORD, again::answer),
     (counter::WORD, counter::look),
     (counter::EXECUTED, counter::answer),
+    (leaderless::WORD, leaderless::look),
 ];
