@@ -135,7 +135,8 @@ fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<S
         Guarantee::Aslr => "personality without random addresses",
         Guarantee::Randomness if host.randomness == Randomness::Real => return None,
         Guarantee::Randomness => {
-            "getrandom, AT_RANDOM and the random devices seeded from the action"
+            "getrandom, AT_RANDOM and the random devices seeded from the action; how soon a device \
+             that was read empty is ready again (poll, O_NONBLOCK) follows the host"
         }
         Guarantee::FileTimes => "status calls trapped; times of the action's own clock",
         Guarantee::FileIdentity => {

@@ -19,12 +19,14 @@ use core::ffi::{CStr, c_char, c_void};
 mod files;
 mod mounts;
 mod privileges;
+mod sockets;
 mod tracing;
 mod traps;
 
 pub(crate) use files::*;
 pub(crate) use mounts::*;
 pub(crate) use privileges::*;
+pub(crate) use sockets::*;
 pub(crate) use tracing::*;
 pub(crate) use traps::*;
 
@@ -96,9 +98,23 @@ pub(crate) unsafe fn fork(flags: i32) -> Result<i32> {
 /// Starts a process that shares this one's memory on a stack of its own.
 ///
 /// # Safety
+/// As for [`clone_silently_onto`].
+pub(crate) unsafe fn clone_onto(
+    stack_top: *mut u8,
+    flags: i32,
+    entry: extern "C" fn(*const c_void) -> !,
+    argument: *const c_void,
+) -> Result<i32> {
+    // SAFETY: the caller vouches for it.
+    unsafe { clone_silently_onto(stack_top, flags | libc::SIGCHLD, entry, argument) }
+}
+
+/// The same, but no signal tells of its end, which is waited for with [`wait_for_silent`].
+///
+/// # Safety
 /// `flags` must hold `CLONE_VM`; `stack_top` must be 16-byte aligned, the end of a region
 /// that nobody else uses while the child lives; `argument` must outlive the child.
-pub(crate) unsafe fn clone_onto(
+pub(crate) unsafe fn clone_silently_onto(
     stack_top: *mut u8,
     flags: i32,
     entry: extern "C" fn(*const c_void) -> !,
@@ -119,7 +135,7 @@ pub(crate) unsafe fn clone_onto(
             "ud2",
             "2:",
             inlateout("rax") libc::SYS_clone as isize => result,
-            in("rdi") (flags | libc::SIGCHLD) as usize,
+            in("rdi") flags as usize,
             in("rsi") stack_top,
             in("rdx") 0_usize,
             in("r10") 0_usize,
@@ -134,6 +150,17 @@ pub(crate) unsafe fn clone_onto(
         Err(Errno(-result as i32))
     } else {
         Ok(result as i32)
+    }
+}
+
+/// Waits for a process that was started silently. An error means that it is not there any more.
+pub(crate) fn wait_for_silent(process: i32) {
+    loop {
+        // SAFETY: neither a status nor a usage is asked for.
+        let waited = unsafe { call!(libc::SYS_wait4, process, 0, libc::__WCLONE, 0) };
+        if waited != Err(Errno(libc::EINTR)) {
+            return;
+        }
     }
 }
 

@@ -12,7 +12,7 @@
 //! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
 //! * `lead.rs`, `paths.rs`: where a path leads, and what is opened there;
 //! * `status.rs`, `shown.rs`, `inputs.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
-//! * `device.rs`: the random device;
+//! * `device.rs`, `sockets.rs`: the random device;
 //! * `procfs.rs`: the texts of `/proc`;
 //! * `vdso.rs`, `entry.rs`, `memory.rs`, `handles.rs`: the processes' memory, and what is kept open of
 //!   them.
@@ -37,6 +37,7 @@ mod procfs;
 mod random;
 mod service;
 mod shown;
+mod sockets;
 mod stamps;
 mod status;
 mod task;

@@ -227,7 +227,9 @@ impl Service {
         let close_on_exec = flags & libc::O_CLOEXEC != 0;
         let led = self.lead(call, path.clone(), flags & libc::O_NOFOLLOW == 0);
         if let Led::Machine(clean) = &led {
-            if is_random_device(clean) && self.host.randomness == super::Randomness::Seeded {
+            if self.host.randomness == super::Randomness::Seeded
+                && (is_random_device(clean) || self.leads_to_random(call, clean))
+            {
                 return self.open_random(call, flags, close_on_exec);
             }
             if let Some(text) = self.process_file(call, clean) {

@@ -239,6 +239,9 @@ impl Service {
             return None;
         }
         let found = look(&real, &name, AtFlags::empty()).ok()?;
+        if self.devices.is_random(&found) {
+            return Some(Ok(b"/dev/urandom".to_vec()));
+        }
         let number = self.identities.nameless_number(&found);
         Some(Ok(format!("{kind}:[{number}]").into_bytes()))
     }
@@ -403,7 +406,7 @@ fn as_file(text: &[u8]) -> Result<OwnedFd, Errno> {
 
 /// A path below `/proc` with the thread's own numbers for `self` and `thread-self`; none for a
 /// path elsewhere.
-fn own_path(thread: i32, path: &[u8]) -> Option<String> {
+pub(super) fn own_path(thread: i32, path: &[u8]) -> Option<String> {
     let path = std::str::from_utf8(path).ok()?;
     let rest = match path {
         "/dev/stdin" => "self/fd/0",

@@ -96,6 +96,9 @@ impl Ground {
     /// For a thread of its own, whose file accesses become those of `file_user`, if there is
     /// one: root must see no more files than the action.
     pub(crate) fn enter(root: OwnedFd, host: &VirtualHost, file_user: Option<u32>) -> Self {
+        // One that interrupts a descriptor on its way to the step would leave it with number 0
+        // (SECCOMP_IOCTL_NOTIF_ADDFD); whoever else there is in this process takes signals.
+        let _ = sys::set_signal_mask(u64::MAX);
         if let Some(user) = file_user {
             sys::take_file_user(user);
         }
@@ -119,6 +122,7 @@ pub(crate) struct Service {
     pub(super) identities: Identities,
     pub(super) inputs: Inputs,
     pub(super) listings: super::listing::Listings,
+    pub(super) devices: super::device::Devices,
     pub(super) names: super::network::Names,
     /// Until the step is traced, if it is to be.
     pub(super) launch: Option<Launch>,
@@ -147,6 +151,7 @@ impl Service {
             inputs: Inputs::default(),
             paths: Paths::new(root),
             listings: super::listing::Listings::default(),
+            devices: super::device::Devices::default(),
             names: super::network::Names::default(),
             launch: None,
             is_traced: false,

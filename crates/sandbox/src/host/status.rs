@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 
+use super::Map;
 use super::inputs::real_path;
 use super::lead::Led;
 use super::memory::Words;
@@ -16,7 +17,6 @@ use super::random::word;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use super::shown::{BLOCK_BYTES, Shown};
 use super::times::NS;
-use super::{Map, Set};
 use crate::sys::Errno;
 
 /// What a real device number stands for.
@@ -69,7 +69,6 @@ pub(super) struct Identities {
     places: Map<(u32, u32), Place>,
     inputs: Map<(u32, u32, u64), u64>,
     nameless: Map<(u32, u32, u64), u64>,
-    random_devices: Set<(u32, u32, u64)>,
     /// Files of `/proc` that the action has opened and got from the service, by what they are here.
     texts: Map<(u32, u32, u64), Arc<[u8]>>,
     salt: u64,
@@ -92,7 +91,6 @@ impl Identities {
             places,
             inputs: Map::default(),
             nameless: Map::default(),
-            random_devices: Set::default(),
             texts: Map::default(),
             salt,
         }
@@ -106,17 +104,6 @@ impl Identities {
             None if found.stx_dev_major == 0 && !has_path(found) => Place::Nameless,
             None => Place::Input,
         }
-    }
-
-    /// From now on this pipe is the random device.
-    pub(super) fn note_random_device(&mut self, pipe: &OwnedFd) {
-        if let Ok(found) = look(pipe, "", AtFlags::EMPTY_PATH) {
-            self.random_devices.insert(key(&found));
-        }
-    }
-
-    pub(super) fn is_random_device(&self, found: &Statx) -> bool {
-        self.random_devices.contains(&key(found))
     }
 
     /// From now on this file is that one of `/proc`.
@@ -253,7 +240,7 @@ impl Service {
             }
             Place::Root => (shown.user, shown.group) = (0, 0),
             Place::Processes | Place::Nameless => {
-                if self.identities.is_random_device(found) {
+                if self.devices.is_random(found) {
                     shown.mode = libc::S_IFCHR | 0o666;
                     shown.special = (1, 9);
                     shown.device = Place::Devices.device();

@@ -58,7 +58,7 @@ fn become_odd(what: &str) -> bool {
 
 /// Runs the named test of this program again, with these hard limits (and soft ones). In that
 /// copy: what was asked of it, now in force, for the test to check.
-fn on_host_with(lowered: &str, test: &str) -> Option<String> {
+pub(crate) fn on_host_with(lowered: &str, test: &str) -> Option<String> {
     if let Ok(asked) = std::env::var(LOWERED) {
         for limit in asked.split(' ') {
             if become_odd(limit) {

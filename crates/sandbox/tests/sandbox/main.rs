@@ -3,6 +3,7 @@
 //! and as an ordinary user; none needs a network or a wait.
 
 mod calls;
+mod devices;
 mod doctor;
 mod files;
 mod host_limits;

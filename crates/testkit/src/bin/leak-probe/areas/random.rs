@@ -92,6 +92,14 @@ fn device(report: &mut Report) {
         )
     });
     let _ = call!(libc::SYS_close, device);
+    // Who may write to it may read it as well.
+    if let Ok(device) = call!(libc::SYS_open, c"/dev/urandom", libc::O_RDWR, 0) {
+        let answer = call!(libc::SYS_read, device, &memory, 16);
+        report.written("device.of-reader-and-writer", answer, |_| {
+            hex(&memory.array::<16>(0))
+        });
+        let _ = call!(libc::SYS_close, device);
+    }
 }
 
 fn draw(flags: u32) -> String {
