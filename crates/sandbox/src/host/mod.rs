@@ -11,7 +11,8 @@
 //! * `tracer.rs`: the processor's time stamp counter, for an action that wants it;
 //! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
 //! * `lead.rs`, `paths.rs`: where a path leads, and what is opened there;
-//! * `status.rs`, `shown.rs`, `inputs.rs`, `stamps.rs`, `listing.rs`: files, their status, times and order;
+//! * `status.rs`, `shown.rs`, `inputs.rs`, `stamps.rs`, `census.rs`, `listing.rs`: files, their status,
+//!   times and order;
 //! * `device.rs`, `sockets.rs`: the random device;
 //! * `procfs.rs`: the texts of `/proc`;
 //! * `vdso.rs`, `entry.rs`, `memory.rs`, `handles.rs`: the processes' memory, and what is kept open of
@@ -20,6 +21,7 @@
 //! Absent on purpose: security. A program that races its own memory against the service may see
 //! a real value; what it can reach is bounded by namespaces and the filter, not by this.
 
+mod census;
 mod clock;
 mod deadlines;
 mod device;

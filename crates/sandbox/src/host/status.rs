@@ -457,8 +457,3 @@ const fn input_mode(mode: u32) -> u32 {
         _ => 0o555,
     }
 }
-
-/// A real time stamp in nanoseconds since 1970.
-pub(super) fn stamp_ns(stamp: &rustix::fs::StatxTimestamp) -> i128 {
-    i128::from(stamp.tv_sec) * i128::from(NS) + i128::from(stamp.tv_nsec)
-}

@@ -8,15 +8,16 @@ use std::time::Instant;
 
 use rustix::process::{Pid, test_kill_process};
 
+use super::Map;
 use super::clock::Clock;
 use super::entry::Entering;
 use super::handles::Handles;
 use super::kinship::{Heritage, Inherited, Nursery, Started, numbers, vdso_address};
 use super::memory::Memory;
 use super::random::{Draws, Lineage};
+use super::stamps::Written;
 use super::timers::Timers;
 use super::vdso::Patch;
-use super::{Map, Set};
 
 /// What becomes of a process's children when they end (sigaction(2), SIGCHLD).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub(super) struct Process {
     /// The working directory, until it may have changed.
     pub(super) directory: Option<Arc<[u8]>>,
     /// Files that it opened for writing and that may still be open.
-    pub(super) written: Set<Arc<[u8]>>,
+    pub(super) written: Written,
     /// The latest of them, and how many more of its calls each is looked at again after.
     pub(super) fresh: Vec<(Arc<[u8]>, u8)>,
 }
@@ -392,7 +393,7 @@ impl Process {
             draws: Draws::of(lineage),
             timers: Timers::default(),
             directory: None,
-            written: Set::default(),
+            written: Written::default(),
             fresh: Vec::new(),
         }
     }

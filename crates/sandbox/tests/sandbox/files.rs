@@ -35,3 +35,30 @@ fn however_many_listings_are_left_unfinished_the_next_is_whole() {
     ));
     assert_eq!(shown, "false\n");
 }
+
+#[test]
+fn times_that_a_step_sets_show_until_the_next_change() {
+    let mut stage = stage();
+    let shown = stage.prints("set-times /build/file");
+    assert_eq!(
+        shown,
+        "written: changed not later, modified not later, Equal\n\
+         modification set: changed later, modified not later, Greater\n\
+         mode set: changed later, modified not later, Greater\n\
+         access set: changed later, modified not later, Greater\n\
+         mode set: changed later, modified not later, Greater\n\
+         written: changed later, modified later, Equal\n\
+         set and written: changed later, modified later, Equal\n"
+    );
+}
+
+#[test]
+fn a_process_that_opens_very_many_files_shows_the_same_times_in_every_run() {
+    let mut stage = stage();
+    stage.limits.scratch_bytes = 64 * MIB;
+    let first = stage.prints("write-many /build/first 2000");
+    assert_eq!(first.lines().count(), 3);
+    let mut again = self::stage();
+    again.limits.scratch_bytes = 64 * MIB;
+    assert_eq!(again.prints("write-many /build/first 2000"), first);
+}
