@@ -7,7 +7,8 @@
 //!
 //! * `service.rs` takes the calls and hands them out;
 //! * `task.rs`, `kinship.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
-//! * `times.rs`, `timers.rs`, `deadlines.rs`: calls that ask for the time or wait for one;
+//! * `times.rs`, `timers.rs`, `deadlines.rs`, `sleepers.rs`: calls that ask for the time or wait for
+//!   one;
 //! * `tracer.rs`: the processor's time stamp counter, for an action that wants it;
 //! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
 //! * `lead.rs`, `paths.rs`: where a path leads, and what is opened there;
@@ -39,6 +40,7 @@ mod procfs;
 mod random;
 mod service;
 mod shown;
+mod sleepers;
 mod sockets;
 mod stamps;
 mod status;

@@ -13,6 +13,7 @@ use super::inputs::Inputs;
 use super::kinship::Started;
 use super::memory::Memory;
 use super::paths::Paths;
+use super::sleepers::{Later, Sleepers};
 use super::stamps::Stamps;
 use super::status::Identities;
 use super::task::{Task, Tasks};
@@ -128,7 +129,7 @@ pub(crate) struct Service {
     pub(super) launch: Option<Launch>,
     /// Whether calls that are mended come to the tracer, and not here.
     pub(super) is_traced: bool,
-    later: Vec<Later>,
+    pub(super) sleepers: Sleepers,
 }
 
 impl Service {
@@ -155,7 +156,7 @@ impl Service {
             names: super::network::Names::default(),
             launch: None,
             is_traced: false,
-            later: Vec::new(),
+            sleepers: Sleepers::none(),
             host,
         }
     }
@@ -221,18 +222,21 @@ impl Service {
             arguments,
             instruction,
         };
+        if self.continue_sleep(&call) {
+            return;
+        }
         let reply = self.handle(&call);
         self.answer(call, reply);
     }
 
-    fn answer(&mut self, call: Call, reply: Answer) {
+    pub(super) fn answer(&mut self, call: Call, reply: Answer) {
         let listener = &*self.listener;
         let id = call.id;
         match reply {
             Ok(Reply::Value(value)) => sys::answer(listener, id, value, 0, false),
             Ok(Reply::Proceed) => sys::answer(listener, id, 0, 0, true),
             Ok(Reply::Mend(mend)) => self.hold_and_mend(&call, mend),
-            Ok(Reply::Again(delay)) => self.later.push(Later {
+            Ok(Reply::Again(delay)) => self.sleepers.push(Later {
                 due: Instant::now() + delay,
                 call,
                 is_asked_again: true,
@@ -248,7 +252,7 @@ impl Service {
                 }
             }
             Ok(Reply::After(delay, left)) => match Instant::now().checked_add(delay) {
-                Some(due) => self.later.push(Later {
+                Some(due) => self.sleepers.push(Later {
                     due,
                     call,
                     is_asked_again: false,
@@ -260,46 +264,6 @@ impl Service {
             Err(Errno(libc::EMFILE)) => sys::answer(listener, id, 0, libc::ENFILE, false),
             Err(Errno(errno)) => sys::answer(listener, id, 0, errno, false),
         }
-    }
-
-    /// Answers calls whose time has come; how long the next one still has to wait.
-    fn answer_due(&mut self) -> Option<Timespec> {
-        if self.later.is_empty() {
-            return None;
-        }
-        let now = Instant::now();
-        for later in std::mem::take(&mut self.later) {
-            let Later {
-                due,
-                call,
-                is_asked_again,
-                left,
-            } = later;
-            if has_signal(call.thread) {
-                if let Some((address, delay)) = left {
-                    self.cut_short(&call, address, delay);
-                }
-                let errno = if is_asked_again {
-                    ERESTARTSYS
-                } else {
-                    ERESTARTNOHAND
-                };
-                self.answer(call, Err(Errno(errno)));
-            } else if due > now {
-                self.later.push(later);
-            } else if is_asked_again {
-                let reply = self.handle(&call);
-                self.answer(call, reply);
-            } else {
-                self.answer(call, DONE);
-            }
-        }
-        let due = self.later.iter().map(|later| later.due).min()?;
-        let left = due.saturating_duration_since(now).min(SIGNALS_EVERY);
-        Some(Timespec {
-            tv_sec: 0,
-            tv_nsec: left.subsec_nanos().into(),
-        })
     }
 
     /// The thread of a call.
@@ -428,15 +392,12 @@ fn poll_listener(listener: &OwnedFd, timeout: Option<&Timespec>) -> Listener {
     }
 }
 
-fn lock(service: &Mutex<Service>) -> MutexGuard<'_, Service> {
-    // Only the tracer can have panicked while it held this, and the step ends with it.
+pub(super) fn lock(service: &Mutex<Service>) -> MutexGuard<'_, Service> {
+    // Whatever the other thread was doing when it panicked: the step ends with it.
     service.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const FORK_NS: u64 = 50_000;
-
-/// How often sleepers are asked for signals: a thread that waits for an answer takes none.
-const SIGNALS_EVERY: Duration = Duration::from_millis(20);
 
 /// What there is to hear.
 #[derive(PartialEq, Eq)]
@@ -454,29 +415,4 @@ fn taking_ends() -> bool {
     let mut numbers = release.split(|digit: char| !digit.is_ascii_digit());
     let mut number = || numbers.next().and_then(|digits| digits.parse::<u32>().ok());
     (number(), number()) >= (Some(6), Some(11))
-}
-
-/// What the kernel itself answers to a call that a signal interrupts: try again after the
-/// handler, or after no handler only.
-const ERESTARTSYS: i32 = 512;
-const ERESTARTNOHAND: i32 = 514;
-
-/// A call that is answered when its time has come.
-struct Later {
-    due: Instant,
-    call: Call,
-    is_asked_again: bool,
-    /// Where what is left of it goes, and of how much, if a signal ends it.
-    left: Option<(u64, Duration)>,
-}
-
-/// Whether a signal waits that the thread does not block.
-fn has_signal(thread: i32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let mask = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-            .unwrap_or(0)
-    };
-    (mask("SigPnd:") | mask("ShdPnd:")) & !mask("SigBlk:") != 0
 }

@@ -19,13 +19,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use super::deadlines::Pending;
-use super::service::{Answer, Call, DONE, Reply, Service};
+use super::service::{Answer, Call, DONE, Reply, Service, lock};
 use super::times::uptime_ns;
 use crate::sys::{self, Errno, Onward, Stop};
 
@@ -91,6 +91,8 @@ impl Service {
 
     /// A thread begins.
     fn begin_task(&mut self, thread: i32) {
+        // Meant for who had its number before.
+        self.sleepers.has_prodded(thread);
         self.tasks.begin(thread, self.patch);
     }
 
@@ -141,6 +143,10 @@ impl Tracer {
                     continue;
                 }
                 Stop::Signal(libc::SIGSEGV) if self.read_counter(thread) => Onward::Run(0),
+                // Sent by the service, so that it stops.
+                Stop::Signal(libc::SIGSTOP) if self.service().sleepers.has_prodded(thread) => {
+                    Onward::Run(0)
+                }
                 Stop::Signal(signal) => Onward::Run(signal),
                 Stop::Group => Onward::Listen,
                 Stop::Passing => Onward::Run(0),
@@ -186,8 +192,7 @@ impl Tracer {
     }
 
     fn service(&self) -> MutexGuard<'_, Service> {
-        // Whatever the service was doing when it panicked: the step ends with it.
-        self.service.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.service)
     }
 
     /// Does what a thread was forbidden, if that was to read the counter.

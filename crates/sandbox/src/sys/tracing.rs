@@ -166,6 +166,13 @@ pub(crate) fn interrupt(thread: i32) {
     let _ = unsafe { trace(libc::PTRACE_INTERRUPT, thread, 0, 0) };
 }
 
+/// Sends a thread the one signal that it can neither block nor ignore and that need not end it.
+/// Whoever traces it has to take it away again.
+pub(crate) fn send_stop(process: i32, thread: i32) -> Result<()> {
+    // SAFETY: takes no pointer.
+    unsafe { call!(libc::SYS_tgkill, process, thread, libc::SIGSTOP) }.map(drop)
+}
+
 /// The thread that a thread has started, or the number that it had before it executed.
 pub(crate) fn other_thread(thread: i32) -> Result<i32> {
     let mut message = 0_u64;

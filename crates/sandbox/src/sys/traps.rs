@@ -84,6 +84,21 @@ pub(crate) fn answer(listener: &impl AsFd, id: u64, value: i64, error: i32, proc
     };
 }
 
+/// Whether a trapped call still waits for its answer: its thread may have been killed.
+pub(crate) fn is_waiting(listener: &impl AsFd, id: u64) -> bool {
+    let fd = listener.as_fd().as_raw_fd();
+    // SAFETY: the ioctl reads one word.
+    unsafe {
+        call!(
+            libc::SYS_ioctl,
+            fd,
+            libc::SECCOMP_IOCTL_NOTIF_ID_VALID,
+            &raw const id
+        )
+    }
+    .is_ok()
+}
+
 /// Puts a copy of a descriptor into the waiting process; its number there is the call's
 /// answer.
 pub(crate) fn answer_with_descriptor(

@@ -2,6 +2,7 @@
 //! what it saw, what it could do, and what was left on the host. The same tests pass as root
 //! and as an ordinary user; none needs a network or a wait.
 
+mod answered;
 mod calls;
 mod devices;
 mod doctor;

@@ -17,6 +17,7 @@ mod process;
 mod processor;
 mod procfs;
 mod random;
+mod sleepers;
 mod surface;
 mod waits;
 
@@ -46,9 +47,10 @@ pub(crate) const ALL: [Area; 16] = [
 
 /// Areas that are looked at by name only: what a program that was executed by the probe itself
 /// looks at, and what makes sense in some sandboxes only.
-pub(crate) const BY_NAME: [Area; 4] = [
+pub(crate) const BY_NAME: [Area; 5] = [
     (again::WORD, again::answer),
     (counter::WORD, counter::look),
     (counter::EXECUTED, counter::answer),
     (leaderless::WORD, leaderless::look),
+    (sleepers::WORD, sleepers::look),
 ];
