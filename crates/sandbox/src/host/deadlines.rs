@@ -8,8 +8,6 @@
 //! the kernel restarts by itself with the time that it has read (`restart_syscall(2)`), so the
 //! program notices nothing.
 
-use std::time::Duration;
-
 use rustix::time::{ClockId, clock_gettime};
 
 use super::memory::{Memory, Words};
@@ -24,14 +22,21 @@ const FUTEX_WAIT: i32 = 0;
 const FUTEX_LOCK_PI: i32 = 6;
 const FUTEX_CLOCK_REALTIME: i32 = 256;
 
-/// How often a wait for a child is looked at that the kernel is not yet left to.
-const CHILDREN_EVERY: Duration = Duration::from_millis(1);
-
 /// What is to be done around a call that the kernel does.
 pub(super) struct Mend {
     /// What the kernel reads at an address in place of the program's own bytes.
     read: Option<(u64, Vec<u8>)>,
     after: After,
+}
+
+impl Mend {
+    /// A child's usage goes to this address.
+    pub(super) const fn usage(address: u64) -> Self {
+        Self {
+            read: None,
+            after: After::Usage(address),
+        }
+    }
 }
 
 /// What is to be done behind it.
@@ -142,35 +147,6 @@ impl Service {
         Self::proceed_and_mend(Some((address.wrapping_add(FLAGS_AT), flags)), None)
     }
 
-    /// `wait4(2)` or `waitid(2)` that also asks what the child has used. The kernel would tell of
-    /// the host's time, so it is left to it only when a child has ended, and mended.
-    pub(super) fn wait_with_usage(&mut self, call: &Call) -> Reply {
-        let options = match call.number {
-            libc::SYS_wait4 => call.int(2),
-            _ => call.int(3),
-        };
-        let process = self.task(call).process;
-        // The tracer holds the thread behind the call however long it takes; here everybody
-        // else would wait.
-        if !self.is_traced {
-            let children = crate::usage::children(process);
-            if options & libc::WNOHANG == 0
-                && !children.is_empty()
-                && !children.iter().any(|child| has_ended(*child))
-            {
-                return Reply::Again(CHILDREN_EVERY);
-            }
-        }
-        let address = match call.number {
-            libc::SYS_wait4 => call.arguments[3],
-            _ => call.arguments[4],
-        };
-        Reply::Mend(Mend {
-            read: None,
-            after: After::Usage(address),
-        })
-    }
-
     /// Lets the kernel do a call, and has it return this value.
     pub(super) fn proceed_with_result(value: i64) -> Reply {
         Reply::Mend(Mend {
@@ -243,7 +219,9 @@ impl Service {
             After::Return(value) => return Some(value),
             // What the kernel has not filled in stays as it is.
             After::Usage(address) => {
-                if memory.read(address).ok() != usage_before {
+                if memory.read(address).ok() == usage_before {
+                    self.waited_in_vain(thread);
+                } else {
                     self.tasks.settle(thread, process);
                     let busy_after_ns = self.tasks.process(process).children_busy_ns;
                     let busy_ns = busy_after_ns.saturating_sub(busy_before_ns);
@@ -266,13 +244,4 @@ pub(super) fn host_time(is_real_time: bool, left_ns: u64) -> Vec<u8> {
     let now_ns = duration((now.tv_sec, now.tv_nsec), 1).unwrap_or(0);
     let until_ns = now_ns.saturating_add(left_ns);
     Words::default().u64(until_ns / NS).u64(until_ns % NS).0
-}
-
-/// Whether a process has ended and waits to be waited for.
-fn has_ended(process: i32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else {
-        return false;
-    };
-    let state = stat.rfind(')').and_then(|end| stat.get(end + 1..));
-    state.is_some_and(|state| state.trim_start().starts_with('Z'))
 }

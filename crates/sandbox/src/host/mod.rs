@@ -8,7 +8,7 @@
 //! * `service.rs` takes the calls and hands them out;
 //! * `task.rs`, `kinship.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
 //! * `times.rs`, `timers.rs`, `deadlines.rs`, `sleepers.rs`: calls that ask for the time or wait for
-//!   one;
+//!   one; `children.rs`: those that wait for a child;
 //! * `tracer.rs`: the processor's time stamp counter, for an action that wants it;
 //! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
 //! * `lead.rs`, `paths.rs`: where a path leads, and what is opened there;
@@ -23,6 +23,7 @@
 //! a real value; what it can reach is bounded by namespaces and the filter, not by this.
 
 mod census;
+mod children;
 mod clock;
 mod deadlines;
 mod device;

@@ -317,8 +317,8 @@ impl Service {
                 Ok(Reply::Proceed)
             }
             libc::SYS_rt_sigaction => Ok(self.child_handler(call)),
-            libc::SYS_wait4 if call.arguments[3] != 0 => Ok(self.wait_with_usage(call)),
-            libc::SYS_waitid if call.arguments[4] != 0 => Ok(self.wait_with_usage(call)),
+            // Only if they ask for that.
+            libc::SYS_wait4 | libc::SYS_waitid => Ok(self.wait_with_usage(call)),
             libc::SYS_exit | libc::SYS_exit_group => {
                 let whole_process = call.number == libc::SYS_exit_group;
                 if whole_process {

@@ -43,6 +43,8 @@ pub(super) struct Task {
     pub(super) draws: Option<Draws>,
     /// A wait with a time limit that the kernel was left to do.
     pub(super) timeout: Option<Timeout>,
+    /// When it last waited for a child that the kernel had nothing to tell of.
+    pub(super) waited_in_vain: Option<Instant>,
     /// Whether the program has executed since its thread began: then its vDSO is patched.
     pub(super) has_executed: bool,
     /// Where its vDSO is, once that is known.
@@ -363,6 +365,7 @@ impl Task {
             forks: 0,
             draws: None,
             timeout: None,
+            waited_in_vain: None,
             has_executed: false,
             vdso: None,
         }
