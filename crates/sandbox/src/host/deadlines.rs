@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::memory::{Memory, Words};
 use super::service::{Call, Reply, Service};
 use super::task::Fate;
-use super::times::{NS, duration, rusage, uptime_ns};
+use super::times::{NS, duration, rusage};
 use crate::sys::{self, Held};
 
 const FUTEX_COMMAND: i32 = 0x7f;
@@ -76,7 +76,7 @@ impl Service {
         let (operation, address) = (call.int(1), call.arguments[3]);
         let command = operation & FUTEX_COMMAND;
         if command == FUTEX_WAIT {
-            return self.wait_until_timespec(call, address);
+            return self.wait_pair(call, address, 1);
         }
         let is_real_time = command == FUTEX_LOCK_PI || operation & FUTEX_CLOCK_REALTIME != 0;
         let Ok(until_ns) = call
@@ -87,11 +87,7 @@ impl Service {
             return Reply::Proceed; // No time at all, and the kernel says so.
         };
         let elapsed_ns = self.task(call).clock.now();
-        let now_ns = if is_real_time {
-            self.wall_ns(elapsed_ns)
-        } else {
-            uptime_ns(elapsed_ns)
-        };
+        let now_ns = self.shown_ns(is_real_time, elapsed_ns);
         let left_ns = until_ns.saturating_sub(now_ns);
         // Before the host's clock is read, so that this never comes after the kernel's end.
         self.note_timeout(call, left_ns, None);
@@ -157,8 +153,9 @@ impl Service {
 
     /// Lets the kernel do a call of a thread that nobody traces, and mends it.
     pub(super) fn hold_and_mend(&mut self, call: &Call, mend: Mend) {
-        // Without the right to trace the program's own bytes stay. A time among them is long
-        // past, so that a wait ends at once, as waits may.
+        // Without the right to trace nothing is replaced: the kernel reads the program's own
+        // bytes, and its results stay the host's. A time among what it reads is long past, so that
+        // a wait ends at once, as waits may.
         let Ok(held) = Held::seize(call.thread) else {
             sys::answer(&*self.listener, call.id, 0, 0, true);
             return;

@@ -10,7 +10,7 @@ use super::Map;
 use super::deadlines::host_time;
 use super::memory::Words;
 use super::service::{Answer, Call, DONE, Reply, Service};
-use super::times::{NS, duration, uptime_ns};
+use super::times::{NS, duration};
 
 /// Which timer of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +32,9 @@ pub(super) struct Armed {
     due: Option<Instant>,
     every_ns: u64,
 }
+
+/// Timers of one process that are known; the kernel has a limit, too, but it comes after us.
+const TIMERS_MAX: usize = 1024;
 
 /// The timers of one process.
 #[derive(Debug, Default)]
@@ -74,6 +77,13 @@ impl Timers {
 
     pub(super) fn are_any(&self) -> bool {
         !self.0.is_empty()
+    }
+
+    /// A timer is set. Whether the kernel does that nobody hears here.
+    fn set(&mut self, timer: Timer, armed: Armed) {
+        if self.0.len() < TIMERS_MAX || self.0.contains_key(&timer) {
+            self.0.insert(timer, armed);
+        }
     }
 
     /// Interval and rest, in nanoseconds.
@@ -179,11 +189,7 @@ impl Service {
         let mut replaced = None;
         if is_absolute && first_ns > 0 {
             let is_real_time = runs_by_date(process, timer);
-            let now = if is_real_time {
-                self.wall_ns(now_ns)
-            } else {
-                uptime_ns(now_ns)
-            };
+            let now = self.shown_ns(is_real_time, now_ns);
             first_ns = first_ns.saturating_sub(now).max(1);
             replaced = Some((new.wrapping_add(16), host_time(is_real_time, first_ns)));
         }
@@ -196,9 +202,9 @@ impl Service {
     fn note_timer(&mut self, call: &Call, timer: Timer, every_ns: u64, first_ns: u64) {
         let now_ns = self.task(call).clock.now();
         let process = self.task(call).process;
-        let timers = &mut self.tasks.process(process).timers.0;
+        let timers = &mut self.tasks.process(process).timers;
         if first_ns == 0 {
-            timers.remove(&timer);
+            timers.0.remove(&timer);
             return;
         }
         let by_host = !matches!(timer, Timer::Interval(kind) if kind != libc::ITIMER_REAL);
@@ -208,7 +214,7 @@ impl Service {
             due: due.filter(|_| by_host),
             every_ns,
         };
-        timers.insert(timer, armed);
+        timers.set(timer, armed);
     }
 }
 
@@ -253,7 +259,7 @@ fn clock_of(text: &str, head: &str, label: &str) -> Option<i32> {
 /// `struct itimerspec`, or `itimerval` with a scale of 1000: interval and rest.
 fn setting((every_ns, left_ns): (u64, u64), scale: u64) -> Vec<u8> {
     // Rounded up: what is left is never nothing.
-    let left_ns = left_ns.next_multiple_of(scale);
+    let left_ns = left_ns.checked_next_multiple_of(scale).unwrap_or(left_ns);
     Words::default()
         .u64(every_ns / NS)
         .u64(every_ns % NS / scale)
@@ -298,6 +304,24 @@ mod tests {
             Some(10 + NS)
         );
         assert_eq!(timers.left(once, 10 + NS), (NS, NS));
+    }
+
+    #[test]
+    fn no_more_are_known_than_the_bound_and_none_is_longer_than_all_time() {
+        let mut timers = Timers::default();
+        let armed = |due_ns| Armed {
+            due_ns,
+            due: None,
+            every_ns: u64::MAX,
+        };
+        for id in 0..2 * i32::try_from(TIMERS_MAX).unwrap() {
+            timers.set(Timer::Posix(id), armed(10));
+        }
+        assert_eq!(timers.0.len(), TIMERS_MAX);
+        timers.set(Timer::Posix(1), armed(u64::MAX));
+        let left = timers.left(Timer::Posix(1), 0);
+        assert_eq!(left, (u64::MAX, u64::MAX));
+        assert_eq!(setting(left, 1000).len(), 32);
     }
 
     #[test]

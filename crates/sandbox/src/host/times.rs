@@ -30,6 +30,15 @@ impl Service {
             .saturating_add(elapsed_ns)
     }
 
+    /// What a clock shows at a thread's time: the date, or how long the machine has been up.
+    pub(super) fn shown_ns(&self, by_date: bool, elapsed_ns: u64) -> u64 {
+        if by_date {
+            self.wall_ns(elapsed_ns)
+        } else {
+            uptime_ns(elapsed_ns)
+        }
+    }
+
     pub(super) fn time_call(&mut self, call: &Call) -> Option<Answer> {
         let [first, second, third, fourth, ..] = call.arguments;
         Some(match call.number {
@@ -70,12 +79,8 @@ impl Service {
             libc::SYS_clock_nanosleep => self.clock_sleep(call, second, third, fourth),
             libc::SYS_poll => Ok(self.wait_ms(call, call.int(2))),
             libc::SYS_epoll_wait | libc::SYS_epoll_pwait => Ok(self.wait_ms(call, call.int(3))),
-            libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => {
-                Ok(self.wait_until_timespec(call, fourth))
-            }
-            libc::SYS_ppoll | libc::SYS_rt_sigtimedwait => {
-                Ok(self.wait_until_timespec(call, third))
-            }
+            libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => Ok(self.wait_pair(call, fourth, 1)),
+            libc::SYS_ppoll | libc::SYS_rt_sigtimedwait => Ok(self.wait_pair(call, third, 1)),
             libc::SYS_select | libc::SYS_pselect6 => {
                 let scale = if call.number == libc::SYS_select {
                     1000
@@ -182,11 +187,8 @@ impl Service {
         Reply::Proceed
     }
 
-    pub(super) fn wait_until_timespec(&mut self, call: &Call, address: u64) -> Reply {
-        self.wait_pair(call, address, 1)
-    }
-
-    fn wait_pair(&mut self, call: &Call, address: u64, scale: i64) -> Reply {
+    /// A time limit of two words; `scale` is what one unit of the second has in nanoseconds.
+    pub(super) fn wait_pair(&mut self, call: &Call, address: u64, scale: i64) -> Reply {
         // A pointer that cannot be read, or no time at all: the kernel says so better.
         if address != 0
             && let Ok(pair) = call.memory().read_pair(address)
