@@ -129,32 +129,75 @@ impl Service {
     /// Checked and forgotten: a thread runs wherever the host has room.
     fn choose_affinity(&self, call: &Call, length: u64, address: u64) -> Answer {
         let known = self.mask();
-        let mut wanted = vec![0; known.len()];
         let length = usize::try_from(length & 0xffff_ffff).unwrap_or(0);
-        for (index, byte) in wanted.iter_mut().enumerate().take(length) {
-            [*byte] = call.memory().read(address.wrapping_add(index as u64))?;
-        }
+        let wanted = call.memory().read_some(address, length.min(known.len()))?;
         let is_possible = known.iter().zip(&wanted).any(|(a, b)| a & b != 0);
         if is_possible { DONE } else { Err(INVALID) }
     }
 }
 
-/// Which pages of a range are in memory (`mincore(2)`): all, whatever the host's cache holds.
+/// Which pages of a range are in memory (`mincore(2)`): all that are mapped, whatever the host's
+/// cache holds.
 fn resident(call: &Call, length: u64, address: u64) -> Answer {
     const PAGE_BYTES: u64 = 4096;
     const PAGES_AT_ONCE: u64 = 4096;
-    if !call.arguments[0].is_multiple_of(PAGE_BYTES) {
+    /// More than the host that is shown has memory, and no more work than for a large file.
+    const PAGES_MAX: u64 = 1 << 22;
+    const NOT_MAPPED: Errno = Errno(libc::ENOMEM);
+    let start = call.arguments[0];
+    if !start.is_multiple_of(PAGE_BYTES) {
         return Err(INVALID);
     }
     let pages = length.div_ceil(PAGE_BYTES);
+    if pages > PAGES_MAX {
+        return Err(NOT_MAPPED);
+    }
+    if pages == 0 {
+        return DONE;
+    }
+    let end = start
+        .checked_add(pages * PAGE_BYTES)
+        .filter(|end| *end <= ADDRESSES_END)
+        .ok_or(NOT_MAPPED)?;
+    // A program that has no memory map to read is gone.
+    let maps = std::fs::File::open(format!("/proc/{}/maps", call.thread));
+    let maps = maps.map_err(|_| Errno(libc::ESRCH))?;
+    let mapped = (mapped_end(std::io::BufReader::new(maps), start, end) - start) / PAGE_BYTES;
     let mut done = 0;
-    while done < pages {
-        let part = usize::try_from((pages - done).min(PAGES_AT_ONCE)).map_err(|_| INVALID)?;
+    while done < mapped {
+        let part = usize::try_from((mapped - done).min(PAGES_AT_ONCE)).map_err(|_| INVALID)?;
         let present = vec![1; part];
         call.memory().write(address.wrapping_add(done), &present)?;
         done += part as u64;
     }
-    DONE
+    if mapped < pages {
+        Err(NOT_MAPPED)
+    } else {
+        DONE
+    }
+}
+
+/// Where the addresses end that a program can have anything at.
+const ADDRESSES_END: u64 = 0x7fff_ffff_f000;
+
+/// Up to where memory is mapped without a gap, from `start` to at most `end`; the text is the
+/// kernel's (proc(5), `/proc/pid/maps`), in ascending order.
+fn mapped_end(maps: impl std::io::BufRead, start: u64, end: u64) -> u64 {
+    let mut reached = start;
+    for line in maps.lines() {
+        let range = line.ok().and_then(|line| {
+            let (from, rest) = line.split_once('-')?;
+            let (to, _) = rest.split_once(' ')?;
+            let address = |text| u64::from_str_radix(text, 16).ok();
+            Some((address(from)?, address(to)?))
+        });
+        let Some((from, to)) = range else { break };
+        if from > reached || reached >= end {
+            break;
+        }
+        reached = reached.max(to);
+    }
+    reached.min(end)
 }
 
 fn scheduling_attributes(call: &Call, address: u64, size: u64) -> Answer {
@@ -165,4 +208,28 @@ fn scheduling_attributes(call: &Call, address: u64, size: u64) -> Answer {
     let attributes = Words::default().u32(48).padded_to(48);
     call.memory().write(address, &attributes.0)?;
     DONE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_mapped_up_to_the_first_gap() {
+        let maps = "1000-3000 r-xp 00000000 00:00 0\n3000-4000 ---p 00000000 00:00 0 [heap]\n\
+                    6000-7000 rw-p 00000000 00:00 0\n";
+        for (start, end, expected) in [
+            (0x1000, 0x2000, 0x2000),
+            (0x1000, 0x4000, 0x4000),
+            (0x2000, 0x8000, 0x4000),
+            (0x4000, 0x5000, 0x4000),
+            (0x6000, 0x7000, 0x7000),
+            (0x6000, 0x9000, 0x7000),
+            (0, 0x1000, 0),
+            (0x9000, 0xa000, 0x9000),
+        ] {
+            let found = mapped_end(maps.as_bytes(), start, end);
+            assert_eq!(found, expected, "{start:x} {end:x}");
+        }
+    }
 }
