@@ -22,6 +22,8 @@ use std::sync::OnceLock;
 
 use libc::sock_filter;
 
+use crate::sys::HAND_OVER;
+
 mod block;
 mod calls;
 #[cfg(test)]
@@ -163,6 +165,13 @@ fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
         (libc::SYS_getsockopt, socket_option(HIDDEN_OPTIONS)),
         (libc::SYS_setsockopt, socket_option(STAMP_OPTIONS)),
         (libc::SYS_socket, socket()),
+        (
+            libc::SYS_sendmsg,
+            Block::on_argument(2, |block| {
+                block.if_equal(HAND_OVER as u32, ALLOW);
+                block.verdict(TRAP);
+            }),
+        ),
         (
             libc::SYS_arch_prctl,
             Block::on_argument(0, |block| {

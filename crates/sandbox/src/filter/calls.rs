@@ -130,6 +130,7 @@ pub(super) const TRAPPED_CALLS: &[i64] = &[
     libc::SYS_connect,
     libc::SYS_listen,
     libc::SYS_sendto,
+    libc::SYS_sendmmsg,
     // The machine.
     libc::SYS_uname,
     libc::SYS_sysinfo,

@@ -97,6 +97,16 @@ fn what_is_refused() {
         ("uretprobe", 335, [0; 6], MISSING),
         ("last unassigned", 423, [0; 6], MISSING),
         ("pidfd_send_signal", 424, [0; 6], ALLOW),
+        ("sendto", libc::SYS_sendto, [0; 6], TRAP),
+        ("sendmsg", libc::SYS_sendmsg, [0; 6], TRAP),
+        (
+            "sendmsg without a signal",
+            libc::SYS_sendmsg,
+            mode(0x4000, 2),
+            TRAP,
+        ),
+        ("sendmsg of ours", libc::SYS_sendmsg, mode(0x4800, 2), ALLOW),
+        ("sendmmsg", libc::SYS_sendmmsg, [0; 6], TRAP),
     ]);
 }
 

@@ -3,10 +3,12 @@
 //! its descriptor.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
 use rustix::net::{bind, getsockname};
 
+use super::memory::Memory;
 use super::paths::errno;
 use super::service::{Answer, Call, DONE, Reply, Service};
 use crate::sys::Errno;
@@ -15,7 +17,10 @@ use crate::sys::Errno;
 const PORT_FIRST: u16 = 32_768;
 const PORTS: u16 = 28_000;
 /// The address family in front of every address.
-const FAMILY_BYTES: u64 = 2;
+const FAMILY_BYTES: i32 = 2;
+/// How long the kernel takes addresses of the internet to be.
+const INET_BYTES: RangeInclusive<i32> = 16..=128;
+const INET6_BYTES: RangeInclusive<i32> = 24..=128;
 
 /// What has been given out.
 #[derive(Debug, Default)]
@@ -24,12 +29,50 @@ pub(super) struct Names {
     locals: u32,
 }
 
+/// What the kernel would make up for a socket that is bound.
+enum MadeUp {
+    Local,
+    /// The port at this address.
+    Port(IpAddr),
+}
+
+impl MadeUp {
+    /// Nothing if the address says all, or if the kernel refuses it.
+    fn read(memory: Memory, address: u64, length: i32) -> Option<Self> {
+        let family = i32::from(u16::from_ne_bytes(memory.read(address).ok()?));
+        if family == libc::AF_UNIX {
+            return (length == FAMILY_BYTES).then_some(Self::Local);
+        }
+        if memory.read(address.wrapping_add(2)) != Ok([0; 2]) {
+            return None;
+        }
+        let host = |at| address.wrapping_add(at);
+        match family {
+            // Without a family: any address of the older one (ip(7)).
+            libc::AF_INET | libc::AF_UNSPEC if INET_BYTES.contains(&length) => {
+                let host = Ipv4Addr::from(memory.read::<4>(host(4)).ok()?);
+                (family == libc::AF_INET || host.is_unspecified())
+                    .then_some(Self::Port(host.into()))
+            }
+            libc::AF_INET6 if INET6_BYTES.contains(&length) => {
+                let host = Ipv6Addr::from(memory.read::<16>(host(8)).ok()?);
+                Some(Self::Port(host.into()))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Service {
     pub(super) fn network_call(&mut self, call: &Call) -> Option<Answer> {
         Some(match call.number {
             libc::SYS_bind => self.binding(call),
             // Each of these gives a socket without a name one.
-            libc::SYS_connect | libc::SYS_listen | libc::SYS_sendto => {
+            libc::SYS_connect
+            | libc::SYS_listen
+            | libc::SYS_sendto
+            | libc::SYS_sendmsg
+            | libc::SYS_sendmmsg => {
                 self.name_socket(call);
                 Ok(Reply::Proceed)
             }
@@ -38,36 +81,17 @@ impl Service {
     }
 
     fn binding(&mut self, call: &Call) -> Answer {
-        let [_, address, length, ..] = call.arguments;
-        let memory = call.memory();
-        let Ok(family) = memory.read::<2>(address).map(u16::from_ne_bytes) else {
-            return Ok(Reply::Proceed); // The kernel has the right error.
-        };
-        let port = |at: u64| memory.read::<2>(address.wrapping_add(at)).ok();
-        let wanted = match i32::from(family) {
-            libc::AF_UNIX if length == FAMILY_BYTES => None,
-            libc::AF_INET | libc::AF_INET6 if port(2) == Some([0, 0]) => Some(()),
-            _ => return Ok(Reply::Proceed),
+        let Some(made_up) = MadeUp::read(call.memory(), call.arguments[1], call.int(2)) else {
+            return Ok(Reply::Proceed);
         };
         let process = self.task(call).process;
         let Ok(socket) = self.tasks.handles.descriptor(process, call.int(0)) else {
             return Ok(Reply::Proceed);
         };
-        if wanted.is_none() {
-            return self.bind_local(&socket);
+        match made_up {
+            MadeUp::Local => self.bind_local(&socket),
+            MadeUp::Port(host) => self.bind_port(&socket, host),
         }
-        let host: IpAddr = if i32::from(family) == libc::AF_INET {
-            let Ok(bytes) = memory.read::<4>(address.wrapping_add(4)) else {
-                return Ok(Reply::Proceed);
-            };
-            Ipv4Addr::from(bytes).into()
-        } else {
-            let Ok(bytes) = memory.read::<16>(address.wrapping_add(8)) else {
-                return Ok(Reply::Proceed);
-            };
-            Ipv6Addr::from(bytes).into()
-        };
-        self.bind_port(&socket, host)
     }
 
     /// Gives a socket of the internet a port if it has none; whatever fails the call itself says.

@@ -111,6 +111,10 @@ pub(crate) fn is_hung_up(fd: RawFd) -> bool {
 /// The most descriptors that one message carries here.
 pub(crate) const DESCRIPTORS_MAX: usize = 8;
 
+/// Flags by which the filter knows the message that hands its own listener over, which nobody could
+/// answer if it trapped. The second means nothing to a local socket and next to nothing to others.
+pub(crate) const HAND_OVER: i32 = libc::MSG_NOSIGNAL | libc::MSG_CONFIRM;
+
 /// Sends bytes and open descriptors over a local socket (unix(7), `SCM_RIGHTS`).
 pub(crate) fn send_descriptors(socket: RawFd, bytes: &[u8], descriptors: &[RawFd]) -> Result<()> {
     #[repr(C)]
@@ -143,13 +147,5 @@ pub(crate) fn send_descriptors(socket: RawFd, bytes: &[u8], descriptors: &[RawFd
     message.msg_controllen = length;
     // SAFETY: the message points to live structures whose lengths it states; the kernel only
     // reads them.
-    unsafe {
-        call!(
-            libc::SYS_sendmsg,
-            socket,
-            &raw const message,
-            libc::MSG_NOSIGNAL
-        )
-    }
-    .map(drop)
+    unsafe { call!(libc::SYS_sendmsg, socket, &raw const message, HAND_OVER) }.map(drop)
 }
