@@ -107,7 +107,7 @@ impl Service {
             self.after_execute(call, &vector);
             return Ok(Reply::Proceed);
         };
-        let text = base + self.patch.offset;
+        let text = base.wrapping_add(self.patch.offset);
         if let Ok(found) = call.memory().read::<8>(text)
             && self.patch.is_applied(&found)
         {
@@ -118,10 +118,10 @@ impl Service {
         Ok(Reply::Proceed)
     }
 
-    /// Overwrites the vDSO at `base`, and sends the program on its detour.
+    /// Overwrites the vDSO at `base`, which is where the program says that it is, and sends the program on its detour.
     fn enter(&mut self, call: &Call, base: u64) -> std::io::Result<()> {
         let mut text = self.patch.text.clone();
-        let (place, clocks) = (base + self.patch.offset, self.patch.clocks);
+        let (place, clocks) = (base.wrapping_add(self.patch.offset), self.patch.clocks);
         if clocks.bytes == 0 {
             return self.tasks.write_code(call.thread, place, &text);
         }
@@ -140,7 +140,7 @@ impl Service {
         let code = own.map_err(|Errno(errno)| std::io::Error::from_raw_os_error(errno))?;
         // The jump last: it must not lead to what is not there.
         self.tasks.write_code(call.thread, place, &text)?;
-        let jump = jump(base + self.patch.detour());
+        let jump = jump(base.wrapping_add(self.patch.detour()));
         self.tasks.write_code(call.thread, back, &jump)?;
         let process = self.task(call).process;
         self.tasks.process(process).entering = Some(Entering { back, code, pages });

@@ -273,6 +273,7 @@ impl Service {
 
     /// Brings the clock of a thread that asks for something up to what it has learned since.
     pub(super) fn arrive(&mut self, call: &Call) {
+        self.tasks.recognise(call.thread);
         let task = self.tasks.task(call.thread, self.patch);
         let timeout = task.timeout.take();
         let interrupted = timeout.filter(|timeout| Instant::now() < timeout.until);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::process::{Pid, test_kill_process};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::Map;
 use super::clock::Clock;
@@ -17,6 +18,7 @@ use super::memory::Memory;
 use super::random::{Draws, Lineage};
 use super::stamps::Written;
 use super::timers::Timers;
+use super::times::duration;
 use super::vdso::Patch;
 
 /// What becomes of a process's children when they end (sigaction(2), SIGCHLD).
@@ -35,6 +37,8 @@ pub(super) enum Fate {
 pub(super) struct Task {
     /// The process that it is a thread of.
     pub(super) process: i32,
+    /// When it called last, since the machine's start.
+    heard_ns: u64,
     pub(super) clock: Clock,
     pub(super) lineage: Lineage,
     /// Threads and processes that it has started.
@@ -67,7 +71,9 @@ pub(super) struct Timeout {
 /// One process.
 #[derive(Debug)]
 pub(super) struct Process {
-    parent: i32,
+    /// Who started it, and which of all processes with that number it was.
+    parent: (i32, Birth),
+    birth: Birth,
     threads: u32,
     /// What its main thread had worked when it began.
     pub(super) born_busy_ns: u64,
@@ -91,6 +97,13 @@ pub(super) struct Process {
     pub(super) fresh: Vec<(Arc<[u8]>, u8)>,
 }
 
+/// Tells processes apart that have had the same number, one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Birth(u64);
+
+/// Whose children the first process is, and those whose parent is gone.
+const NOBODY: (i32, Birth) = (0, Birth(0));
+
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Tasks {
@@ -101,6 +114,10 @@ pub(super) struct Tasks {
     pub(super) handles: Handles,
     /// Where the program that was executed last has its vDSO: where most have it.
     vdso: Option<u64>,
+    /// Processes that have begun.
+    births: u64,
+    /// So many threads are looked through for those that are gone.
+    many: usize,
     /// Whether nobody has called yet.
     is_before_first: bool,
     /// Where the first process's clock begins.
@@ -117,6 +134,8 @@ impl Tasks {
             lineages: Map::default(),
             handles: Handles::default(),
             vdso: None,
+            births: 0,
+            many: MANY,
             is_before_first: true,
             start_ns,
             latest_ns: start_ns,
@@ -158,8 +177,43 @@ impl Tasks {
 
     /// A thread begins, whoever had its number before.
     pub(super) fn begin(&mut self, thread: i32, patch: &Patch) {
-        self.threads.remove(&thread);
+        self.forget(thread);
         self.adopt(thread, patch);
+    }
+
+    /// A thread calls: forgets who had its number before. To have it again takes as many others as
+    /// there are numbers, so only one that was not heard of for a while is looked at.
+    pub(super) fn recognise(&mut self, thread: i32) {
+        let now_ns = boot_ns();
+        let Some(task) = self.threads.get_mut(&thread) else {
+            return;
+        };
+        let heard_ns = std::mem::replace(&mut task.heard_ns, now_ns);
+        if now_ns.saturating_sub(heard_ns) > SILENCE_NS && has_begun_since(thread, heard_ns) {
+            self.forget(thread);
+        }
+    }
+
+    /// A number has come to mean another thread.
+    fn forget(&mut self, number: i32) {
+        self.forget_threads(|thread, _| thread == number);
+        if self.processes.remove(&number).is_some() {
+            self.forget_threads(|_, task| task.process == number);
+            self.lineages.retain(|_, process| *process != number);
+            self.handles.ended(number);
+        }
+    }
+
+    /// Threads that have ended without a word.
+    fn forget_threads(&mut self, is_gone: impl Fn(i32, &Task) -> bool) {
+        let latest_ns = &mut self.latest_ns;
+        self.threads.retain(|thread, task| {
+            let is_gone = is_gone(*thread, task);
+            if is_gone {
+                *latest_ns = (*latest_ns).max(task.clock.now());
+            }
+            !is_gone
+        });
     }
 
     fn adopt(&mut self, thread: i32, patch: &Patch) {
@@ -180,17 +234,20 @@ impl Tasks {
         }
         let started = inherited.map_or(Started::Process, |inherited| inherited.heritage.started);
         match inherited {
-            Some(Inherited { parent, .. }) if started != Started::Process => {
+            // One whose process is ending has none any more.
+            Some(Inherited { parent, .. }) if started != Started::Process && parent != 0 => {
                 task.process = parent;
                 task.draws = (started == Started::Thread).then(|| Draws::of(task.lineage));
                 self.process(parent).threads += 1;
             }
             inherited => {
-                let parent = inherited.map_or(0, |inherited| inherited.parent);
+                let number = inherited.map_or(0, |inherited| inherited.parent);
                 let mut process = Process::begun(task.lineage);
-                process.parent = parent;
+                self.births += 1;
+                process.birth = Birth(self.births);
                 process.born_busy_ns = task.clock.busy();
-                if let Some(parent) = self.processes.get(&parent) {
+                if let Some(parent) = self.processes.get(&number) {
+                    process.parent = (number, parent.birth);
                     process.fate_of_children = parent.fate_of_children;
                 }
                 self.processes.insert(thread, process);
@@ -234,7 +291,12 @@ impl Tasks {
         self.vdso = vdso.or(self.vdso);
         let process = task.process;
         self.handles.executed(process);
-        self.process(process).executed(lineage);
+        let known = self.process(process);
+        known.executed(lineage);
+        // The others have ended with their program.
+        if std::mem::replace(&mut known.threads, 1) > 1 {
+            self.forget_threads(|other, task| task.process == process && other != thread);
+        }
     }
 
     /// Writes to a thread's memory where it may not write itself.
@@ -288,7 +350,11 @@ impl Tasks {
         }
         if let Some(base) = vdso.or_else(|| vdso_address(thread)) {
             // If it fails the child starts at zero, which is as fixed as any other time.
-            let _ = self.write_code(thread, base + patch.slot, &heritage.slot(lineage));
+            let _ = self.write_code(
+                thread,
+                base.wrapping_add(patch.slot),
+                &heritage.slot(lineage),
+            );
         }
     }
 
@@ -299,17 +365,24 @@ impl Tasks {
         if known.ended.is_empty() {
             return;
         }
+        let mut ended = std::mem::take(&mut known.ended);
         let mut latest_ns = 0;
-        let mut busy_ns = 0;
-        known.ended.retain(|(child, clock_ns, child_busy_ns)| {
-            if exists(*child) {
+        let mut busy_ns = 0_u64;
+        ended.retain(|(child, clock_ns, child_busy_ns)| {
+            let is_another = self
+                .processes
+                .get(child)
+                .is_some_and(|known| known.parent != NOBODY);
+            if !is_another && exists(*child) {
                 return true;
             }
             latest_ns = latest_ns.max(*clock_ns);
-            busy_ns += child_busy_ns;
+            busy_ns = busy_ns.saturating_add(*child_busy_ns);
             false
         });
-        known.children_busy_ns += busy_ns;
+        let known = self.process(process);
+        known.ended = ended;
+        known.children_busy_ns = known.children_busy_ns.saturating_add(busy_ns);
         if let Some(task) = self.threads.get_mut(&thread) {
             task.clock.merge(latest_ns);
         }
@@ -336,30 +409,62 @@ impl Tasks {
         self.handles.ended(id);
         self.lineages.retain(|_, parent| *parent != id);
         let busy_ns = task.clock.busy().saturating_sub(process.born_busy_ns);
+        let busy_ns = busy_ns.saturating_add(process.children_busy_ns);
+        let (number, birth) = process.parent;
         // One that vanishes by itself does so at some time of the host's.
-        if let Some(parent) = self.processes.get_mut(&process.parent)
+        if let Some(parent) = self.processes.get_mut(&number)
+            && parent.birth == birth
             && parent.fate_of_children == Fate::Kept
         {
-            parent
-                .ended
-                .push((id, task.clock.now(), busy_ns + process.children_busy_ns));
+            parent.ended.push((id, task.clock.now(), busy_ns));
         }
     }
 
     /// Threads that were killed leave no word: forgets them, now and then.
     pub(super) fn sweep(&mut self) {
-        const MANY: usize = 8192;
-        if self.threads.len() > MANY {
-            self.threads.retain(|thread, _| exists(*thread));
+        if self.threads.len() > self.many {
+            self.forget_threads(|thread, _| !exists(thread));
             self.processes.retain(|process, _| exists(*process));
+            // Those that are left are there.
+            self.many = MANY.max(2 * self.threads.len());
         }
     }
+}
+
+/// Not before there are so many threads is it asked whether they still are.
+const MANY: usize = 8192;
+
+/// A thread that was heard of since cannot have ended and left its number to another: that takes a
+/// machine several times as long.
+const SILENCE_NS: u64 = 100_000_000;
+
+/// Since the machine's start.
+fn boot_ns() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    duration((now.tv_sec, now.tv_nsec), 1).unwrap_or(0)
+}
+
+/// Whether a thread began after a time.
+fn has_begun_since(thread: i32, since_ns: u64) -> bool {
+    // What /proc/pid/stat counts in, here (proc(5)).
+    const TICK_NS: u64 = 10_000_000;
+    const BEGUN: usize = 22 - 3;
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{thread}/stat")) else {
+        return false; // It is gone.
+    };
+    // Behind the name, which may hold anything.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    let begun = fields.split_ascii_whitespace().nth(BEGUN);
+    let ticks = begun.and_then(|ticks| ticks.parse::<u64>().ok());
+    // Ticks are rounded, times are not.
+    ticks.is_some_and(|ticks| ticks.saturating_mul(TICK_NS) > since_ns.saturating_add(TICK_NS))
 }
 
 impl Task {
     fn first(thread: i32, start_ns: u64) -> Self {
         Self {
             process: thread,
+            heard_ns: boot_ns(),
             clock: Clock::starting_at(start_ns),
             lineage: Lineage::FIRST,
             forks: 0,
@@ -385,7 +490,8 @@ impl Process {
 
     fn begun(lineage: Lineage) -> Self {
         Self {
-            parent: 0,
+            parent: NOBODY,
+            birth: Birth(0),
             threads: 1,
             born_busy_ns: 0,
             children_busy_ns: 0,
@@ -410,4 +516,88 @@ fn begun_process(processes: &mut Map<i32, Process>, id: i32) -> &mut Process {
 
 fn exists(process: i32) -> bool {
     Pid::from_raw(process).is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_means_another_process_now_has_nothing_of_the_old_one() {
+        let mut other = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let number = i32::try_from(other.id()).unwrap();
+        let mut tasks = Tasks::starting_at(0);
+        // A process with a second thread, and one that has always been there.
+        for (thread, process, heard_ns) in [
+            (number, number, 1),
+            (i32::MAX, number, 1),
+            (1, 1, boot_ns() - 2 * SILENCE_NS),
+        ] {
+            let mut task = Task::first(thread, 0);
+            task.process = process;
+            task.heard_ns = heard_ns;
+            task.clock.work(u64::try_from(process).unwrap());
+            tasks.threads.insert(thread, task);
+            tasks.process(process).directory = Some(Arc::from(&b"/build"[..]));
+            tasks.lineages.insert(heard_ns, process);
+        }
+        tasks.recognise(1);
+        tasks.recognise(number);
+        tasks.recognise(number);
+        let known: Vec<i32> = tasks.threads.keys().copied().collect();
+        assert_eq!(known, [1]);
+        assert!(tasks.processes.contains_key(&1) && !tasks.processes.contains_key(&number));
+        assert!(tasks.lineages.values().all(|process| *process == 1));
+        // What it has seen it has seen.
+        assert!(tasks.latest_ns() >= u64::try_from(number).unwrap());
+        drop(other.stdin.take());
+        other.wait().unwrap();
+    }
+
+    #[test]
+    fn whoever_was_heard_of_just_now_is_not_looked_at() {
+        let mut tasks = Tasks::starting_at(0);
+        let own = rustix::thread::gettid().as_raw_nonzero().get();
+        tasks.threads.insert(own, Task::first(own, 0));
+        tasks.recognise(own);
+        assert!(tasks.threads.contains_key(&own));
+        assert!(!has_begun_since(own, boot_ns()) && has_begun_since(own, 0));
+    }
+
+    #[test]
+    fn a_child_s_work_is_that_of_the_process_that_started_it_and_never_too_much() {
+        let mut tasks = Tasks::starting_at(0);
+        let gone = i32::MAX;
+        for (birth, expected) in [(Birth(1), 0), (Birth(2), u64::MAX), (Birth(2), u64::MAX)] {
+            let mut child = Process::begun(Lineage::FIRST);
+            child.parent = (1, birth);
+            child.children_busy_ns = 1;
+            tasks.processes.insert(gone, child);
+            tasks.threads.insert(gone, Task::first(gone, 0));
+            if let Some(child) = tasks.threads.get_mut(&gone) {
+                child.clock.work(u64::MAX);
+            }
+            tasks.process(1).birth = Birth(2);
+            tasks.end(gone, true);
+            tasks.settle(1, 1);
+            assert_eq!(tasks.process(1).children_busy_ns, expected);
+        }
+    }
+
+    #[test]
+    fn threads_end_with_the_program_that_another_replaces() {
+        let mut tasks = Tasks::starting_at(0);
+        for thread in [7, 8, 9] {
+            let mut task = Task::first(thread, 0);
+            task.process = if thread == 9 { 9 } else { 7 };
+            tasks.threads.insert(thread, task);
+        }
+        tasks.process(7).threads = 2;
+        tasks.executed(7, None, Lineage::FIRST);
+        assert!(!tasks.threads.contains_key(&8));
+        assert_eq!((tasks.threads.len(), tasks.process(7).threads), (2, 1));
+    }
 }
