@@ -1,5 +1,5 @@
 //! Calls that the service answers in the kernel's place answer what the kernel would: to threads that
-//! signals wake.
+//! signals wake, to parents that wait, about memory that is not there.
 
 use std::collections::BTreeMap;
 
@@ -67,6 +67,61 @@ fn who_was_stopped_sleeps_on_for_the_rest() {
         check(
             &seen,
             &[("stopped.end", "exit 0"), ("stopped.several.end", "exit 0")],
+        );
+    }
+}
+
+#[test]
+fn answers_are_the_kernel_s() {
+    for seen in observed("answers") {
+        check(
+            &seen,
+            &[
+                ("wait4.unknown-option", "errno 22"),
+                ("waitid.nothing", "errno 22"),
+                ("wait4.not-yet", "= 0"),
+                ("wait4.second", "true exit 5"),
+                ("waitid.process", "true 5"),
+                ("waitid.handle", "true 5"),
+                ("waitid.group", "true 5"),
+                ("wait4.first", "exit 4"),
+                ("wait4.none", "errno 10"),
+                ("children.end", "exit 0"),
+                ("wait4.stopped", "137f"),
+                ("wait4.continued", "ffff"),
+                ("wait4.ended", "f"),
+                ("stopped-child.end", "exit 0"),
+                ("mincore.mapped", "true"),
+                ("mincore.nothing", "= 0"),
+                ("mincore.nothing.pages", "0"),
+                ("mincore.all", "= 0"),
+                ("mincore.all.pages", "2"),
+                ("mincore.part", "errno 12"),
+                ("mincore.part.pages", "2"),
+                ("mincore.none", "errno 12"),
+                ("mincore.none.pages", "0"),
+                ("mincore.null", "errno 12"),
+                ("mincore.odd", "errno 22"),
+                ("mincore.endless", "errno 12"),
+                ("mincore.long", "errno 12"),
+                ("mincore.kernel", "errno 12"),
+                ("sent.sendmsg", "= 4"),
+                ("sent.sendmsg.port", "32768"),
+                ("sent.sendmmsg", "= 1"),
+                ("sent.sendmmsg.port", "32769"),
+                ("sent.sendto.port", "32770"),
+                ("sent.nowhere", "errno 89"),
+                ("sent.nowhere.port", "32771"),
+                ("bound.short", "errno 22"),
+                ("bound.endless", "errno 22"),
+                ("bound.unspecified", "= 0"),
+                ("bound.unspecified.port", "32772"),
+                ("bound.unspecified-host", "errno 97"),
+                ("bound.plain.port", "32773"),
+                ("timers.refused", "true"),
+                ("timers.endless", "= 0"),
+                ("timers.endless.left", "true"),
+            ],
         );
     }
 }

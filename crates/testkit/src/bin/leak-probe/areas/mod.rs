@@ -2,6 +2,7 @@
 //! traces.
 
 mod again;
+mod answers;
 mod children;
 mod clocks;
 mod counter;
@@ -53,4 +54,5 @@ pub(crate) const BY_NAME: [Area; 5] = [
     (counter::EXECUTED, counter::answer),
     (leaderless::WORD, leaderless::look),
     (sleepers::WORD, sleepers::look),
+    (answers::WORD, answers::look),
 ];
