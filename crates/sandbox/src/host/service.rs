@@ -21,6 +21,7 @@ use super::times::CUT_SHORT_NS;
 use super::tracer::Launch;
 use super::vdso::Patch;
 use crate::supervise::HostOrder;
+use crate::settings::is_kernel_since;
 use crate::sys::{self, Errno, Notification};
 
 /// How a trapped call ends.
@@ -411,9 +412,5 @@ enum Listener {
 /// Whether taking a call ends when there are no threads any more (Linux 6.11); else one has to
 /// wait with poll(2), which is dearer.
 fn taking_ends() -> bool {
-    let name = rustix::system::uname();
-    let release = name.release().to_string_lossy();
-    let mut numbers = release.split(|digit: char| !digit.is_ascii_digit());
-    let mut number = || numbers.next().and_then(|digits| digits.parse::<u32>().ok());
-    (number(), number()) >= (Some(6), Some(11))
+    is_kernel_since(6, 11)
 }

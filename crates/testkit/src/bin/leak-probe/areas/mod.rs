@@ -48,7 +48,7 @@ pub(crate) const ALL: [Area; 16] = [
 
 /// Areas that are looked at by name only: what a program that was executed by the probe itself
 /// looks at, and what makes sense in some sandboxes only.
-pub(crate) const BY_NAME: [Area; 5] = [
+pub(crate) const BY_NAME: [Area; 6] = [
     (again::WORD, again::answer),
     (counter::WORD, counter::look),
     (counter::EXECUTED, counter::answer),
