@@ -225,10 +225,16 @@ static COUNTED: AtomicU64 = AtomicU64::new(0);
 
 /// Counts how often a signal comes. Its handler does not ask for interrupted calls to go on.
 pub(crate) fn count(signal: i32) {
-    extern "C" fn one_more(_: i32) {
-        COUNTED.fetch_add(1, Ordering::Relaxed);
-    }
     set_handler(signal, one_more as *const () as usize, 0);
+}
+
+/// The same, but calls that can go on do.
+pub(crate) fn count_and_go_on(signal: i32) {
+    set_handler(signal, one_more as *const () as usize, libc::SA_RESTART);
+}
+
+extern "C" fn one_more(_: i32) {
+    COUNTED.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Signals counted so far.
