@@ -271,13 +271,16 @@ impl Tasks {
         };
         if process == thread {
             inherited.heritage.started = Started::Process;
-        } else if let Some(known) = known
-            && process == inherited.parent
-        {
-            let number_of = |at| Memory(thread).read(at).ok().map(i32::from_ne_bytes);
-            if let Some(heritage) = known.starting.take(own, number_of) {
-                inherited.heritage = heritage;
+        } else {
+            if let Some(known) = known
+                && process == inherited.parent
+            {
+                let number_of = |at| Memory(thread).read(at).ok().map(i32::from_ne_bytes);
+                if let Some(heritage) = known.starting.take(own, number_of) {
+                    inherited.heritage = heritage;
+                }
             }
+            inherited.parent = process;
         }
         inherited
     }
@@ -397,7 +400,8 @@ impl Tasks {
         let id = task.process;
         let process = self.process(id);
         process.threads = process.threads.saturating_sub(1);
-        if !whole_process && process.threads > 0 {
+        // Threads that have not shown themselves yet may be left.
+        if !whole_process && (process.threads > 0 || !process.starting.is_empty()) {
             return;
         }
         if whole_process {
