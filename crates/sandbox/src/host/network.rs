@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
-use rustix::net::{bind, getsockname};
+use rustix::net::{SocketAddrUnix, bind, getsockname, sockopt};
 
 use super::memory::Memory;
 use super::paths::errno;
@@ -94,7 +94,8 @@ impl Service {
         }
     }
 
-    /// Gives a socket of the internet a port if it has none; whatever fails the call itself says.
+    /// Gives a socket of the internet a port if it has none, and a local one a name if it needs one;
+    /// whatever fails the call itself says.
     fn name_socket(&mut self, call: &Call) {
         let process = self.task(call).process;
         let Ok(socket) = self.tasks.handles.descriptor(process, call.int(0)) else {
@@ -103,11 +104,17 @@ impl Service {
         let Ok(name) = getsockname(&socket) else {
             return;
         };
-        let Ok(name) = SocketAddr::try_from(name) else {
-            return;
-        };
-        if name.port() == 0 {
-            let _ = self.bind_port(&socket, name.ip());
+        if let Ok(name) = SocketAddr::try_from(name.clone()) {
+            if name.port() == 0 {
+                let _ = self.bind_port(&socket, name.ip());
+            }
+        } else if let Ok(name) = SocketAddrUnix::try_from(name)
+            // One that wants to know whom it hears from gets a name, so that it can be answered.
+            && sockopt::socket_passcred(&socket).unwrap_or(false)
+            && name.path_bytes().is_none()
+            && name.abstract_name().unwrap_or_default().is_empty()
+        {
+            let _ = self.bind_local(&socket);
         }
     }
 

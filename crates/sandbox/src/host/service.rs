@@ -20,8 +20,8 @@ use super::task::{Task, Tasks};
 use super::times::CUT_SHORT_NS;
 use super::tracer::Launch;
 use super::vdso::Patch;
-use crate::supervise::HostOrder;
 use crate::settings::is_kernel_since;
+use crate::supervise::HostOrder;
 use crate::sys::{self, Errno, Notification};
 
 /// How a trapped call ends.

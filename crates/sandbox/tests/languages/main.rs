@@ -117,6 +117,31 @@ fn paths_lead_to_the_same_by_any_way() {
 }
 
 #[test]
+fn names_of_sockets_are_counted() {
+    let mut root = Root::new();
+    let program = or_skip!(root.take_program("python3"));
+    or_skip!(root.take_python_library());
+    or_skip!(root.take_python_modules(&["_socket", "select", "array"]));
+    let argv = [&program, "-I", "-S", "-B", "-c", include_str!("sockets.py")];
+    let printed = printed_in_two(&root, &argv, &host());
+    let names: Vec<_> = printed.lines().collect();
+    assert_eq!(
+        names,
+        [
+            "b'\\x0000000' b'x'",
+            "b'\\x0000001' b'x'",
+            "b'\\x0000002' b'x'",
+            "b'\\x0000003'",
+            "no name",
+            "1",
+            "2",
+            "Protocol not available",
+            "Protocol not available",
+        ],
+    );
+}
+
+#[test]
 fn go() {
     let mut root = Root::new();
     or_skip!(root.build_go("seer", include_str!("see.go")));

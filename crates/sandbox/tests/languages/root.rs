@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -71,6 +72,19 @@ impl Root {
                 if path.extension().is_some_and(|extension| extension == "py") {
                     self.take(&path).map_err(|error| error.to_string())?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Modules of Python's that may be libraries of their own.
+    pub(crate) fn take_python_modules(&mut self, names: &[&str]) -> Result<(), String> {
+        for name in names {
+            let ask = format!("import {name}; print(getattr({name}, '__file__', ''))");
+            let file = told(Command::new(find("python3")?).args(["-c", &ask]))?;
+            if let file @ [_, ..] = file.trim().as_bytes() {
+                let file = PathBuf::from(std::ffi::OsStr::from_bytes(file));
+                self.take(&file).map_err(|error| error.to_string())?;
             }
         }
         Ok(())
