@@ -6,7 +6,8 @@
 //! thread of the parent, the *service*. Everything else runs at full speed.
 //!
 //! * `service.rs` takes the calls and hands them out;
-//! * `task.rs`, `kinship.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has, what it draws;
+//! * `task.rs`, `tasks.rs`, `kinship.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has,
+//!   what it draws;
 //! * `times.rs`, `timers.rs`, `deadlines.rs`, `sleepers.rs`: calls that ask for the time or wait for
 //!   one; `children.rs`: those that wait for a child;
 //! * `tracer.rs`: the processor's time stamp counter, for an action that wants it;
@@ -46,6 +47,7 @@ mod sockets;
 mod stamps;
 mod status;
 mod task;
+mod tasks;
 mod timers;
 mod times;
 mod tracer;
