@@ -43,6 +43,13 @@ pub(super) fn is_random_device(path: &[u8]) -> bool {
     matches!(path, b"/dev/urandom" | b"/dev/random")
 }
 
+/// Whether this is one of the kernel's two.
+fn is_kernel_s(found: &Statx) -> bool {
+    u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFCHR
+        && found.stx_rdev_major == 1
+        && matches!(found.stx_rdev_minor, 8 | 9)
+}
+
 /// Those that are open, and the thread that writes into them.
 #[derive(Default)]
 pub(super) struct Devices {
@@ -278,11 +285,12 @@ impl Service {
     }
 
     /// Whether a path leads through a descriptor to a random device, as `/dev/stdin` can: a socket
-    /// cannot be opened so.
+    /// cannot be opened so, and the kernel's own, which is there for who only writes to it or names
+    /// it, must not be.
     pub(super) fn leads_to_random(&self, call: &Call, path: &[u8]) -> bool {
-        // Most paths there lead elsewhere, and most steps have no such device.
+        // Most paths there lead elsewhere.
         let is_named = path.starts_with(b"/dev/") || path.windows(4).any(|part| part == b"/fd/");
-        if self.devices.filler.is_none() || !is_named {
+        if !is_named {
             return false;
         }
         let Some(path) = super::procfs::own_path(call.thread, path) else {
@@ -297,7 +305,7 @@ impl Service {
                 .paths
                 .open(directory.as_bytes(), flags)
                 .and_then(|directory| look(&directory, name, AtFlags::empty()))
-                .is_ok_and(|found| self.devices.is_random(&found))
+                .is_ok_and(|found| self.devices.is_random(&found) || is_kernel_s(&found))
     }
 
     /// How much waits to be read (`FIONREAD`): the socket behind the random device would tell how

@@ -113,7 +113,7 @@ fn paths_lead_to_the_same_by_any_way() {
     let script = include_str!("paths.py").replace("HOST", root.path().to_str().unwrap());
     let argv = [&program, "-I", "-S", "-B", "-c", &script];
     let printed = printed_in_two(&root, &argv, &host());
-    assert_eq!(printed, "found\n");
+    assert!(printed.ends_with("\nfound\n"), "{printed}");
 }
 
 #[test]

@@ -47,6 +47,15 @@ for path in ["/build/devices/urandom", "//dev/urandom"]:
         assert len(file.read(16)) == 16
         same(path, file.fileno())
 
+# Nor is the kernel's own to be had by who has it open for something else.
+drawn = set()
+for flags in [os.O_WRONLY, os.O_RDWR, os.O_PATH]:
+    held = os.open("/dev/urandom", flags)
+    with open(f"/proc/self/fd/{held}", "rb", buffering=0) as file:
+        drawn.add(file.read(16))
+assert len(drawn) == 3
+print(sorted(drawn))
+
 # A file of the service's is one file.
 with open("/proc/cpuinfo") as file:
     same("/proc/cpuinfo", file.fileno())
