@@ -7,7 +7,7 @@ use crate::action::{Action, BUILD_DIRECTORY};
 use crate::error::SetupStep;
 use crate::filter::Tracer;
 use crate::guarantee::{Guarantee, Isolation, State};
-use crate::host::{DirectoryOrder, Randomness};
+use crate::host::{DirectoryOrder, Findings, Randomness};
 use crate::room::{HostUser, Room};
 use crate::run::{UMASK_BITS, tracer};
 use crate::{processor, settings};
@@ -18,8 +18,9 @@ pub(crate) fn isolation(
     room: &Room,
     missing: &[(SetupStep, i32)],
     can_sample: bool,
-    is_served: bool,
+    findings: Option<&Findings>,
 ) -> Isolation {
+    let is_served = findings.is_some();
     let mut states = Isolation::new();
     for guarantee in Guarantee::ALL {
         let state = match mechanism(guarantee, action, room) {
@@ -31,6 +32,14 @@ pub(crate) fn isolation(
             None => (State::Absent, absence(guarantee, action)),
         };
         states.insert(guarantee, state);
+    }
+    if findings.is_some_and(|findings| findings.is_uncovered) {
+        for guarantee in [Guarantee::VirtualClock, Guarantee::Randomness] {
+            if let Some((State::Enforced, mechanism)) = states.get(&guarantee) {
+                let why = format!("{mechanism}; {UNCOVERED}");
+                states.insert(guarantee, (State::Degraded, why));
+            }
+        }
     }
     for (step, errno) in room.missing.iter().chain(missing) {
         if let Some(guarantee) = step.guarantee() {
@@ -49,6 +58,10 @@ pub(crate) fn isolation(
     }
     states
 }
+
+/// What programs without any C library or runtime can see.
+const UNCOVERED: &str = "a program ran that set up no thread-local storage, and so kept the \
+                         kernel's vDSO with its data, and its random bytes (AT_RANDOM)";
 
 /// Why a guarantee without a mechanism is absent, and what shows therefore.
 fn absence(guarantee: Guarantee, action: &Action<'_>) -> String {
@@ -124,8 +137,7 @@ fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<S
         Guarantee::LogCapture => "pipes, read, bounded and hashed by the supervisor",
         Guarantee::VirtualClock => {
             "clock calls trapped, the vDSO overwritten and its data covered; each thread has a \
-             logical clock (a program without any C library or runtime, which sets no thread-local \
-             storage up, keeps the kernel's data)"
+             logical clock"
         }
         Guarantee::KernelRelease => "uname trapped; /proc/version and /proc/sys/kernel written",
         Guarantee::ProcessorCount => {

@@ -157,7 +157,7 @@ pub(crate) fn run_with(
             return Err(named(error, action));
         }
     };
-    let isolation = manifest::isolation(action, room, &missing, can_sample, findings.is_some());
+    let isolation = manifest::isolation(action, room, &missing, can_sample, findings.as_ref());
     scratch.carried = carried;
     Ok(Outcome {
         exit,

@@ -8,7 +8,8 @@
 //! the same call once more, which tells the service that it is there, and jumps back to where the
 //! program's own instructions are again.
 //!
-//! A program that never makes the call, one without any C library or runtime, keeps the pages.
+//! A program that never makes the call, one without any C library or runtime, keeps the pages. That is
+//! found out when it ends, and the manifest says so.
 
 use super::Randomness;
 use super::kinship::Auxiliary;
@@ -145,6 +146,36 @@ impl Service {
         let process = self.task(call).process;
         self.tasks.process(process).entering = Some(Entering { back, code, pages });
         Ok(())
+    }
+
+    /// A process is about to execute a program, which will be sent on its detour.
+    pub(super) fn expect_entry(&mut self, call: &Call) {
+        // Until the step's first program is found, who tries is our own code.
+        if self.task(call).has_executed {
+            self.see_entry(call);
+        }
+        let process = self.task(call).process;
+        self.tasks.executing.insert(process);
+    }
+
+    /// What a process has executed comes to its end: whether it was on its detour, if it has executed
+    /// anything (the kernel may have refused).
+    pub(super) fn see_entry(&mut self, call: &Call) {
+        let process = self.task(call).process;
+        if self.tasks.executing.remove(&process) && !self.is_patched(call) {
+            self.is_uncovered = true;
+        }
+    }
+
+    /// A vDSO that cannot be looked at counts as the kernel's.
+    fn is_patched(&self, call: &Call) -> bool {
+        let vector = Auxiliary::read(call.thread);
+        let Some(base) = vector.value(libc::AT_SYSINFO_EHDR) else {
+            return vector.value(libc::AT_PAGESZ).is_some();
+        };
+        let text = base.wrapping_add(self.patch.offset);
+        let found = call.memory().read::<8>(text);
+        found.is_ok_and(|found| self.patch.is_applied(&found))
     }
 
     /// Another program begins.

@@ -358,6 +358,7 @@ impl Service {
 
     /// A program is executed: it and what interprets it are opened.
     pub(super) fn before_execute(&mut self, call: &Call) {
+        self.expect_entry(call);
         // Before its first program a step is a copy of the parent's process, whose memory an
         // ordinary user may not look into; but what it executes is known.
         if !self.task(call).has_executed

@@ -78,6 +78,8 @@ impl Call {
 pub(crate) struct Findings {
     /// Absolute paths that were opened or executed, as they were named, sorted.
     pub(crate) opened: Vec<Vec<u8>>,
+    /// Whether a program ran that had the host's clocks and random bytes before it.
+    pub(crate) is_uncovered: bool,
     /// What the next step of the same assembly goes on from.
     pub(crate) carried: Carried,
 }
@@ -131,6 +133,8 @@ pub(crate) struct Service {
     pub(super) launch: Option<Launch>,
     /// Whether calls that are mended come to the tracer, and not here.
     pub(super) is_traced: bool,
+    /// Whether a program has run that was not on its detour.
+    pub(super) is_uncovered: bool,
     pub(super) sleepers: Sleepers,
 }
 
@@ -158,6 +162,7 @@ impl Service {
             names: super::network::Names::default(),
             launch: None,
             is_traced: false,
+            is_uncovered: false,
             sleepers: Sleepers::none(),
             host,
         }
@@ -202,6 +207,8 @@ impl Service {
         self.launch = None;
         Findings {
             opened: self.paths.take_opened(),
+            // Those that are left were killed before they said anything.
+            is_uncovered: self.is_uncovered || !self.tasks.executing.is_empty(),
             carried: Carried {
                 elapsed_ns: self.tasks.latest_ns(),
                 stamps: std::mem::take(&mut self.stamps),
@@ -323,6 +330,7 @@ impl Service {
             // Only if they ask for that.
             libc::SYS_wait4 | libc::SYS_waitid => Ok(self.wait_with_usage(call)),
             libc::SYS_exit | libc::SYS_exit_group => {
+                self.see_entry(call);
                 let whole_process = call.number == libc::SYS_exit_group;
                 if whole_process {
                     self.close_writes(call);

@@ -4,7 +4,6 @@
 
 use rustix::process::{Pid, test_kill_process};
 
-use super::Map;
 use super::clock::Clock;
 use super::handles::Handles;
 use super::kinship::{Heritage, Inherited, Started, numbers, vdso_address};
@@ -12,6 +11,7 @@ use super::memory::Memory;
 use super::random::{Draws, Lineage};
 use super::task::{Birth, Fate, NOBODY, Process, Task, boot_ns};
 use super::vdso::Patch;
+use super::{Map, Set};
 
 /// All threads and processes.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Tasks {
     /// Which process forked last under a lineage: the slot must not show a number of the host's.
     lineages: Map<u64, i32>,
     pub(super) handles: Handles,
+    /// Processes that execute a program which has not been on its detour yet (`entry.rs`).
+    pub(super) executing: Set<i32>,
     /// Where the program that was executed last has its vDSO: where most have it.
     vdso: Option<u64>,
     /// Processes that have begun.
@@ -42,6 +44,7 @@ impl Tasks {
             processes: Map::default(),
             lineages: Map::default(),
             handles: Handles::default(),
+            executing: Set::default(),
             vdso: None,
             births: 0,
             many: MANY,
@@ -203,6 +206,7 @@ impl Tasks {
         self.vdso = vdso.or(self.vdso);
         let process = task.process;
         self.handles.executed(process);
+        self.executing.remove(&process);
         let known = self.process(process);
         known.executed(lineage);
         // The others have ended with their program.

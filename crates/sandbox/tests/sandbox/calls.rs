@@ -2,9 +2,9 @@
 //! reach what no compiled language offers (other system call tables, calls with nonsense
 //! arguments). Each exits with the error number of its last call, or 0.
 
-use counterseal_sandbox::{Exit, SandboxError};
+use counterseal_sandbox::{Exit, Guarantee, SandboxError, State};
 
-use crate::stage::Stage;
+use crate::stage::{Stage, install};
 
 /// How a program calls.
 #[derive(Clone, Copy)]
@@ -321,4 +321,32 @@ fn a_step_that_stops_itself_runs_into_its_limit() {
         matches!(error, SandboxError::WallTimeExceeded { .. }),
         "{error}"
     );
+}
+
+#[test]
+fn a_program_without_a_runtime_keeps_what_the_manifest_then_does_not_promise() {
+    let states = |mut stage: Stage, words: &str| {
+        let isolation = stage.run(words).unwrap().isolation;
+        [Guarantee::VirtualClock, Guarantee::Randomness].map(|guarantee| isolation[&guarantee].0)
+    };
+    let bare = program(Gate::Syscall, libc::SYS_getuid, [0; 6]);
+    assert_eq!(states(Stage::with_program(&bare), ""), [State::Degraded; 2]);
+    // Executed by another, and one that was killed.
+    let stage = Stage::new();
+    install(stage.root.path(), "bare", &bare);
+    assert_eq!(states(stage, "run /bare"), [State::Degraded; 2]);
+    let stage = Stage::new();
+    let fault = program(Gate::Interrupt80, 20, [0; 6]);
+    install(stage.root.path(), "fault", &fault);
+    assert_eq!(states(stage, "run /fault"), [State::Degraded; 2]);
+    // Also where nothing came of an execution, or the end was sudden.
+    for words in [
+        "print x",
+        "run /absent",
+        "crash",
+        "run /probe crash",
+        "start-storm 4 5",
+    ] {
+        assert_eq!(states(Stage::new(), words), [State::Enforced; 2], "{words}");
+    }
 }
