@@ -120,6 +120,15 @@ impl Trust {
         self.replays_required
     }
 
+    /// The same trust for whoever is about to replay: no replay is demanded, and none decides.
+    #[must_use]
+    pub fn before_replays(self) -> Self {
+        Self {
+            replays_required: 0,
+            ..self
+        }
+    }
+
     /// After this instant the file supports no conclusion.
     pub fn expires(&self) -> Option<UnixSeconds> {
         self.expires

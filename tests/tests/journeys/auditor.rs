@@ -31,6 +31,35 @@ fn replays(bench: &Bench, file: &str) -> (Option<i32>, Value) {
     (ran.code(), ran.json()["files"][0]["verdict"].clone())
 }
 
+#[test]
+fn the_first_audit_asks_for_no_audit_before_it() {
+    let (bench, file) = published();
+    bench
+        .new_trust("demanding.toml", &["--replays-required", "1"])
+        .exits(0);
+    bench
+        .run(&format!(
+            "replay {file}.sigstore.jsonl --offline --store auditor-store --input-archive inputs \
+             --trust demanding.toml"
+        ))
+        .exits(0);
+}
+
+#[test]
+fn a_rebuild_takes_nothing_s_place() {
+    let (bench, file) = published();
+    let before = fs::read(bench.path(&file)).unwrap();
+    bench
+        .run(&format!(
+            "replay {file}.sigstore.jsonl --offline --store auditor-store --input-archive inputs \
+             --output out"
+        ))
+        .exits(2)
+        .says("is there already")
+        .never_says("step compile");
+    assert_eq!(fs::read(bench.path(&file)).unwrap(), before);
+}
+
 /// Of the same name, but with another key: evidence with receipts of both would fail for everybody.
 #[test]
 fn a_verdict_does_not_go_into_another_record_than_the_evidence() {

@@ -324,7 +324,7 @@ fn names_in_evidence_lead_nowhere() {
         let mut statement = sound.clone();
         replace_recipe(&mut statement, |recipe| first(recipe, old, new));
         signed(&bench, &canonical(&statement).unwrap());
-        let line = format!("replay {file} --store store --offline --output rebuilt");
+        let line = format!("replay {file} --store store --offline --output again");
         bench
             .run(&line)
             .exits(3)

@@ -34,8 +34,16 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
         })?;
     let named = arguments.auditor_id.as_deref();
     let auditor_id = checked_identity(named.unwrap_or(DEFAULT_AUDITOR_ID))?;
+    if let Some(output) = &arguments.output {
+        refuse_to_replace(output, &replayable)?;
+    }
     let place = match &arguments.sign {
         Some(key) => {
+            if named.is_none() {
+                session.say(format!(
+                    "auditor: no --auditor-id is given, so it is {DEFAULT_AUDITOR_ID}"
+                ));
+            }
             keys::require_attestation(key)?;
             let place = RecordPlace::find(&arguments.record, session)?;
             // Here, so that no rebuild is for nothing; once more when nobody else may write.
@@ -124,6 +132,21 @@ fn rebuild(
     Ok(replayed)
 }
 
+/// What a rebuild leaves may not take the place of anything, such as of what it is compared with.
+fn refuse_to_replace(output: &Path, replayable: &Replayable) -> Result<(), CommandError> {
+    let names = replayable.expected.iter().map(|(name, _)| name);
+    let names = names.filter(|name| is_plain_file_name(name));
+    for path in names.map(|name| output.join(name)) {
+        if path.symlink_metadata().is_ok() {
+            return Err(CommandError::usage(format!(
+                "{} is there already; give --output another directory",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The provenance must verify for one of its subjects before anything of it is run.
 fn demand_verified(
     trust: &Path,
@@ -132,7 +155,8 @@ fn demand_verified(
 ) -> Result<(), CommandError> {
     let text = read_text(trust, counterseal_verify::TRUST_BYTES_MAX as u64)?;
     let trust = Trust::parse(&text)
-        .map_err(|error| CommandError::usage(format!("{}: {error}", trust.display())))?;
+        .map_err(|error| CommandError::usage(format!("{}: {error}", trust.display())))?
+        .before_replays();
     let bytes = read_bounded(
         evidence_path,
         counterseal_attestation::bundle::FILE_BYTES_MAX as u64,
