@@ -34,8 +34,9 @@ use calls::{
     ARCH_BASES, ARCH_SET_FS, CHILD_WAITS, EMPTY_CALLS, FIOQSIZE, FUTEX_WAITS, HIDDEN_OPTIONS,
     IO_FLAGS, LARGE_MAPPING_BYTES, LINUX_COMMANDS, LINUX_COMMANDS_START, MENDED_CALLS,
     MISSING_CALLS, MODE_CALLS, OFFSET_END_HIGH, PRCTL_END, REFUSED_CALLS, REQUEST_KINDS,
-    SIOCGSTAMP, SIOCGSTAMPNS, SOCKET_PROTOCOLS, SPECULATION_OPTIONS, STAMP_OPTIONS, STATISTICS,
-    STATISTICS_COMMANDS, TRAPPED_CALLS, UNASSIGNED, UNSUPPORTED_CALLS, WAITS, WAITS_MS,
+    SIOCGSTAMP, SIOCGSTAMPNS, SOCKET_PROTOCOLS, SPECULATION_OPTIONS, STATISTICS,
+    STATISTICS_COMMANDS, TRAPPED_CALLS, UNASSIGNED, UNSETTABLE_OPTIONS, UNSUPPORTED_CALLS, WAITS,
+    WAITS_MS,
 };
 
 /// The newest call that exists inside, `set_mempolicy_home_node`: that of the release that the
@@ -163,7 +164,7 @@ fn blocks(tracer: Tracer) -> Vec<(i64, Block)> {
         (libc::SYS_preadv2, flagged_io()),
         (libc::SYS_pwritev2, flagged_io()),
         (libc::SYS_getsockopt, socket_option(HIDDEN_OPTIONS)),
-        (libc::SYS_setsockopt, socket_option(STAMP_OPTIONS)),
+        (libc::SYS_setsockopt, socket_option(UNSETTABLE_OPTIONS)),
         (libc::SYS_socket, socket()),
         (
             libc::SYS_sendmsg,

@@ -267,7 +267,7 @@ const IPV6_FLOWLABEL_MGR: i32 = 32;
 
 /// Options of sockets that would stamp packets with the host's time, show what its kernel has drawn,
 /// let it choose by such numbers, or run a program that can see them.
-pub(super) const STAMP_OPTIONS: &[(i32, i32)] = &[
+pub(super) const UNSETTABLE_OPTIONS: &[(i32, i32)] = &[
     (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER),
     (libc::SOL_SOCKET, libc::SO_REUSEPORT),
     // SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF.

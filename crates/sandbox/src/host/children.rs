@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::deadlines::Mend;
+use super::kinship::last_word;
 use super::service::{Call, Reply, Service};
 
 /// How often a wait for a child is looked at that the kernel is not yet left to.
@@ -172,11 +173,6 @@ impl Child {
             has_stopped: state.starts_with('T'),
         })
     }
-}
-
-fn last_word<'text>(text: &'text str, label: &str) -> Option<&'text str> {
-    let line = text.lines().find_map(|line| line.strip_prefix(label))?;
-    line.split_ascii_whitespace().last()
 }
 
 #[cfg(test)]

@@ -127,11 +127,14 @@ impl Nursery {
 /// The process that a thread belongs to, on the host, and the thread's own number inside.
 pub(super) fn numbers(thread: i32) -> Option<(i32, i32)> {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    let last = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_ascii_whitespace().last()?.parse().ok()
-    };
+    let last = |name| last_word(&status, name)?.parse().ok();
     Some((last("Tgid:")?, last("NSpid:")?))
+}
+
+/// The last word of a labelled line of such a text (proc(5)): of several numbers, the innermost.
+pub(super) fn last_word<'text>(text: &'text str, label: &str) -> Option<&'text str> {
+    let line = text.lines().find_map(|line| line.strip_prefix(label))?;
+    line.split_ascii_whitespace().last()
 }
 
 /// What a parent left in the slot.

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags};
 
 use super::Randomness;
+use super::kinship::last_word;
 use super::lead::magic_link;
 use super::paths::{errno, join, read_link};
 use super::random::{Lineage, Stream};
@@ -440,15 +441,7 @@ pub(super) fn own_path(thread: i32, path: &[u8]) -> Option<String> {
 /// The ids of a thread's process and of the thread itself, as it sees them.
 pub(super) fn own_ids(thread: i32) -> Option<(i32, i32)> {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    let innermost = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))?
-            .split_ascii_whitespace()
-            .last()?
-            .parse()
-            .ok()
-    };
+    let innermost = |name| last_word(&status, name)?.parse().ok();
     Some((innermost("NStgid:")?, innermost("NSpid:")?))
 }
 
