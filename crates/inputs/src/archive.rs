@@ -108,8 +108,18 @@ impl Context<'_> {
     /// The tree's own limits on depth and size apply: each directory message is decoded strictly
     /// before its children are looked for.
     pub(crate) fn obtain_tree(&self, root: &Digest) -> Result<bool, InputsError> {
-        let archives = &self.sources.archives;
-        let Some(archive) = archives.iter().find(|path| blob_path(path, root).exists()) else {
+        let mut holder = None;
+        for archive in &self.sources.archives {
+            let path = blob_path(archive, root);
+            if path
+                .try_exists()
+                .map_err(|error| io("open", &path, error))?
+            {
+                holder = Some(archive);
+                break;
+            }
+        }
+        let Some(archive) = holder else {
             return Ok(false);
         };
         let mut seen = BTreeSet::new();

@@ -251,6 +251,31 @@ impl InputsError {
         }
     }
 
+    /// Whether nothing was tried, because nobody said where the content may be had.
+    pub fn is_without_place(&self) -> bool {
+        match self {
+            Self::NotHere { .. }
+            | Self::NoBaseDirectory { .. }
+            | Self::NoMirror { .. }
+            | Self::Offline { .. } => true,
+            Self::Nowhere { failures, .. } => failures
+                .iter()
+                .all(|failure| failure.error.is_without_place()),
+            _ => false,
+        }
+    }
+
+    /// Whether a place on this machine could not be read.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Nowhere { failures, .. } => {
+                failures.iter().any(|failure| failure.error.is_unreadable())
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the cause is that no mirror is configured or reachable, rather than that something
     /// reached is wrong: the case in which a demonstration may go on without Debian.
     pub fn is_mirror_unavailable(&self) -> bool {

@@ -20,6 +20,10 @@ pub enum ReplayError {
         /// Name of the subject.
         name: String,
     },
+    /// Nobody was asked for an input, or what was asked cannot be read on this machine: the
+    /// assembly is not to blame.
+    #[error("the inputs were not looked for everywhere: {0}")]
+    Inputs(counterseal_inputs::InputsError),
     /// The store, the disk or the sandbox of this machine failed.
     #[error("this machine could not carry out the replay: {0}")]
     Machine(#[from] AssemblyError),

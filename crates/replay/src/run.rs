@@ -71,7 +71,8 @@ impl Replayed {
 ///
 /// # Errors
 /// [`ReplayError::Machine`] or [`ReplayError::Store`] when this machine is at fault (no space, a
-/// damaged store, no sandbox): that says nothing about the assembly, so it is no verdict.
+/// damaged store, no sandbox), [`ReplayError::Inputs`] when no place was named that could have the
+/// inputs, or one cannot be read: that says nothing about the assembly, so it is no verdict.
 pub fn replay(
     replayable: &Replayable,
     store: &Store,
@@ -98,6 +99,7 @@ pub fn replay(
     ) {
         Ok(_) => {}
         Err(InputsError::Store(error)) => return Err(error.into()),
+        Err(error) if is_question(&error, sources) => return Err(ReplayError::Inputs(error)),
         Err(error) => {
             return Ok(Replayed::could_not(
                 "inputs not available",
@@ -112,6 +114,12 @@ pub fn replay(
         Err(error) if error.is_machine_fault() => Err(error.into()),
         Err(error) => Ok(Replayed::could_not("rebuild failed", &error.to_string())),
     }
+}
+
+/// Whether inputs are missing for a reason that lies with who asks: no place was named, or one
+/// that was cannot be read.
+fn is_question(error: &InputsError, sources: &Sources) -> bool {
+    error.is_unreadable() || sources.archives.is_empty() && error.is_without_place()
 }
 
 fn rebuild(

@@ -142,7 +142,7 @@ fn write_check(out: &mut String, check: &Check, style: Style) -> fmt::Result {
         _ => String::new(),
     };
     let weight = if check.state == State::Failed && !check.required {
-        " (does not decide: the trust file demands no replays that this would break)"
+        " (does not decide: of replays, replay.quorum does)"
     } else {
         ""
     };

@@ -141,7 +141,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     }
     bench
         .replay(&evidence, "another-store", &more)
-        .exits(3)
+        .exits(2)
         .says("inputs/sha256/")
         .says("it is not a regular file");
     for input in &inputs {
@@ -150,7 +150,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
     }
     bench
         .replay(&evidence, "another-store", &more)
-        .exits(3)
+        .exits(2)
         .says("inputs/sha256/")
         .says("it is not a regular file");
     pipe(&bench.path("record/.state/lock"));
@@ -287,13 +287,58 @@ fn other_bytes_are_reported_with_the_place_where_they_begin() {
         .says("replay.quorum");
 }
 
+/// Who names no place with the inputs, or one that cannot be read, has found nothing out.
+#[test]
+fn a_question_that_nobody_could_answer_is_no_verdict() {
+    let (bench, file) = published();
+    let evidence = format!("{file}.sigstore.jsonl");
+    bench
+        .replay(&evidence, "auditor-store", &["--trust", "trust.toml"])
+        .exits(2)
+        .speaks_plainly()
+        .says("--input-archive")
+        .says("no verdict was made");
+    assert_eq!(bench.statements(&evidence).len(), 1);
+    assert_eq!(bench.entries(), 1);
+}
+
+/// The artifact that is named is the one that is asked about.
+#[test]
+fn an_artifact_that_the_evidence_is_not_about_is_not_replayed() {
+    let (bench, file) = published();
+    let mut bytes = fs::read(bench.path(&file)).unwrap();
+    bytes.push(0);
+    fs::write(bench.path(&file), bytes).unwrap();
+    let more = ["--input-archive", "inputs"];
+    bench
+        .replay(&file, "auditor-store", &more)
+        .exits(1)
+        .says("which its evidence is not about")
+        .never_says("step compile");
+    fs::remove_file(bench.path(&file)).unwrap();
+    bench
+        .replay(&file, "auditor-store", &more)
+        .exits(2)
+        .says(&format!("cannot read {file}"));
+    assert_eq!(bench.entries(), 1);
+}
+
+#[test]
+fn a_record_without_a_signature_is_refused() {
+    let (bench, file) = published();
+    bench
+        .run(&format!("replay {file} --offline --record record"))
+        .exits(2)
+        .says("no --sign KEY is given");
+}
+
 #[test]
 fn inputs_out_of_reach_are_a_verdict_too() {
     let (bench, file) = published();
     let evidence = format!("{file}.sigstore.jsonl");
-    let ran = bench
-        .replay(&evidence, "auditor-store", &["--trust", "trust.toml"])
-        .exits(3);
+    fs::create_dir_all(bench.path("lacking/sha256")).unwrap();
+    let more = ["--trust", "trust.toml", "--input-archive", "lacking"];
+    let ran = bench.replay(&evidence, "auditor-store", &more).exits(3);
     ran.speaks_plainly()
         .says("verdict: could-not-rebuild")
         .says("inputs not available");

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use counterseal_attestation::bundle::Bundle;
 use counterseal_replay::{
-    Auditor, ReplayOptions, Replayable, Replayed, Verdict, replay, statement,
+    Auditor, ReplayError, ReplayOptions, Replayable, Replayed, Verdict, replay, statement,
 };
-use counterseal_store::Store;
+use counterseal_store::{Digest, Store, open_regular};
 use counterseal_verify::{Outcome, Request, Trust, verify};
 use counterseal_verify_cli::native_provider::Native;
 
@@ -32,6 +32,13 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
             Some(Err(error)) => CommandError::usage(chain(&error)),
             _ => CommandError::usage(format!("{} holds no provenance", path.display())),
         })?;
+    demand_artifact(&arguments.bundle, &path, &replayable)?;
+    let record = &arguments.record;
+    if arguments.sign.is_none() && (record.record.is_some() || record.record_key.is_some()) {
+        return Err(CommandError::usage(
+            "a record is named, but there will be nothing to record: no --sign KEY is given",
+        ));
+    }
     let named = arguments.auditor_id.as_deref();
     let auditor_id = checked_identity(named.unwrap_or(DEFAULT_AUDITOR_ID))?;
     if let Some(output) = &arguments.output {
@@ -121,7 +128,15 @@ fn rebuild(
         session.say(format!("step {step}"));
     });
     bar.clear();
-    let replayed = replayed.map_err(|error| CommandError::usage(chain(&error)))?;
+    let replayed = replayed.map_err(|error| {
+        let failure = CommandError::usage(chain(&error));
+        match error {
+            ReplayError::Inputs(_) => failure.hint(
+                "name the vendor's input archive with --input-archive DIR; no verdict was made",
+            ),
+            _ => failure,
+        }
+    })?;
     if let Some(output) = &arguments.output {
         output::directory(output)?;
         for finished in &replayed.outputs {
@@ -130,6 +145,44 @@ fn rebuild(
         }
     }
     Ok(replayed)
+}
+
+/// Where an artifact was named, it must be one that its evidence is about.
+fn demand_artifact(
+    named: &Path,
+    evidence: &Path,
+    replayable: &Replayable,
+) -> Result<(), CommandError> {
+    if named == evidence {
+        return Ok(());
+    }
+    let found = open_regular(named)
+        .and_then(Digest::of_reader)
+        .map_err(|error| {
+            CommandError::usage(format!("cannot read {}: {error}", named.display())).hint(format!(
+                "to replay without the artifact, name {}",
+                evidence.display()
+            ))
+        })?
+        .hash;
+    if replayable
+        .expected
+        .iter()
+        .any(|(_, digest)| *digest == found)
+    {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        Exit::Failed,
+        format!(
+            "{} has sha256:{found}, which its evidence is not about",
+            named.display()
+        ),
+    )
+    .hint(format!(
+        "to replay what the evidence is about, name {}",
+        evidence.display()
+    )))
 }
 
 /// What a rebuild leaves may not take the place of anything, such as of what it is compared with.
