@@ -151,6 +151,18 @@ impl RecordPlace {
                     record.origin()
                 )));
             }
+            let checkpoint = record.checkpoint().or_usage()?;
+            let is_signed = checkpoint
+                .signatures
+                .iter()
+                .any(|line| (line.name.as_str(), line.key_id) == (named.name(), named.key_id()));
+            if !is_signed {
+                return Err(CommandError::usage(format!(
+                    "{} is another key than the one that signs the record {}",
+                    key.display(),
+                    directory.display()
+                )));
+            }
         }
         Ok(Self { directory, key })
     }
@@ -177,18 +189,48 @@ impl RecordPlace {
             let Some(entry) = &bundle.entry else {
                 continue;
             };
-            if !is_of(entry, &record, &own)? {
-                return Err(CommandError::usage(format!(
-                    "{} statement {}: its receipt is not of the record {}, which {} signs for",
-                    path.display(),
-                    index + 1,
-                    self.directory.display(),
-                    self.key.display()
-                ))
-                .hint("name the record that the evidence is in, or leave --sign out"));
+            let standing = Standing::of(entry, &record, &own)?;
+            let receipt = format!(
+                "{} statement {}: its receipt is not of the record {}",
+                path.display(),
+                index + 1,
+                self.directory.display()
+            );
+            match standing {
+                Standing::Held => {}
+                Standing::Stranger => {
+                    let key = self.key.display();
+                    return Err(
+                        CommandError::usage(format!("{receipt}, which {key} signs for"))
+                            .hint("name the record that the evidence is in, or leave --sign out"),
+                    );
+                }
+                Standing::Lost => return Err(lost(&receipt, entry)),
             }
         }
         Ok(())
+    }
+
+    /// Refuses a record that has lost what its own receipts prove.
+    pub(crate) fn demand_held(&self, path: &Path, bundle: &Bundle) -> Result<(), CommandError> {
+        let (Some(entry), Ok(own)) = (
+            &bundle.entry,
+            keys::public_of_record(&self.public_key_path()),
+        ) else {
+            return Ok(());
+        };
+        let record = Record::open(&self.directory).or_usage()?;
+        match Standing::of(entry, &record, &own)? {
+            Standing::Held | Standing::Stranger => Ok(()),
+            Standing::Lost => Err(lost(
+                &format!(
+                    "{}: its receipt is not of the record {}",
+                    path.display(),
+                    self.directory.display()
+                ),
+                entry,
+            )),
+        }
     }
 
     /// Records an envelope; one that is there already keeps its index.
@@ -212,18 +254,67 @@ pub(crate) fn leaf(envelope: &Envelope, spki_der: &[u8]) -> Vec<u8> {
     hashedrekord::leaf(&envelope.pae_digest(), &envelope.signature, spki_der)
 }
 
-/// Whether a receipt is of this record, whose key `own` is: two records may have one key, so the
-/// entry must be where the receipt says, too.
-pub(crate) fn is_of(
-    entry: &LogEntry,
-    record: &Record,
-    own: &VerifierKey,
-) -> Result<bool, CommandError> {
-    if entry.log_id != own.full_key_hash() {
-        return Ok(false);
+/// How a receipt stands to a record. Two records may have one key, so that the key alone does not
+/// tell: the entry must be where the receipt says, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Held,
+    /// Of another key.
+    Stranger,
+    /// Of this key, and the entry is not there.
+    Lost,
+}
+
+impl Standing {
+    /// `own` is the record's key.
+    pub(crate) fn of(
+        entry: &LogEntry,
+        record: &Record,
+        own: &VerifierKey,
+    ) -> Result<Self, CommandError> {
+        if entry.log_id != own.full_key_hash() {
+            return Ok(Self::Stranger);
+        }
+        let found = record.find(&entry.canonicalized_body).or_usage()?;
+        Ok(if found == Some(entry.log_index) {
+            Self::Held
+        } else {
+            Self::Lost
+        })
     }
-    let found = record.find(&entry.canonicalized_body).or_usage()?;
-    Ok(found == Some(entry.log_index))
+}
+
+/// `receipt` says whose receipt is not of which record.
+pub(crate) fn lost(receipt: &str, entry: &LogEntry) -> CommandError {
+    CommandError::new(
+        Exit::Failed,
+        format!(
+            "{receipt}: the key is the same, but the entry is not there as number {}",
+            entry.log_index
+        ),
+    )
+    .hint(
+        "either the evidence is in another record of this key, or this one was set back to an \
+         earlier state: compare it with a mirror or a backup before anything is added",
+    )
+}
+
+/// Keeps evidence that is about to be replaced beside it, unless it is a provenance alone, which
+/// the record has: auditors' verdicts, for instance, and what cannot be read. Gives the path.
+pub(crate) fn keep_replaced(path: &Path) -> Result<Option<PathBuf>, CommandError> {
+    let Ok(bytes) = read_bounded(path, EVIDENCE_BYTES_MAX) else {
+        return Ok(None); // Nothing that could be read as evidence.
+    };
+    if let Ok(lines) = numbered_lines(&bytes)
+        && let [(_, line)] = lines.as_slice()
+        && Bundle::parse(line).is_ok()
+    {
+        return Ok(None);
+    }
+    let digest = Sha256Digest::of(&bytes).to_string();
+    let kept = with_suffix(path, &format!(".replaced-{}", &digest[..16]));
+    output::replace_bytes(&kept, &bytes)?;
+    Ok(Some(kept))
 }
 
 /// Records one envelope and turns the receipt into a bundle's log entry.

@@ -9,8 +9,8 @@ use std::path::Path;
 use counterseal_attestation::Sha256Digest;
 use counterseal_attestation::dsse::{self, Envelope};
 use p256::ecdsa::signature::Signer;
-use p256::ecdsa::{Signature, SigningKey};
-use pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
+use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use pkcs8::{DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use zeroize::Zeroizing;
 
 use crate::key_file;
@@ -54,6 +54,7 @@ impl AttestationKey {
     /// [`SigningError::Permissions`] when group or others may touch the file,
     /// [`SigningError::PassphraseNeeded`] or [`SigningError::PassphraseWrong`] for an
     /// encrypted one, [`SigningError::WrongKind`] for a key of another algorithm,
+    /// [`SigningError::PublicMismatch`] when `PATH.pub` exists and is not its public half,
     /// [`SigningError::Malformed`] or [`SigningError::Io`] otherwise.
     pub fn load(path: &Path, passphrase: Option<&Passphrase>) -> Result<Self, SigningError> {
         let file = key_file::read_private(path, passphrase)?;
@@ -63,7 +64,19 @@ impl AttestationKey {
                 expected: KeyKind::Attestation,
             });
         }
-        Self::from_key(file.key(path, KeyKind::Attestation)?)
+        let loaded = Self::from_key(file.key(path, KeyKind::Attestation)?)?;
+        let public_path = key_file::public_path(path);
+        if let Some(text) = key_file::read_public(&public_path)? {
+            let found = keyid_of(&text);
+            if found.as_ref() != Some(&loaded.keyid) {
+                return Err(SigningError::PublicMismatch {
+                    path: public_path,
+                    expected: loaded.keyid,
+                    found: found.unwrap_or_else(|| "no public key in PEM form".to_owned()),
+                });
+            }
+        }
+        Ok(loaded)
     }
 
     /// The public key as DER `SubjectPublicKeyInfo`: 91 bytes, uncompressed point.
@@ -127,6 +140,13 @@ impl AttestationKey {
             keyid,
         })
     }
+}
+
+/// The key id of a public key in PEM form.
+fn keyid_of(public_pem: &str) -> Option<String> {
+    let key = VerifyingKey::from_public_key_pem(public_pem).ok()?;
+    let der = key.to_public_key_der().ok()?;
+    Some(Sha256Digest::of(der.as_bytes()).to_string())
 }
 
 impl fmt::Debug for AttestationKey {

@@ -94,16 +94,16 @@ pub enum SigningError {
     },
     /// The public half beside a record key speaks of another key or origin.
     #[error(
-        "{} does not belong to this record key: expected {expected}, found '{}'",
+        "{} does not belong to this key: expected {expected}, found '{}'",
         path.display(),
         found.escape_debug()
     )]
     PublicMismatch {
         /// The `.pub` file.
         path: PathBuf,
-        /// The verifier key computed from the private file.
+        /// What was computed from the private file: a record's verifier key, or the key id.
         expected: String,
-        /// What the `.pub` file says, its first line; the message escapes its control characters.
+        /// The same of the `.pub` file; the message escapes its control characters.
         found: String,
     },
     /// The system gave no random bytes.

@@ -181,7 +181,7 @@ pub(crate) fn read_public(path: &Path) -> Result<Option<String>, SigningError> {
     file.take(FILE_BYTES_MAX as u64)
         .read_to_string(&mut text)
         .map_err(|source| unreadable(path, source))?;
-    Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
+    Ok(Some(text))
 }
 
 /// Opens a regular file and tells its permission bits. Opening never waits, so that a pipe under

@@ -60,13 +60,14 @@ impl RecordKey {
         };
         let loaded = Self::from_key(file.key(path, KeyKind::Record)?, origin)?;
         let public_path = key_file::public_path(path);
-        if let Some(found) = key_file::read_public(&public_path)? {
+        if let Some(text) = key_file::read_public(&public_path)? {
             let expected = loaded.verifier.to_string();
+            let found = text.lines().next().unwrap_or_default();
             if found != expected {
                 return Err(SigningError::PublicMismatch {
                     path: public_path,
                     expected,
-                    found,
+                    found: found.to_owned(),
                 });
             }
         }

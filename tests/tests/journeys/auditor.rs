@@ -111,7 +111,7 @@ fn a_verdict_does_not_go_into_a_second_record_of_the_same_key() {
         }
         bench
             .run(&line)
-            .exits(2)
+            .exits(1)
             .says(&format!(
                 "{evidence} statement 1: its receipt is not of the record second"
             ))

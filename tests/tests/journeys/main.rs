@@ -4,6 +4,7 @@
 //! Everything runs on a bench of its own (`harness`), in parallel, without a network, as root or
 //! as an ordinary user. A check that cannot run on this machine prints `skipped:` and why.
 
+mod anew;
 mod auditor;
 mod builder;
 mod customer;

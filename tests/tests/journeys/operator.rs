@@ -9,7 +9,7 @@ use counterseal_attestation::{Sha256Digest, UnixSeconds};
 use counterseal_verify::{Outcome, Request, Trust, verify};
 use counterseal_verify_cli::native_provider::Native;
 
-use crate::harness::{Bench, Probe, Program, Ran, files_below, publish};
+use crate::harness::{Bench, Probe, Program, Ran, files_below, publish, rules};
 
 fn check(bench: &Bench, record: &str) -> Ran {
     bench.run(&format!(
@@ -240,4 +240,44 @@ fn no_byte_of_the_evidence_can_change_unnoticed() {
             assert!(is_refused || is_harmless, "byte {place}\n{}", ran.spoken());
         }
     }
+}
+
+#[test]
+fn a_public_half_that_is_not_the_key_s_is_not_shown_as_its_own() {
+    let bench = Bench::new();
+    for (key, other) in [("vendor", "auditor"), ("record", "other")] {
+        if other == "other" {
+            bench
+                .run("keys new record keys/other.key --origin zurich.record.example")
+                .exits(0);
+        }
+        bench.run(&format!("keys show keys/{key}.key")).exits(0);
+        fs::copy(
+            bench.path(&format!("keys/{other}.key.pub")),
+            bench.path(&format!("keys/{key}.key.pub")),
+        )
+        .unwrap();
+        bench
+            .run(&format!("keys show keys/{key}.key"))
+            .exits(2)
+            .says(&format!("keys/{key}.key.pub"));
+    }
+}
+
+/// Of the same name: the build must not be for nothing.
+#[test]
+fn another_record_key_is_noticed_before_the_build() {
+    let bench = Bench::new();
+    rules(&bench, "rules");
+    bench.lock("rules").exits(0);
+    bench
+        .run("keys new record keys/other.key --origin zurich.record.example")
+        .exits(0);
+    let line = Bench::assemble_line("rules").replace("keys/record.key", "keys/other.key");
+    bench
+        .run(&line)
+        .exits(2)
+        .says("another key than the one that signs the record")
+        .never_says("step compile");
+    assert_eq!(bench.entries(), 0);
 }

@@ -88,20 +88,26 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     )
     .ok();
     let outputs = assembled.outputs.iter().zip(&artifacts);
-    let mut outputs = outputs.map(|(finished, path)| (&finished.digest, path));
-    if outputs.all(|(digest, path)| {
-        evidence::read(&evidence::beside(path)).is_ok_and(|bundles| {
-            bundles.iter().any(|bundle| {
+    let standing: Option<Vec<(PathBuf, Bundle)>> = outputs
+        .map(|(finished, artifact)| {
+            let path = evidence::beside(artifact);
+            let sound = evidence::read(&path).ok()?.into_iter().find(|bundle| {
                 says_same(&bundle.envelope.payload, &statement)
-                    && is_sound(bundle, digest, trust.as_ref())
-            })
+                    && is_sound(bundle, &finished.digest, trust.as_ref())
+            })?;
+            Some((path, sound))
         })
-    }) {
+        .collect();
+    if let Some(standing) = standing {
+        for (path, bundle) in &standing {
+            place.demand_held(path, bundle)?;
+        }
         // Left by a run that ended after its evidence was complete.
         let _ = std::fs::remove_file(pending_path(&arguments.output, &assembly));
         session.say("unchanged: artifacts and evidence are up to date");
     } else {
         publish(
+            session,
             &statement,
             &key_path,
             &place,
@@ -293,6 +299,7 @@ fn is_sound(bundle: &Bundle, artifact: &Digest, trust: Option<&Trust>) -> bool {
 }
 
 fn publish(
+    session: &Session,
     statement: &Statement<Provenance>,
     key_path: &Path,
     place: &RecordPlace,
@@ -312,7 +319,15 @@ fn publish(
     };
     let bundle = place.add(envelope, &key)?;
     for artifact in artifacts {
-        evidence::write(&evidence::beside(artifact), std::slice::from_ref(&bundle))?;
+        let path = evidence::beside(artifact);
+        if let Some(kept) = evidence::keep_replaced(&path)? {
+            session.say(format!(
+                "{}: what was there is kept as {}",
+                path.display(),
+                kept.display()
+            ));
+        }
+        evidence::write(&path, std::slice::from_ref(&bundle))?;
     }
     evidence::finished(&pending)
 }

@@ -1,6 +1,8 @@
 //! `counterseal keys new|show`.
 
-use counterseal_signing::{AttestationKey, RecordKey};
+use std::path::Path;
+
+use counterseal_signing::{AttestationKey, RecordKey, SigningError};
 
 use crate::arguments::{KeyKindArgument, KeysVerb};
 use crate::error::{CommandError, Exit, OrExit};
@@ -45,9 +47,25 @@ pub(crate) fn run(session: &Session, verb: &KeysVerb) -> Result<Exit, CommandErr
             Ok(Exit::Success)
         }
         KeysVerb::Show { path } => {
-            let text = keys::public_text(&keys::public_path(path))?;
-            output::result(text.trim_end())?;
+            output::result(shown(path)?.trim_end())?;
             Ok(Exit::Success)
         }
+    }
+}
+
+/// The public half as the private one has it. Where a passphrase is in the way, or only the public
+/// half is here, what stands beside it is all there is.
+fn shown(path: &Path) -> Result<String, CommandError> {
+    match AttestationKey::load(path, None) {
+        Ok(key) => key.public_pem().or_usage(),
+        Err(SigningError::WrongKind { .. }) => {
+            let key = RecordKey::load(path, None).or_usage()?;
+            Ok(key.verifier_key().to_string())
+        }
+        Err(SigningError::PassphraseNeeded { .. }) => keys::public_text(&keys::public_path(path)),
+        Err(SigningError::Io { .. }) if !path.exists() => {
+            keys::public_text(&keys::public_path(path))
+        }
+        Err(error) => Err(error).or_usage(),
     }
 }

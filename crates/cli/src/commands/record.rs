@@ -10,6 +10,7 @@ use counterseal_verify_cli::native_provider::Native;
 
 use crate::arguments::RecordVerb;
 use crate::error::{CommandError, Exit, OrExit, chain};
+use crate::evidence::Standing;
 use crate::session::Session;
 use crate::{evidence, keys, output};
 
@@ -72,13 +73,14 @@ fn add(
             .ok_or_else(|| at("the signature is by none of the given public keys".to_owned()))?;
         if let Some(entry) = &bundle.entry {
             let leaf = evidence::leaf(&bundle.envelope, signer.spki_der());
-            let is_own = entry.canonicalized_body == leaf
-                && evidence::is_of(entry, &record, key.verifier_key())?;
-            if !is_own {
-                return Err(at(format!(
-                    "its receipt is not of the record {}",
-                    record.origin()
-                )));
+            let foreign = format!("its receipt is not of the record {}", record.origin());
+            if entry.canonicalized_body != leaf {
+                return Err(at(foreign));
+            }
+            match Standing::of(entry, &record, key.verifier_key())? {
+                Standing::Held => {}
+                Standing::Stranger => return Err(at(foreign)),
+                Standing::Lost => return Err(evidence::lost(&at(foreign).message, entry)),
             }
         }
         signed_by.push(signer);

@@ -10,7 +10,7 @@ mod forge;
 mod products;
 mod programs;
 
-pub(crate) use bench::{Bench, files_below, remove_directory};
+pub(crate) use bench::{Bench, copy_directory, files_below, remove_directory};
 pub(crate) use defects::{defects, refused, with};
 pub(crate) use forge::{append, publish, replace_recipe, sign};
 pub(crate) use products::{PACK, Probe, rules};
