@@ -215,8 +215,7 @@ fn run_in_root(
 ) -> Result<Assembled, AssemblyError> {
     let recipe = &assembly.recipe;
     let epoch = recipe.product.source_date_epoch;
-    let log_directory =
-        tempfile::tempdir().map_err(|source| io("create", "directory for logs", source))?;
+    let log_directory = store.work_directory()?;
     let mut scratch = Scratch::new();
     let mut assembled = Assembled {
         outputs: Vec::new(),

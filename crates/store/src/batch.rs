@@ -44,14 +44,9 @@ impl Store {
     /// # Errors
     /// If its staging directory cannot be made.
     pub fn batch(&self) -> Result<Batch<'_>, StoreError> {
-        let incoming = self.incoming();
-        let staging = tempfile::Builder::new()
-            .prefix("batch-")
-            .tempdir_in(&incoming)
-            .map_err(StoreError::at("create a directory in", &incoming))?;
         Ok(Batch {
             store: self,
-            staging,
+            staging: self.unfinished("batch-")?,
             state: Mutex::default(),
         })
     }

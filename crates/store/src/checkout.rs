@@ -147,11 +147,7 @@ impl Store {
         mtime: UnixSeconds,
         place: &Path,
     ) -> Result<(), StoreError> {
-        let incoming = self.incoming();
-        let unfinished = tempfile::Builder::new()
-            .prefix("checkout-")
-            .tempdir_in(&incoming)
-            .map_err(StoreError::at("create a directory in", &incoming))?;
+        let unfinished = self.unfinished("checkout-")?;
         let made = self.materialise(entries, mtime, &unfinished.path().join("tree"));
         // Taken away only now: a blob that vanished under the other threads' hands would be
         // reported as missing.
@@ -182,12 +178,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(StoreError::io("inspect", place, error)),
         }
-        let incoming = self.incoming();
-        let aside = tempfile::Builder::new()
-            .prefix("deviating-")
-            .tempdir_in(&incoming)
-            .map_err(StoreError::at("create a directory in", &incoming))?
-            .keep();
+        let aside = self.unfinished("deviating-")?.keep();
         fs::rename(place, aside.join("checkout")).map_err(StoreError::at("move", place))
     }
 

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tempfile::TempDir;
+
 use crate::StoreError;
 use crate::checkout::remove_tree;
 use crate::regular::{open_regular, open_regular_with};
@@ -144,6 +146,23 @@ impl Store {
             swept_count += 1;
         }
         Ok(swept_count)
+    }
+
+    /// A directory for what is not finished: removed when dropped, or, if this process ends before,
+    /// by the next one that has the store to itself.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn work_directory(&self) -> Result<TempDir, StoreError> {
+        self.unfinished("work-")
+    }
+
+    pub(crate) fn unfinished(&self, prefix: &str) -> Result<TempDir, StoreError> {
+        let incoming = self.incoming();
+        tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir_in(&incoming)
+            .map_err(StoreError::at("create a directory in", &incoming))
     }
 
     /// Where unfinished things are written.

@@ -100,13 +100,12 @@ fn ends_within(child: &mut Child, time: Duration) -> bool {
     child.try_wait().unwrap().is_some()
 }
 
-/// What is in a directory; a killed program cannot remove its temporary files.
+/// What is in a directory. A killed program cannot remove its temporary files; the next does.
 fn names(bench: &Bench, directory: &str) -> Vec<String> {
     let names = fs::read_dir(bench.path(directory))
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
-    names.retain(|name| !name.starts_with(".counterseal-"));
     names.sort();
     names
 }
@@ -223,6 +222,7 @@ fn assemble() {
             "probe.out.sigstore.jsonl"
         ]
     );
+    assert_eq!(names(&bench, "tmp"), [""; 0]);
 }
 
 #[test]
@@ -276,4 +276,9 @@ fn record_add() {
             "round {round}: neither lost nor doubled"
         );
     }
+    let left = names(&bench, ".");
+    assert!(
+        !left.iter().any(|name| name.starts_with(".counterseal-")),
+        "{left:?}"
+    );
 }
