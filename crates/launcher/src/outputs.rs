@@ -83,8 +83,10 @@ pub enum OutputDefect {
     /// Set-user-id, set-group-id.
     #[error("carries a set-user-id or set-group-id bit")]
     SetId,
-    /// A link that leads out of the directory that is taken.
-    #[error("is a symbolic link that leads out of the output directory")]
+    /// A link in the place of what was declared, or one that leads out of the directory that is taken.
+    #[error(
+        "is a symbolic link that leads out of the output directory, or stands in the output's place"
+    )]
     EscapingLink,
     /// A name, or a link's target, that is not UTF-8.
     #[error("has a name or a link's target that is not UTF-8")]

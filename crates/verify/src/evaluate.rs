@@ -25,7 +25,8 @@ use crate::verdict::{Artifact, Outcome, ReplayFinding, SetAside, State, Verdict,
 
 const HINT_NO_EVIDENCE: &str =
     "evidence is named like the file with .sigstore.jsonl appended: fetch it from the publisher";
-const HINT_DAMAGED: &str = "the evidence was damaged or altered: fetch it again from the publisher";
+const HINT_DAMAGED: &str = "the evidence was damaged or altered, or something was added that is no \
+                            evidence: fetch it again from the publisher";
 
 /// Everything a verdict depends on.
 #[derive(Clone, Copy)]

@@ -58,7 +58,7 @@ fn every_published_file_is_guarded() {
                 "{name}, byte {place}\n{}",
                 ran.spoken()
             );
-            ran.says("hint: restore the named file");
+            ran.says("hint: ").says("restore the named file");
         }
         // Too short, too long, not there.
         fs::write(&file, &sound[..length - 1]).unwrap();

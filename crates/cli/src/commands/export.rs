@@ -1,6 +1,7 @@
 //! `counterseal export`: what `assemble` would run, as a directory that `counterseal-launch` runs
 //! anywhere, an execution engine included. Signs nothing and records nothing.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use counterseal_assembly::{LAUNCHER_NAME, export, prepare};
@@ -17,11 +18,12 @@ use crate::session::{RecipeFile, Session};
 pub(crate) fn run(session: &Session, arguments: &ExportArgs) -> Result<Exit, CommandError> {
     let file = RecipeFile::read(&arguments.recipe.recipe)?;
     let assembly = file.assembly()?;
-    empty_directory(&arguments.output)?;
+    require_unused(&arguments.output)?;
     let store = session.store(&arguments.recipe.store)?;
     let sources = session.sources(&arguments.recipe.sources, Some(&file.directory))?;
     fetch(session, &assembly, &sources, &store)?;
     let prepared = prepare(&assembly, &store).map_err(|error| failure(&error))?;
+    output::directory(&arguments.output)?;
     let waived = arguments.waive.waived.iter().copied().collect();
     export(
         &assembly,
@@ -44,10 +46,16 @@ pub(crate) fn run(session: &Session, arguments: &ExportArgs) -> Result<Exit, Com
     Ok(Exit::Success)
 }
 
-fn empty_directory(path: &Path) -> Result<(), CommandError> {
-    output::directory(path)?;
-    let mut entries = std::fs::read_dir(path)
-        .map_err(|error| CommandError::usage(format!("cannot read {}: {error}", path.display())))?;
+/// The directory is made when everything is there that goes into it.
+fn require_unused(path: &Path) -> Result<(), CommandError> {
+    let mut entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", path.display());
+            return Err(CommandError::usage(message));
+        }
+    };
     match entries.next() {
         None => Ok(()),
         Some(_) => Err(CommandError::usage(format!(

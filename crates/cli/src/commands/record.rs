@@ -142,17 +142,28 @@ fn check(session: &Session, directory: &Path, public_key: &Path) -> Result<Exit,
             }
             Ok(Exit::Success)
         }
-        Err(failure) if failure.is_damage() => {
-            Err(CommandError::new(Exit::Failed, chain(&failure))
-                .hint("restore the named file from a mirror or a backup; nothing was changed"))
+        Err(failure) => {
+            let exit = if failure.is_damage() {
+                Exit::Failed
+            } else {
+                Exit::Usage
+            };
+            Err(CommandError::new(exit, chain(&failure)).hint(advice(&failure)))
         }
-        Err(failure) => Err(CommandError::usage(chain(&failure)).hint(advice(&failure))),
     }
 }
 
-/// What to do where the system did not give what was to be checked.
+/// What to do next; the check itself changes nothing.
 fn advice(failure: &CheckFailure) -> &'static str {
     match failure {
+        CheckFailure::Note { .. } | CheckFailure::Origin { .. } => {
+            "either the key is another record's: compare it with the one that the operator published; \
+             or the checkpoint is damaged: restore the named file from a mirror or a backup"
+        }
+        CheckFailure::Stray { .. } => "move the named file away; nothing was changed",
+        failure if failure.is_damage() => {
+            "restore the named file from a mirror or a backup; nothing was changed"
+        }
         CheckFailure::Unreadable { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             "check the record as a user who may read all of it; nothing was changed"
         }
