@@ -64,7 +64,7 @@ const fn answer(errno: i32) -> u32 {
 }
 /// The call waits for an answer of the parent (`host/`).
 const TRAP: u32 = libc::SECCOMP_RET_USER_NOTIF;
-/// The call waits for the tracer (`host/tracer.rs`).
+/// The call waits for the tracer (`host/time/tracer.rs`).
 const TRACE: u32 = libc::SECCOMP_RET_TRACE;
 const REFUSE: u32 = answer(libc::EPERM);
 const MISSING: u32 = answer(libc::ENOSYS);

@@ -303,7 +303,7 @@ pub(crate) const UMASK_BITS: u32 = 0o777;
 /// `personality(2)`: no random addresses.
 const ADDR_NO_RANDOMIZE: usize = 0x004_0000;
 /// `select(2)` and its relatives do not write what is left of their time limit, which would be the
-/// host's time; the service does (`host/times.rs`).
+/// host's time; the service does (`host/time/times.rs`).
 const STICKY_TIMEOUTS: usize = 0x400_0000;
 
 /// Puts the action's own words into errors that came as numbers.

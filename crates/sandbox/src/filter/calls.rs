@@ -184,7 +184,7 @@ pub(super) const TRAPPED_CALLS: &[i64] = &[
     libc::SYS_exit,
     libc::SYS_exit_group,
 ];
-/// Calls whose arguments or results are mended (`host/deadlines.rs`).
+/// Calls whose arguments or results are mended (`host/time/deadlines.rs`).
 pub(super) const MENDED_CALLS: &[i64] = &[
     libc::SYS_alarm,
     libc::SYS_setitimer,

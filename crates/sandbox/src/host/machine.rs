@@ -1,8 +1,8 @@
 //! Calls that ask what machine this is, and how many processors a thread may use.
 
-use super::memory::Words;
 use super::service::{Answer, Call, DONE, Reply, Service};
-use super::times::{NS, uptime_ns};
+use crate::host::process::memory::Words;
+use crate::host::time::times::{NS, uptime_ns};
 use crate::sys::Errno;
 
 const INVALID: Errno = Errno(libc::EINVAL);

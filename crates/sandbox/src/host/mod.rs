@@ -6,52 +6,22 @@
 //! thread of the parent, the *service*. Everything else runs at full speed.
 //!
 //! * `service.rs` takes the calls and hands them out;
-//! * `task.rs`, `tasks.rs`, `kinship.rs`, `clock.rs`, `random.rs`: what each thread is, what time it has,
-//!   what it draws;
-//! * `times.rs`, `timers.rs`, `deadlines.rs`, `sleepers.rs`: calls that ask for the time or wait for
-//!   one; `children.rs`: those that wait for a child;
-//! * `tracer.rs`: the processor's time stamp counter, for an action that wants it;
-//! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets;
-//! * `lead.rs`, `paths.rs`: where a path leads, and what is opened there;
-//! * `status.rs`, `shown.rs`, `inputs.rs`, `stamps.rs`, `census.rs`, `listing.rs`: files, their status,
-//!   times and order;
-//! * `device.rs`, `sockets.rs`: the random device;
-//! * `procfs.rs`: the texts of `/proc`;
-//! * `vdso.rs`, `entry.rs`, `memory.rs`, `handles.rs`: the processes' memory, and what is kept open of
-//!   them.
+//! * `process/`: what each thread and process is, and its memory; calls that wait for a child;
+//! * `time/`: clocks, timers, waits, and the processor's counter for an action that wants it;
+//! * `files/`: paths, statuses and times, the order of directories, `/proc`;
+//! * `random/`: what threads draw, and the device;
+//! * `machine.rs`, `network.rs`: calls that ask for the machine, and names of sockets.
 //!
 //! Absent on purpose: security. A program that races its own memory against the service may see
 //! a real value; what it can reach is bounded by namespaces and the filter, not by this.
 
-mod census;
-mod children;
-mod clock;
-mod deadlines;
-mod device;
-mod entry;
-mod handles;
-mod inputs;
-mod kinship;
-mod lead;
-mod listing;
+mod files;
 mod machine;
-mod memory;
 mod network;
-mod paths;
-mod procfs;
+mod process;
 mod random;
 mod service;
-mod shown;
-mod sleepers;
-mod sockets;
-mod stamps;
-mod status;
-mod task;
-mod tasks;
-mod timers;
-mod times;
-mod tracer;
-mod vdso;
+mod time;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -59,8 +29,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{BUILD_DIRECTORY, HOME_DIRECTORY, HOST_NAME, SEARCH_PATH, USER_ID};
 
+pub(crate) use process::vdso::Patch;
 pub(crate) use service::{Carried, Findings, Ground, Service};
-pub(crate) use vdso::Patch;
 
 /// What the service remembers is looked up several times for each trapped call, by keys that the
 /// action may choose: with a hash that is quick and cannot be guessed.

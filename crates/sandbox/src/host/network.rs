@@ -8,9 +8,9 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{SocketAddrUnix, bind, getsockname, sockopt};
 
-use super::memory::Memory;
-use super::paths::errno;
 use super::service::{Answer, Call, DONE, Reply, Service};
+use crate::host::files::paths::errno;
+use crate::host::process::memory::Memory;
 use crate::sys::Errno;
 
 /// The first port that is given out, and how many there are: the range of most systems.

@@ -8,19 +8,22 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::VirtualHost;
-use super::deadlines::Mend;
-use super::inputs::Inputs;
-use super::kinship::Started;
-use super::memory::Memory;
-use super::paths::Paths;
-use super::sleepers::{Later, Sleepers};
-use super::stamps::Stamps;
-use super::status::Identities;
-use super::task::Task;
-use super::tasks::Tasks;
-use super::times::CUT_SHORT_NS;
-use super::tracer::Launch;
-use super::vdso::Patch;
+use crate::host::files::inputs::Inputs;
+use crate::host::files::listing::Listings;
+use crate::host::files::paths::Paths;
+use crate::host::files::stamps::Stamps;
+use crate::host::files::status::Identities;
+use crate::host::network::Names;
+use crate::host::process::kinship::Started;
+use crate::host::process::memory::Memory;
+use crate::host::process::task::Task;
+use crate::host::process::tasks::Tasks;
+use crate::host::process::vdso::Patch;
+use crate::host::random::device::Devices;
+use crate::host::time::deadlines::Mend;
+use crate::host::time::sleepers::{Later, Sleepers};
+use crate::host::time::times::CUT_SHORT_NS;
+use crate::host::time::tracer::Launch;
 use crate::settings::is_kernel_since;
 use crate::supervise::HostOrder;
 use crate::sys::{self, Errno, Notification};
@@ -126,9 +129,9 @@ pub(crate) struct Service {
     pub(super) stamps: Stamps,
     pub(super) identities: Identities,
     pub(super) inputs: Inputs,
-    pub(super) listings: super::listing::Listings,
-    pub(super) devices: super::device::Devices,
-    pub(super) names: super::network::Names,
+    pub(super) listings: Listings,
+    pub(super) devices: Devices,
+    pub(super) names: Names,
     /// Until the step is traced, if it is to be.
     pub(super) launch: Option<Launch>,
     /// Whether calls that are mended come to the tracer, and not here.
@@ -157,9 +160,9 @@ impl Service {
             identities,
             inputs: Inputs::default(),
             paths: Paths::new(root),
-            listings: super::listing::Listings::default(),
-            devices: super::device::Devices::default(),
-            names: super::network::Names::default(),
+            listings: Listings::default(),
+            devices: Devices::default(),
+            names: Names::default(),
             launch: None,
             is_traced: false,
             is_uncovered: false,

@@ -11,10 +11,10 @@
 //! A program that never makes the call, one without any C library or runtime, keeps the pages. That is
 //! found out when it ends, and the manifest says so.
 
-use super::Randomness;
 use super::kinship::Auxiliary;
-use super::random::Stream;
-use super::service::{Answer, Call, Reply, Service};
+use crate::host::Randomness;
+use crate::host::random::stream::Stream;
+use crate::host::service::{Answer, Call, Reply, Service};
 use crate::sys::Errno;
 
 const EXECUTE_NS: u64 = 200_000;
@@ -34,12 +34,12 @@ pub(super) fn jump(address: u64) -> [u8; JUMP_BYTES] {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Detour {
     /// The pages to cover.
-    pub(super) pages: u64,
+    pub(in crate::host) pages: u64,
     pub(super) pages_bytes: u32,
     /// What the program makes its call with.
     pub(super) storage: u64,
     /// Where it goes on.
-    pub(super) back: u64,
+    pub(in crate::host) back: u64,
 }
 
 /// The length of the detour's code.
@@ -48,7 +48,7 @@ pub(super) const DETOUR_BYTES: usize = 114;
 impl Detour {
     /// Every register but the two that a system call overwrites is kept, and so are the flags and
     /// the 128 bytes below the stack that functions may use (the red zone).
-    pub(super) fn code(&self) -> Vec<u8> {
+    pub(in crate::host) fn code(&self) -> Vec<u8> {
         let mut code = Vec::with_capacity(DETOUR_BYTES);
         let mut put = |bytes: &[u8]| code.extend_from_slice(bytes);
         put(&[0x48, 0x8d, 0x64, 0x24, 0x80]); // lea rsp, [rsp - 128]
@@ -80,16 +80,16 @@ impl Detour {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entering {
     /// Its own instructions, and where they belong.
-    pub(super) back: u64,
-    pub(super) code: [u8; JUMP_BYTES],
+    pub(in crate::host) back: u64,
+    pub(in crate::host) code: [u8; JUMP_BYTES],
     /// Where the pages were, which is what the detour's mapping has to answer.
-    pub(super) pages: u64,
+    pub(in crate::host) pages: u64,
 }
 
 impl Service {
     /// A program sets its thread-local storage up, which each does once and early: patches what
     /// the kernel gave it, and sends it on its detour.
-    pub(super) fn storage_set_up(&mut self, call: &Call) -> Answer {
+    pub(in crate::host) fn storage_set_up(&mut self, call: &Call) -> Answer {
         const REFUSED: Errno = Errno(libc::EPERM);
         let process = self.task(call).process;
         if let Some(entering) = self.tasks.process(process).entering.take() {
@@ -149,7 +149,7 @@ impl Service {
     }
 
     /// A process is about to execute a program, which will be sent on its detour.
-    pub(super) fn expect_entry(&mut self, call: &Call) {
+    pub(in crate::host) fn expect_entry(&mut self, call: &Call) {
         // Until the step's first program is found, who tries is our own code.
         if self.task(call).has_executed {
             self.see_entry(call);
@@ -160,7 +160,7 @@ impl Service {
 
     /// What a process has executed comes to its end: whether it was on its detour, if it has executed
     /// anything (the kernel may have refused).
-    pub(super) fn see_entry(&mut self, call: &Call) {
+    pub(in crate::host) fn see_entry(&mut self, call: &Call) {
         let process = self.task(call).process;
         if self.tasks.executing.remove(&process) && !self.is_patched(call) {
             self.is_uncovered = true;

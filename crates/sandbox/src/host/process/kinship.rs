@@ -3,17 +3,17 @@
 //! inherits with its parent's memory. Threads share that memory, so of those that are started in
 //! quick succession each is known by the place where the kernel put its number.
 
-use super::Map;
 use super::memory::{Memory, Words};
-use super::random::Lineage;
 use super::vdso::{Patch, SLOT_BYTES};
+use crate::host::Map;
+use crate::host::random::stream::Lineage;
 
 /// Marks a slot that a parent has filled.
 const SLOT_MAGIC: u64 = 0x746f_6c73_2d73_6f68;
 
 /// What a thread starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Started {
+pub(in crate::host) enum Started {
     Process,
     /// A thread that another can wait for by the word that the kernel clears at its end, as C
     /// libraries start them (`CLONE_CHILD_CLEARTID`).
@@ -24,7 +24,7 @@ pub(super) enum Started {
 }
 
 impl Started {
-    pub(super) const fn by_flags(flags: i32) -> Self {
+    pub(in crate::host) const fn by_flags(flags: i32) -> Self {
         if flags & libc::CLONE_THREAD == 0 {
             Self::Process
         } else if flags & libc::CLONE_CHILD_CLEARTID != 0 {
@@ -54,13 +54,13 @@ impl Started {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heritage {
     pub(super) clock_ns: u64,
-    pub(super) lineage: Lineage,
-    pub(super) started: Started,
+    pub(in crate::host) lineage: Lineage,
+    pub(in crate::host) started: Started,
 }
 
 impl Heritage {
     /// What a parent of this lineage puts into the slot.
-    pub(super) fn slot(self, parent: Lineage) -> Vec<u8> {
+    pub(in crate::host) fn slot(self, parent: Lineage) -> Vec<u8> {
         Words::default()
             .u64(SLOT_MAGIC)
             .u64(self.clock_ns)
@@ -87,7 +87,7 @@ impl Nursery {
     /// More than a program starts before the first of them has made a call.
     const STARTING_MAX: usize = 1024;
 
-    pub(super) fn expect(&mut self, heritage: Heritage, number_at: Option<u64>) {
+    pub(in crate::host) fn expect(&mut self, heritage: Heritage, number_at: Option<u64>) {
         // If another was to put its number there, it was not started after all.
         self.0
             .retain(|other| number_at.is_none() || other.number_at != number_at);
@@ -99,17 +99,17 @@ impl Nursery {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::host) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::host) fn clear(&mut self) {
         self.0.clear();
     }
 
     /// What the thread with this number inside takes over; `number_of` reads what stands at an
     /// address. Workers have no address and are as good as one another.
-    pub(super) fn take(
+    pub(in crate::host) fn take(
         &mut self,
         own: i32,
         number_of: impl Fn(u64) -> Option<i32>,
@@ -125,14 +125,14 @@ impl Nursery {
 }
 
 /// The process that a thread belongs to, on the host, and the thread's own number inside.
-pub(super) fn numbers(thread: i32) -> Option<(i32, i32)> {
+pub(in crate::host) fn numbers(thread: i32) -> Option<(i32, i32)> {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
     let last = |name| last_word(&status, name)?.parse().ok();
     Some((last("Tgid:")?, last("NSpid:")?))
 }
 
 /// The last word of a labelled line of such a text (proc(5)): of several numbers, the innermost.
-pub(super) fn last_word<'text>(text: &'text str, label: &str) -> Option<&'text str> {
+pub(in crate::host) fn last_word<'text>(text: &'text str, label: &str) -> Option<&'text str> {
     let line = text.lines().find_map(|line| line.strip_prefix(label))?;
     line.split_ascii_whitespace().last()
 }
@@ -141,12 +141,12 @@ pub(super) fn last_word<'text>(text: &'text str, label: &str) -> Option<&'text s
 #[derive(Clone, Copy)]
 pub(super) struct Inherited {
     pub(super) heritage: Heritage,
-    pub(super) parent: i32,
-    pub(super) vdso: u64,
+    pub(in crate::host) parent: i32,
+    pub(in crate::host) vdso: u64,
 }
 
 impl Inherited {
-    pub(super) fn read(
+    pub(in crate::host) fn read(
         thread: i32,
         base: u64,
         patch: &Patch,
@@ -183,7 +183,7 @@ impl Auxiliary {
     const BYTES_MAX: usize = 1024;
 
     /// A thread's; empty if it cannot be read.
-    pub(super) fn read(thread: i32) -> Self {
+    pub(in crate::host) fn read(thread: i32) -> Self {
         let mut bytes = [0; Self::BYTES_MAX];
         if let Ok(mut file) = std::fs::File::open(format!("/proc/{thread}/auxv")) {
             // The kernel gives the whole vector at once.
@@ -192,7 +192,7 @@ impl Auxiliary {
         Self { bytes }
     }
 
-    pub(super) fn value(&self, key: u64) -> Option<u64> {
+    pub(in crate::host) fn value(&self, key: u64) -> Option<u64> {
         self.bytes.chunks_exact(16).find_map(|pair| {
             let (found, value) = pair.split_first_chunk::<8>()?;
             let value = value.first_chunk::<8>()?;

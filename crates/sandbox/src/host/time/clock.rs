@@ -14,7 +14,7 @@ const READS_PER_STEP: u64 = 1_000;
 
 /// Nanoseconds since the action began, as one thread sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Clock {
+pub(in crate::host) struct Clock {
     elapsed_ns: u64,
     /// The part of it that was spent asleep.
     asleep_ns: u64,
@@ -24,7 +24,7 @@ pub(super) struct Clock {
 
 impl Clock {
     /// A clock that has come as far as another.
-    pub(super) fn starting_at(elapsed_ns: u64) -> Self {
+    pub(in crate::host) fn starting_at(elapsed_ns: u64) -> Self {
         Self {
             elapsed_ns,
             ..Self::default()
@@ -32,7 +32,7 @@ impl Clock {
     }
 
     /// The time, which advances by being read.
-    pub(super) fn read(&mut self) -> u64 {
+    pub(in crate::host) fn read(&mut self) -> u64 {
         self.reads += 1;
         let cost_ns = READ_NS * (1 + self.reads / READS_PER_STEP);
         self.elapsed_ns = self.elapsed_ns.saturating_add(cost_ns.min(READ_NS_MAX));
@@ -40,23 +40,23 @@ impl Clock {
     }
 
     /// The time, unchanged.
-    pub(super) const fn now(&self) -> u64 {
+    pub(in crate::host) const fn now(&self) -> u64 {
         self.elapsed_ns
     }
 
     /// The time that was not spent asleep.
-    pub(super) const fn busy(&self) -> u64 {
+    pub(in crate::host) const fn busy(&self) -> u64 {
         self.elapsed_ns - self.asleep_ns
     }
 
     /// Something took so long.
-    pub(super) fn work(&mut self, ns: u64) {
+    pub(in crate::host) fn work(&mut self, ns: u64) {
         self.reads = 0;
         self.elapsed_ns = self.elapsed_ns.saturating_add(ns);
     }
 
     /// The thread slept so long.
-    pub(super) fn sleep(&mut self, ns: u64) {
+    pub(in crate::host) fn sleep(&mut self, ns: u64) {
         self.reads = 0;
         let before = self.elapsed_ns;
         self.elapsed_ns = before.saturating_add(ns);
@@ -64,7 +64,7 @@ impl Clock {
     }
 
     /// The thread learned that it is at least this late; waiting for that was sleep.
-    pub(super) fn merge(&mut self, other_ns: u64) {
+    pub(in crate::host) fn merge(&mut self, other_ns: u64) {
         if other_ns > self.elapsed_ns {
             self.sleep(other_ns - self.elapsed_ns);
         }

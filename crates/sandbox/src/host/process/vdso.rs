@@ -40,11 +40,11 @@ pub(super) const SLOT_BYTES: usize = 40;
 #[derive(Debug)]
 pub(crate) struct Patch {
     /// Offset of `text`.
-    pub(super) offset: u64,
+    pub(in crate::host) offset: u64,
     /// The functions' range with the stubs in it, and with an empty slot.
-    pub(super) text: Vec<u8>,
+    pub(in crate::host) text: Vec<u8>,
     /// Offset of the slot.
-    pub(super) slot: u64,
+    pub(in crate::host) slot: u64,
     /// The pages with the host's clocks.
     pub(super) clocks: Clocks,
 }
@@ -53,8 +53,8 @@ pub(crate) struct Patch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Clocks {
     /// How far before it they begin, and how many bytes they are: 0 if the kernel maps none.
-    pub(super) before: u64,
-    pub(super) bytes: u32,
+    pub(in crate::host) before: u64,
+    pub(in crate::host) bytes: u32,
 }
 
 impl Patch {
@@ -78,7 +78,7 @@ impl Patch {
     }
 
     /// The offset of the detour.
-    pub(super) const fn detour(&self) -> u64 {
+    pub(in crate::host) const fn detour(&self) -> u64 {
         self.slot + SLOT_BYTES as u64
     }
 

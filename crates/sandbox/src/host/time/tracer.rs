@@ -25,19 +25,19 @@ use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use super::deadlines::Pending;
-use super::service::{Answer, Call, DONE, Reply, Service, lock};
 use super::times::uptime_ns;
+use crate::host::service::{Answer, Call, DONE, Reply, Service, lock};
 use crate::sys::{self, Errno, Onward, Stop};
 
 /// The service's means to have its step traced, once.
-pub(super) struct Launch {
+pub(in crate::host) struct Launch {
     thread: SyncSender<i32>,
     seized: Receiver<Result<(), Errno>>,
 }
 
 impl Launch {
     /// Starts the tracer's thread, which waits for a thread to trace.
-    pub(super) fn prepare(service: &Arc<Mutex<Service>>) -> std::io::Result<Self> {
+    pub(in crate::host) fn prepare(service: &Arc<Mutex<Service>>) -> std::io::Result<Self> {
         let (thread, first) = sync_channel(1);
         let (answer, seized) = sync_channel(1);
         let service = Arc::clone(service);
@@ -68,7 +68,7 @@ impl Launch {
 impl Service {
     /// `prctl(2)` of the only option that traps: whether the time stamp counter can be read.
     /// The first time that it is asked, by our own code in the step, the tracer begins.
-    pub(super) fn timestamp_counter_state(&mut self, call: &Call) -> Answer {
+    pub(in crate::host) fn timestamp_counter_state(&mut self, call: &Call) -> Answer {
         if let Some(launch) = self.launch.take() {
             launch.seize(call.thread)?;
             self.is_traced = true;
@@ -83,7 +83,7 @@ impl Service {
 
     /// A thread is about to start another, which stops at once: on the same processor, until the
     /// tracer lets both go on.
-    pub(super) fn start_here(&self, call: &Call) {
+    pub(in crate::host) fn start_here(&self, call: &Call) {
         if self.is_traced {
             allow(call.thread, &this_processor());
         }

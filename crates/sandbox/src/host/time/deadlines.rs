@@ -10,10 +10,10 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::memory::{Memory, Words};
-use super::service::{Call, Reply, Service};
-use super::task::Fate;
 use super::times::{NS, duration, rusage};
+use crate::host::process::memory::{Memory, Words};
+use crate::host::process::task::Fate;
+use crate::host::service::{Call, Reply, Service};
 use crate::sys::{self, Held};
 
 const FUTEX_COMMAND: i32 = 0x7f;
@@ -23,7 +23,7 @@ const FUTEX_LOCK_PI: i32 = 6;
 const FUTEX_CLOCK_REALTIME: i32 = 256;
 
 /// What is to be done around a call that the kernel does.
-pub(super) struct Mend {
+pub(in crate::host) struct Mend {
     /// What the kernel reads at an address in place of the program's own bytes.
     read: Option<(u64, Vec<u8>)>,
     after: After,
@@ -31,7 +31,7 @@ pub(super) struct Mend {
 
 impl Mend {
     /// A child's usage goes to this address.
-    pub(super) const fn usage(address: u64) -> Self {
+    pub(in crate::host) const fn usage(address: u64) -> Self {
         Self {
             read: None,
             after: After::Usage(address),
@@ -118,7 +118,7 @@ impl Service {
     /// if the signal's handler does not ask for calls to be begun anew (`SA_RESTART`): calls that
     /// never end like that otherwise. For the signal that builds live with, the end of a child,
     /// every handler therefore asks for it.
-    pub(super) fn child_handler(&mut self, call: &Call) -> Reply {
+    pub(in crate::host) fn child_handler(&mut self, call: &Call) -> Reply {
         const FLAGS_AT: u64 = 8;
         const DEFAULT: i64 = 0;
         const IGNORE: i64 = 1;
@@ -152,7 +152,7 @@ impl Service {
     }
 
     /// Lets the kernel do a call of a thread that nobody traces, and mends it.
-    pub(super) fn hold_and_mend(&mut self, call: &Call, mend: Mend) {
+    pub(in crate::host) fn hold_and_mend(&mut self, call: &Call, mend: Mend) {
         // Without the right to trace nothing is replaced: the kernel reads the program's own
         // bytes, and its results stay the host's. A time among what it reads is long past, so that
         // a wait ends at once, as waits may.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, openat2};
 
-use super::Set;
-use super::device::is_random_device;
 use super::lead::Led;
-use super::service::{Answer, Call, DONE, Reply, Service};
 use super::status::look;
+use crate::host::Set;
+use crate::host::random::device::is_random_device;
+use crate::host::service::{Answer, Call, DONE, Reply, Service};
 use crate::sys::Errno;
 
 /// Distinct paths that are noted; a program that opens more has stopped being a build.
@@ -23,7 +23,7 @@ const ATTEMPTS: u32 = 8;
 
 /// The root, and what was opened below it.
 #[derive(Debug)]
-pub(super) struct Paths {
+pub(in crate::host) struct Paths {
     root: OwnedFd,
     opened: Set<Box<[u8]>>,
     /// Whether a directory has been renamed: those that are somebody's working directory may have
@@ -32,7 +32,7 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    pub(super) fn new(root: OwnedFd) -> Self {
+    pub(in crate::host) fn new(root: OwnedFd) -> Self {
         Self {
             root,
             opened: Set::default(),
@@ -40,11 +40,11 @@ impl Paths {
         }
     }
 
-    pub(super) const fn root(&self) -> &OwnedFd {
+    pub(in crate::host) const fn root(&self) -> &OwnedFd {
         &self.root
     }
 
-    pub(super) fn take_opened(&mut self) -> Vec<Vec<u8>> {
+    pub(in crate::host) fn take_opened(&mut self) -> Vec<Vec<u8>> {
         let opened = std::mem::take(&mut self.opened);
         let mut opened: Vec<_> = opened.into_iter().map(<[u8]>::into_vec).collect();
         opened.sort_unstable();
@@ -67,7 +67,7 @@ impl Paths {
     }
 
     /// The same for reading.
-    pub(super) fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    pub(in crate::host) fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let path = OsStr::from_bytes(path);
         let mut left = ATTEMPTS;
         loop {
@@ -87,12 +87,12 @@ impl Paths {
 }
 
 /// The same error in the form that answers have.
-pub(super) fn errno(errno: rustix::io::Errno) -> Errno {
+pub(in crate::host) fn errno(errno: rustix::io::Errno) -> Errno {
     Errno(errno.raw_os_error())
 }
 
 /// A path below a directory.
-pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+pub(in crate::host) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     let mut path = directory.to_vec();
     if path.last() != Some(&b'/') {
         path.push(b'/');
@@ -126,7 +126,7 @@ pub(super) fn lexical(path: &[u8]) -> Vec<u8> {
 
 impl Service {
     /// The path that a call names with a directory's descriptor and a name, absolute.
-    pub(super) fn absolute(
+    pub(in crate::host) fn absolute(
         &mut self,
         call: &Call,
         directory: i32,
@@ -158,7 +158,7 @@ impl Service {
         Ok(path)
     }
 
-    pub(super) fn file_call(&mut self, call: &Call) -> Option<Answer> {
+    pub(in crate::host) fn file_call(&mut self, call: &Call) -> Option<Answer> {
         let at = |index: usize| call.arguments[index];
         Some(match call.number {
             libc::SYS_open => self.opening(call, libc::AT_FDCWD, at(0), call.int(1)),
@@ -227,7 +227,7 @@ impl Service {
         let close_on_exec = flags & libc::O_CLOEXEC != 0;
         let led = self.lead(call, path.clone(), flags & libc::O_NOFOLLOW == 0);
         if let Led::Machine(clean) = &led {
-            if self.host.randomness == super::Randomness::Seeded
+            if self.host.randomness == crate::host::Randomness::Seeded
                 && (is_random_device(clean) || self.leads_to_random(call, clean))
             {
                 return self.open_random(call, flags, close_on_exec);
@@ -340,7 +340,7 @@ impl Service {
     }
 
     /// Looks at a thread's descriptor, whatever it is.
-    pub(super) fn descriptor_status(
+    pub(in crate::host) fn descriptor_status(
         &mut self,
         call: &Call,
         descriptor: i32,
@@ -357,7 +357,7 @@ impl Service {
     }
 
     /// A program is executed: it and what interprets it are opened.
-    pub(super) fn before_execute(&mut self, call: &Call) {
+    pub(in crate::host) fn before_execute(&mut self, call: &Call) {
         self.expect_entry(call);
         // Before its first program a step is a copy of the parent's process, whose memory an
         // ordinary user may not look into; but what it executes is known.

@@ -23,10 +23,10 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, p
 use rustix::fs::{AtFlags, OFlags, Statx};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
 
-use super::random::Stream;
-use super::service::{Answer, Call, Reply, Service};
 use super::sockets::Workshop;
-use super::status::look;
+use super::stream::Stream;
+use crate::host::files::status::look;
+use crate::host::service::{Answer, Call, Reply, Service};
 use crate::sys::{self, Errno};
 
 /// What a device has ready before it is read for the first time.
@@ -39,7 +39,7 @@ const OPEN_MAX: usize = 256;
 /// What is written for one device before the next has its turn.
 const TURN_BYTES: usize = 4 * READY_BYTES;
 
-pub(super) fn is_random_device(path: &[u8]) -> bool {
+pub(in crate::host) fn is_random_device(path: &[u8]) -> bool {
     matches!(path, b"/dev/urandom" | b"/dev/random")
 }
 
@@ -52,7 +52,7 @@ fn is_kernel_s(found: &Statx) -> bool {
 
 /// Those that are open, and the thread that writes into them.
 #[derive(Default)]
-pub(super) struct Devices {
+pub(in crate::host) struct Devices {
     workshop: Option<Workshop>,
     filler: Option<Filler>,
 }
@@ -135,7 +135,7 @@ impl Devices {
     }
 
     /// Whether this is one of them.
-    pub(super) fn is_random(&self, found: &Statx) -> bool {
+    pub(in crate::host) fn is_random(&self, found: &Statx) -> bool {
         u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFSOCK
             && self
                 .filler
@@ -263,7 +263,12 @@ impl Device {
 }
 
 impl Service {
-    pub(super) fn open_random(&mut self, call: &Call, flags: i32, close_on_exec: bool) -> Answer {
+    pub(in crate::host) fn open_random(
+        &mut self,
+        call: &Call,
+        flags: i32,
+        close_on_exec: bool,
+    ) -> Answer {
         // What is written to it changes nothing that is seen, and what is only named is not read.
         if flags & libc::O_ACCMODE == libc::O_WRONLY || flags & libc::O_PATH != 0 {
             return Ok(Reply::Proceed);
@@ -287,13 +292,13 @@ impl Service {
     /// Whether a path leads through a descriptor to a random device, as `/dev/stdin` can: a socket
     /// cannot be opened so, and the kernel's own, which is there for who only writes to it or names
     /// it, must not be.
-    pub(super) fn leads_to_random(&self, call: &Call, path: &[u8]) -> bool {
+    pub(in crate::host) fn leads_to_random(&self, call: &Call, path: &[u8]) -> bool {
         // Most paths there lead elsewhere.
         let is_named = path.starts_with(b"/dev/") || path.windows(4).any(|part| part == b"/fd/");
         if !is_named {
             return false;
         }
-        let Some(path) = super::procfs::own_path(call.thread, path) else {
+        let Some(path) = crate::host::files::procfs::own_path(call.thread, path) else {
             return false;
         };
         let Some((directory, name)) = path.rsplit_once('/') else {
@@ -310,7 +315,7 @@ impl Service {
 
     /// How much waits to be read (`FIONREAD`): the socket behind the random device would tell how
     /// far its thread is.
-    pub(super) fn asking_what_waits(&mut self, call: &Call) -> Answer {
+    pub(in crate::host) fn asking_what_waits(&mut self, call: &Call) -> Answer {
         match self.descriptor_status(call, call.int(0)) {
             // As the kernel's device answers (random(4)).
             Ok(found) if self.devices.is_random(&found) => Err(Errno(libc::EINVAL)),

@@ -11,9 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlinkat};
 
-use super::kinship::numbers;
 use super::paths::{errno, join, lexical, read_link};
-use super::service::{Call, Service};
+use crate::host::process::kinship::numbers;
+use crate::host::service::{Call, Service};
 use crate::sys::Errno;
 
 /// As many links as the kernel follows (`path_resolution(7)`).

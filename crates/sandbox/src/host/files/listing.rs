@@ -17,12 +17,12 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, OFlags, RawDir, SeekFrom, Statx, openat, seek};
 
-use super::memory::Words;
 use super::paths::{descriptor_path, errno, join};
-use super::random::word;
-use super::service::{Answer, Call, Reply, Service};
 use super::status::{Place, look};
-use super::{DirectoryOrder, VirtualHost};
+use crate::host::process::memory::Words;
+use crate::host::random::stream::word;
+use crate::host::service::{Answer, Call, Reply, Service};
+use crate::host::{DirectoryOrder, VirtualHost};
 use crate::sys::Errno;
 
 /// How many bytes are spent on listings that are not finished, unless one alone takes more: a
@@ -70,7 +70,7 @@ impl Listing {
 
 /// The listings in progress.
 #[derive(Debug, Default)]
-pub(super) struct Listings {
+pub(in crate::host) struct Listings {
     /// By process and descriptor.
     begun: BTreeMap<(i32, i32), Listing>,
     /// Which was continued when.
@@ -113,7 +113,7 @@ impl Listings {
     }
 
     /// A process has ended, or executed another program.
-    pub(super) fn forget(&mut self, process: i32) {
+    pub(in crate::host) fn forget(&mut self, process: i32) {
         let its = self.begun.range((process, i32::MIN)..=(process, i32::MAX));
         for key in its.map(|(key, _)| *key).collect::<Vec<_>>() {
             self.remove(key);
@@ -129,7 +129,7 @@ impl Listings {
 }
 
 impl Service {
-    pub(super) fn listing(&mut self, call: &Call) -> Answer {
+    pub(in crate::host) fn listing(&mut self, call: &Call) -> Answer {
         let descriptor = call.int(0);
         let process = self.task(call).process;
         self.task(call).clock.work(LISTING_NS);

@@ -33,7 +33,7 @@ struct Work {
 
 impl Workshop {
     /// In the network of a thread of the step.
-    pub(super) fn at(thread: i32) -> std::io::Result<Self> {
+    pub(in crate::host) fn at(thread: i32) -> std::io::Result<Self> {
         let network = File::open(format!("/proc/{thread}/ns/net"))?;
         let is_hosts = network.metadata()?.ino() == std::fs::metadata("/proc/self/ns/net")?.ino();
         Ok(Self {
@@ -46,7 +46,7 @@ impl Workshop {
 
     /// One more pair. Takes the time of starting a process that shares its memory.
     #[allow(unsafe_code)]
-    pub(super) fn pair(&self) -> Result<[OwnedFd; 2], Errno> {
+    pub(in crate::host) fn pair(&self) -> Result<[OwnedFd; 2], Errno> {
         let own = |[a, b]: [RawFd; 2]| {
             // SAFETY: both were made just now, for nobody else.
             unsafe { [OwnedFd::from_raw_fd(a), OwnedFd::from_raw_fd(b)] }

@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::deadlines::Mend;
 use super::kinship::last_word;
-use super::service::{Call, Reply, Service};
+use crate::host::service::{Call, Reply, Service};
+use crate::host::time::deadlines::Mend;
 
 /// How often a wait for a child is looked at that the kernel is not yet left to.
 const CHILDREN_EVERY: Duration = Duration::from_millis(1);
@@ -16,7 +16,7 @@ const OPTIONS: i32 =
     libc::WNOHANG | libc::WCONTINUED | libc::__WNOTHREAD | libc::__WCLONE | libc::__WALL;
 
 impl Service {
-    pub(super) fn wait_with_usage(&mut self, call: &Call) -> Reply {
+    pub(in crate::host) fn wait_with_usage(&mut self, call: &Call) -> Reply {
         // The tracer holds the thread behind the call however long it takes; here everybody
         // else would wait.
         if !self.is_traced && self.must_wait(call) {
@@ -49,7 +49,7 @@ impl Service {
     }
 
     /// The kernel had nothing to tell, and the wait begins anew.
-    pub(super) fn waited_in_vain(&mut self, thread: i32) {
+    pub(in crate::host) fn waited_in_vain(&mut self, thread: i32) {
         let patch = self.patch;
         self.tasks.task(thread, patch).waited_in_vain = Some(Instant::now());
     }

@@ -10,9 +10,9 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat};
 
-use super::Set;
-use super::service::Service;
 use super::status::{Place, look};
+use crate::host::Set;
+use crate::host::service::Service;
 
 /// Each level takes a descriptor while what is below it is counted.
 const DEPTH_MAX: usize = 64;

@@ -12,8 +12,8 @@ use std::os::unix::fs::FileExt;
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::Map;
-use super::paths::errno;
+use crate::host::Map;
+use crate::host::files::paths::errno;
 use crate::sys::Errno;
 
 /// Processes that are kept open; each takes up to two of the descriptors that this process has.
@@ -21,7 +21,7 @@ const KEPT_MAX: usize = 64;
 
 /// What is open of which process.
 #[derive(Debug, Default)]
-pub(super) struct Handles(Map<i32, Handle>);
+pub(in crate::host) struct Handles(Map<i32, Handle>);
 
 #[derive(Debug, Default)]
 struct Handle {
@@ -31,7 +31,11 @@ struct Handle {
 
 impl Handles {
     /// A copy of a process's descriptor.
-    pub(super) fn descriptor(&mut self, process: i32, descriptor: i32) -> Result<OwnedFd, Errno> {
+    pub(in crate::host) fn descriptor(
+        &mut self,
+        process: i32,
+        descriptor: i32,
+    ) -> Result<OwnedFd, Errno> {
         if descriptor < 0 {
             return Err(Errno(libc::EBADF));
         }
@@ -53,7 +57,7 @@ impl Handles {
     /// A copy of a thread's descriptor. Most threads have the same ones as their process's first; but
     /// that may have ended, or have others. `EBADF` means that the thread has none of this number;
     /// any other error, that it cannot be known.
-    pub(super) fn thread_descriptor(
+    pub(in crate::host) fn thread_descriptor(
         &mut self,
         process: i32,
         thread: i32,
@@ -89,7 +93,7 @@ impl Handles {
     }
 
     /// Writes to a process's memory, also where it may not write itself.
-    pub(super) fn write_code(
+    pub(in crate::host) fn write_code(
         &mut self,
         process: i32,
         address: u64,
@@ -110,13 +114,13 @@ impl Handles {
     }
 
     /// The process has other memory now.
-    pub(super) fn executed(&mut self, process: i32) {
+    pub(in crate::host) fn executed(&mut self, process: i32) {
         if let Some(handle) = self.0.get_mut(&process) {
             handle.memory = None;
         }
     }
 
-    pub(super) fn ended(&mut self, process: i32) {
+    pub(in crate::host) fn ended(&mut self, process: i32) {
         self.0.remove(&process);
     }
 

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 
-use super::Map;
 use super::inputs::real_path;
 use super::lead::Led;
-use super::memory::Words;
 use super::paths::{descriptor_path, errno};
-use super::random::word;
-use super::service::{Answer, Call, DONE, Reply, Service};
 use super::shown::{BLOCK_BYTES, Shown};
-use super::times::NS;
+use crate::host::Map;
+use crate::host::process::memory::Words;
+use crate::host::random::stream::word;
+use crate::host::service::{Answer, Call, DONE, Reply, Service};
+use crate::host::time::times::NS;
 use crate::sys::Errno;
 
 /// What a real device number stands for.
@@ -38,7 +38,7 @@ pub(super) enum Place {
 
 impl Place {
     /// The minor number of the device, whose major number is 0; an input's is 8:1.
-    pub(super) const fn device(self) -> (u32, u32) {
+    pub(in crate::host) const fn device(self) -> (u32, u32) {
         match self {
             Self::Root => (0, 30),
             Self::Scratch => (0, 31),
@@ -65,7 +65,7 @@ impl Place {
 
 /// Which real device is which place, and which inode number a file seems to have.
 #[derive(Debug)]
-pub(super) struct Identities {
+pub(in crate::host) struct Identities {
     places: Map<(u32, u32), Place>,
     inputs: Map<(u32, u32, u64), u64>,
     nameless: Map<(u32, u32, u64), u64>,
@@ -75,7 +75,7 @@ pub(super) struct Identities {
 }
 
 impl Identities {
-    pub(super) fn new(root: &OwnedFd, salt: u64) -> Self {
+    pub(in crate::host) fn new(root: &OwnedFd, salt: u64) -> Self {
         let mut places = Map::default();
         for (path, place) in [
             ("dev/null", Place::Devices),
@@ -154,7 +154,11 @@ impl Identities {
     }
 
     /// The number of a file that was found by looking at it.
-    pub(super) fn number_at(&mut self, found: &Statx, path: impl FnOnce() -> Vec<u8>) -> u64 {
+    pub(in crate::host) fn number_at(
+        &mut self,
+        found: &Statx,
+        path: impl FnOnce() -> Vec<u8>,
+    ) -> u64 {
         let place = self.place(found);
         self.number(found, place, path)
     }
@@ -178,7 +182,11 @@ fn has_path(found: &Statx) -> bool {
 }
 
 /// Everything about a file that a status can hold.
-pub(super) fn look(directory: impl AsFd, path: &str, flags: AtFlags) -> Result<Statx, Errno> {
+pub(in crate::host) fn look(
+    directory: impl AsFd,
+    path: &str,
+    flags: AtFlags,
+) -> Result<Statx, Errno> {
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
     statx(directory, OsStr::from_bytes(path.as_bytes()), flags, wanted).map_err(errno)
 }

@@ -12,11 +12,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 
-use super::Map;
 use super::paths::errno;
-use super::service::Service;
 use super::shown::Shown;
 use super::status::{Place, look};
+use crate::host::Map;
+use crate::host::service::Service;
 use crate::sys::Errno;
 
 /// How many bytes are spent on what is remembered; a build needs a few million.
@@ -28,7 +28,7 @@ type Statuses = Map<Box<[u8]>, Result<Shown, Errno>>;
 
 /// Statuses, and errors, of inputs.
 #[derive(Debug, Default)]
-pub(super) struct Inputs {
+pub(in crate::host) struct Inputs {
     /// The root's entries by name: none if one is not an input's directory.
     directories: Map<Box<[u8]>, Option<OwnedFd>>,
     /// Without and with following a link at a path's end.

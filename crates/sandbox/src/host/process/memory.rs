@@ -15,10 +15,10 @@ const PATH_BYTES_MAX: usize = 4096;
 
 /// One thread's memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Memory(pub(super) i32);
+pub(in crate::host) struct Memory(pub(in crate::host) i32);
 
 impl Memory {
-    pub(super) fn read<const N: usize>(self, address: u64) -> Result<[u8; N]> {
+    pub(in crate::host) fn read<const N: usize>(self, address: u64) -> Result<[u8; N]> {
         let mut buffer = [0; N];
         if sys::read_memory(self.0, address, &mut buffer)? == N {
             Ok(buffer)
@@ -28,7 +28,7 @@ impl Memory {
     }
 
     /// So many bytes, at most a page.
-    pub(super) fn read_some(self, address: u64, length: usize) -> Result<Vec<u8>> {
+    pub(in crate::host) fn read_some(self, address: u64, length: usize) -> Result<Vec<u8>> {
         let mut buffer = vec![0; length.min(PAGE_BYTES)];
         if sys::read_memory(self.0, address, &mut buffer)? == buffer.len() {
             Ok(buffer)
@@ -38,7 +38,7 @@ impl Memory {
     }
 
     /// Two words: a `timespec` or `timeval`.
-    pub(super) fn read_pair(self, address: u64) -> Result<(i64, i64)> {
+    pub(in crate::host) fn read_pair(self, address: u64) -> Result<(i64, i64)> {
         let bytes: [u8; 16] = self.read(address)?;
         let (first, second) = bytes.split_at(8);
         let word = |part: &[u8]| part.try_into().map(i64::from_le_bytes).map_err(|_| FAULT);
@@ -46,7 +46,7 @@ impl Memory {
     }
 
     /// A path without its end; `ENAMETOOLONG` as the kernel has it.
-    pub(super) fn read_path(self, address: u64) -> Result<Vec<u8>> {
+    pub(in crate::host) fn read_path(self, address: u64) -> Result<Vec<u8>> {
         const FIRST_BYTES: usize = 256;
         // Most paths are short: the first read is, too.
         let mut first = [0; FIRST_BYTES];
@@ -86,12 +86,12 @@ impl Memory {
         }
     }
 
-    pub(super) fn write(self, address: u64, bytes: &[u8]) -> Result<()> {
+    pub(in crate::host) fn write(self, address: u64, bytes: &[u8]) -> Result<()> {
         sys::write_memory(self.0, address, bytes)
     }
 
     /// Writes unless the program passed a null pointer.
-    pub(super) fn write_unless_null(self, address: u64, bytes: &[u8]) -> Result<()> {
+    pub(in crate::host) fn write_unless_null(self, address: u64, bytes: &[u8]) -> Result<()> {
         if address == 0 {
             return Ok(());
         }
@@ -99,7 +99,7 @@ impl Memory {
     }
 
     /// Writes where the program itself may not: its code.
-    pub(super) fn write_code(self, address: u64, bytes: &[u8]) -> std::io::Result<()> {
+    pub(in crate::host) fn write_code(self, address: u64, bytes: &[u8]) -> std::io::Result<()> {
         OpenOptions::new()
             .write(true)
             .open(format!("/proc/{}/mem", self.0))?
@@ -109,31 +109,31 @@ impl Memory {
 
 /// Integers in the machine's order, one behind the other: how the kernel lays structures out.
 #[derive(Default)]
-pub(super) struct Words(pub(super) Vec<u8>);
+pub(in crate::host) struct Words(pub(in crate::host) Vec<u8>);
 
 impl Words {
     /// Room for so many bytes.
-    pub(super) fn with_capacity(bytes: usize) -> Self {
+    pub(in crate::host) fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
 
-    pub(super) fn u64(mut self, value: u64) -> Self {
+    pub(in crate::host) fn u64(mut self, value: u64) -> Self {
         self.0.extend_from_slice(&value.to_le_bytes());
         self
     }
 
-    pub(super) fn u32(mut self, value: u32) -> Self {
+    pub(in crate::host) fn u32(mut self, value: u32) -> Self {
         self.0.extend_from_slice(&value.to_le_bytes());
         self
     }
 
-    pub(super) fn u16(mut self, value: u16) -> Self {
+    pub(in crate::host) fn u16(mut self, value: u16) -> Self {
         self.0.extend_from_slice(&value.to_le_bytes());
         self
     }
 
     /// Zeros up to this length.
-    pub(super) fn padded_to(mut self, length: usize) -> Self {
+    pub(in crate::host) fn padded_to(mut self, length: usize) -> Self {
         self.0.resize(length, 0);
         self
     }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
 
-use super::service::{Call, DONE, Service};
-use super::{Map, Set};
+use crate::host::service::{Call, DONE, Service};
+use crate::host::{Map, Set};
 use crate::sys::{self, Errno, Held};
 
 /// How often sleepers are asked for signals.
@@ -24,17 +24,17 @@ const ERESTARTSYS: i32 = 512;
 const ERESTARTNOHAND: i32 = 514;
 
 /// A call that is answered when its time has come.
-pub(super) struct Later {
-    pub(super) due: Instant,
-    pub(super) call: Call,
+pub(in crate::host) struct Later {
+    pub(in crate::host) due: Instant,
+    pub(in crate::host) call: Call,
     /// Whether it is then asked again, or has done what it should.
-    pub(super) is_asked_again: bool,
+    pub(in crate::host) is_asked_again: bool,
     /// Where what is left of it goes, and of how much, if a signal ends it.
-    pub(super) left: Option<(u64, Duration)>,
+    pub(in crate::host) left: Option<(u64, Duration)>,
 }
 
 /// All of them.
-pub(super) struct Sleepers {
+pub(in crate::host) struct Sleepers {
     calls: Vec<Later>,
     /// The earliest of their times.
     due: Option<Instant>,
@@ -47,7 +47,7 @@ pub(super) struct Sleepers {
 }
 
 impl Sleepers {
-    pub(super) fn none() -> Self {
+    pub(in crate::host) fn none() -> Self {
         Self {
             calls: Vec::new(),
             due: None,
@@ -57,7 +57,7 @@ impl Sleepers {
         }
     }
 
-    pub(super) fn push(&mut self, later: Later) {
+    pub(in crate::host) fn push(&mut self, later: Later) {
         self.due = Some(self.due.map_or(later.due, |due| due.min(later.due)));
         self.calls.push(later);
     }
@@ -75,7 +75,7 @@ impl Sleepers {
     }
 
     /// What is left of a sleep that this call continues.
-    pub(super) fn continued(&mut self, call: &Call) -> Option<Later> {
+    pub(in crate::host) fn continued(&mut self, call: &Call) -> Option<Later> {
         if self.resumed.is_empty() {
             return None;
         }
@@ -97,7 +97,7 @@ impl Sleepers {
 
 impl Service {
     /// Answers calls whose time has come; how long the next one still has to wait.
-    pub(super) fn answer_due(&mut self) -> Option<Timespec> {
+    pub(in crate::host) fn answer_due(&mut self) -> Option<Timespec> {
         let first = self.sleepers.due?;
         let now = Instant::now();
         if first <= now {
@@ -199,7 +199,7 @@ impl Service {
     }
 
     /// What is left of a sleep that a stop has interrupted is slept by the same call.
-    pub(super) fn continue_sleep(&mut self, call: &Call) -> bool {
+    pub(in crate::host) fn continue_sleep(&mut self, call: &Call) -> bool {
         let Some(later) = self.sleepers.continued(call) else {
             return false;
         };

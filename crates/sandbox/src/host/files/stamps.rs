@@ -17,16 +17,12 @@
 //! [`SEEN_MAX`]. Beyond that those are forgotten that cannot be found any more (`census.rs`).
 
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Statx};
+use rustix::fs::Statx;
 
-use super::paths::descriptor_path;
-use super::service::{Call, Service};
-use super::status::{Place, look};
-use super::times::NS;
-use super::{Map, Set};
-use crate::sys::Errno;
+use super::announced::Announced;
+use crate::host::time::times::NS;
+use crate::host::{Map, Set};
 
 /// When something happened to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +34,7 @@ pub(super) enum Time {
 }
 
 impl Time {
-    pub(super) fn wall_ns(self, start_ns: i128) -> i128 {
+    pub(in crate::host) fn wall_ns(self, start_ns: i128) -> i128 {
         match self {
             Self::Elapsed(ns) => start_ns + i128::from(ns),
             Self::Set(seconds, ns) => i128::from(seconds) * i128::from(NS) + i128::from(ns),
@@ -51,15 +47,15 @@ impl Time {
 pub(super) struct Stamp {
     pub(super) accessed: Time,
     pub(super) modified: Time,
-    pub(super) changed: Time,
+    pub(in crate::host) changed: Time,
     pub(super) born: Time,
     /// What the file was when it was last seen.
-    real: Real,
+    pub(super) real: Real,
 }
 
 /// What of the kernel's status tells that a file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Real {
+pub(super) struct Real {
     modified: Stated,
     changed: Stated,
     size_bytes: u64,
@@ -97,17 +93,17 @@ impl Stamp {
 }
 
 /// A time in seconds since 1970 and nanoseconds.
-type Stated = (i64, u32);
+pub(super) type Stated = (i64, u32);
 
 /// Times that the action is about to set on a file, until it has been seen with them.
 #[derive(Clone, Copy, Debug)]
-struct Setting {
-    accessed: Option<Stated>,
-    modified: Option<Stated>,
+pub(super) struct Setting {
+    pub(super) accessed: Option<Stated>,
+    pub(super) modified: Option<Stated>,
     /// When it is set, in the action's time.
-    at_ns: u64,
+    pub(super) at_ns: u64,
     /// What the file is until then.
-    before: Real,
+    pub(super) before: Real,
 }
 
 impl Setting {
@@ -134,58 +130,17 @@ impl Setting {
     }
 }
 
-/// A file that is being opened for writing, or whose times are being set.
-#[derive(Debug)]
-struct Announced {
-    thread: i32,
-    path: Arc<[u8]>,
-    follow: bool,
-    at_ns: u64,
-    /// The file whose times are set.
-    sets: Option<u64>,
-}
-
-/// How many calls of a process a file that it opened for writing is looked at again after: a
-/// shell that redirects a command's output has written it within a few.
-const LOOKS: u8 = 3;
-
-/// How many bytes are spent on the files that a process has opened for writing: some thousands.
-const WRITTEN_BYTES_MAX: usize = 256 << 10;
-/// About what one of them takes beside its path.
-const WRITTEN_BYTES: usize = 64;
 /// Times that are being set at once and have not been seen; there is hardly more than one a thread.
 const SETTINGS_MAX: usize = 1024;
 /// Files that are remembered, of about 128 bytes each, before anybody asks which are still there.
 const SEEN_MAX: usize = 1 << 19;
 
-/// Files that a process has opened for writing.
-#[derive(Debug, Default)]
-pub(super) struct Written {
-    paths: Set<Arc<[u8]>>,
-    bytes: usize,
-}
-
-impl Written {
-    fn insert(&mut self, path: Arc<[u8]>) {
-        let bytes = path.len() + WRITTEN_BYTES;
-        if self.paths.insert(path) {
-            self.bytes += bytes;
-        }
-    }
-
-    fn remove(&mut self, path: &[u8]) {
-        if self.paths.remove(path) {
-            self.bytes -= path.len() + WRITTEN_BYTES;
-        }
-    }
-}
-
 /// The times of all files of the scratch space, by inode number.
 #[derive(Debug, Default)]
-pub(super) struct Stamps {
+pub(in crate::host) struct Stamps {
     seen: Map<u64, Stamp>,
     settings: Map<u64, Setting>,
-    announced: Vec<Announced>,
+    pub(super) announced: Vec<Announced>,
     /// How many files may be remembered now.
     seen_max: usize,
 }
@@ -205,7 +160,7 @@ impl Stamps {
     }
 
     /// The times that a call sets will show as soon as the kernel has done it.
-    fn expect(&mut self, inode: u64, setting: Setting) {
+    pub(super) fn expect(&mut self, inode: u64, setting: Setting) {
         // What was never seen belongs to a thread that was killed.
         if self.settings.len() >= SETTINGS_MAX && !self.settings.contains_key(&inode) {
             let oldest = self
@@ -250,194 +205,13 @@ impl Stamps {
 
     /// The thread that was setting times has come back, and the file has just been seen: if the
     /// kernel's stamps are the same as before, they had those already.
-    fn settle(&mut self, inode: u64) {
+    pub(super) fn settle(&mut self, inode: u64) {
         if let Some(setting) = self.settings.remove(&inode)
             && let Some(stamp) = self.seen.get_mut(&inode)
         {
             setting.apply_to(stamp, false);
         }
     }
-}
-
-impl Service {
-    /// A file will be open for writing as soon as the kernel has done it.
-    pub(super) fn note_writing(&mut self, call: &Call, path: Vec<u8>) {
-        let path: Arc<[u8]> = path.into();
-        let task = self.tasks.task(call.thread, self.patch);
-        let (id, at_ns) = (task.process, task.clock.now());
-        self.stamps.announced.push(Announced {
-            thread: call.thread,
-            path: Arc::clone(&path),
-            follow: true,
-            at_ns,
-            sets: None,
-        });
-        let process = self.tasks.process(id);
-        process.fresh.retain(|(known, _)| *known != path);
-        process.fresh.push((Arc::clone(&path), LOOKS));
-        if process.written.bytes + path.len() > WRITTEN_BYTES_MAX {
-            self.close_writes(call);
-        }
-        self.tasks.process(id).written.insert(path);
-    }
-
-    /// Files whose opening was announced are open now, and have the times that were to be set, if
-    /// the thread that did it has come back; if someone is about to look at files, probably.
-    pub(super) fn note_writes(&mut self, call: &Call) {
-        let looks = matches!(
-            call.number,
-            libc::SYS_stat
-                | libc::SYS_lstat
-                | libc::SYS_fstat
-                | libc::SYS_newfstatat
-                | libc::SYS_statx
-        );
-        self.look_again(call);
-        let mut at = 0;
-        while let Some(announced) = self.stamps.announced.get(at) {
-            let is_done = announced.thread == call.thread;
-            if !looks && !is_done {
-                at += 1;
-                continue;
-            }
-            let announced = self.stamps.announced.swap_remove(at);
-            let Announced { path, at_ns, .. } = &announced;
-            let seen = self.see_scratch(path, announced.follow, *at_ns);
-            if !is_done {
-                continue;
-            }
-            match announced.sets {
-                Some(inode) if seen == Some(inode) => self.stamps.settle(inode),
-                None if seen.is_none() => {
-                    // It could not be opened, or it is nothing that shows when it is written.
-                    let id = self.tasks.task(call.thread, self.patch).process;
-                    self.tasks.process(id).written.remove(path);
-                }
-                _ => {}
-            }
-        }
-        if self.stamps.are_many() {
-            self.forget_what_is_gone();
-        }
-    }
-
-    /// What the process has just opened for writing it has probably written by now.
-    fn look_again(&mut self, call: &Call) {
-        let task = self.tasks.task(call.thread, self.patch);
-        let (id, now_ns) = (task.process, task.clock.now());
-        let fresh = &mut self.tasks.process(id).fresh;
-        if fresh.is_empty() {
-            return;
-        }
-        let due: Vec<_> = fresh
-            .iter_mut()
-            .map(|(path, left)| {
-                *left -= 1;
-                Arc::clone(path)
-            })
-            .collect();
-        fresh.retain(|(_, left)| *left > 0);
-        for path in due {
-            self.see_scratch(&path, true, now_ns);
-        }
-    }
-
-    /// The process ends, and with it whatever it still had open for writing, or it has opened very
-    /// much.
-    pub(super) fn close_writes(&mut self, call: &Call) {
-        let task = self.tasks.task(call.thread, self.patch);
-        let (id, now_ns) = (task.process, task.clock.now());
-        for path in std::mem::take(&mut self.tasks.process(id).written).paths {
-            self.see_scratch(&path, true, now_ns);
-        }
-    }
-
-    /// The inode number of what was seen, if it is a file of the scratch space.
-    fn see_scratch(&mut self, path: &[u8], follow: bool, at_ns: u64) -> Option<u64> {
-        let file = self.paths.look_up(path, follow).ok()?;
-        let found = look(&file, "", AtFlags::EMPTY_PATH).ok()?;
-        if self.identities.place(&found) != Place::Scratch {
-            return None;
-        }
-        self.stamps.see(&found, at_ns);
-        Some(found.stx_ino)
-    }
-
-    /// The action sets a file's times: what it sets is what it shall see.
-    pub(super) fn setting_times(&mut self, call: &Call) {
-        let at_ns = self.task(call).clock.now();
-        // Whatever cannot be read or found the kernel refuses with the right error.
-        if let Ok([accessed, modified]) = requested_times(call)
-            && let Ok((path, follow)) = self.path_to_stamp(call)
-            && let Ok(file) = self.paths.look_up(&path, follow)
-            && let Ok(found) = look(&file, "", AtFlags::EMPTY_PATH)
-            && self.identities.place(&found) == Place::Scratch
-        {
-            let before = self.stamps.see(&found, at_ns).real;
-            let setting = Setting {
-                accessed,
-                modified,
-                at_ns,
-                before,
-            };
-            self.stamps.expect(found.stx_ino, setting);
-            self.stamps.announced.push(Announced {
-                thread: call.thread,
-                path: path.into(),
-                follow,
-                at_ns,
-                sets: Some(found.stx_ino),
-            });
-        }
-    }
-
-    /// The file whose times a call sets, and whether a link at the path's end is followed.
-    fn path_to_stamp(&mut self, call: &Call) -> Result<(Vec<u8>, bool), Errno> {
-        let (directory, name, flags) = match call.number {
-            libc::SYS_utimensat => (call.int(0), call.arguments[1], call.int(3)),
-            libc::SYS_futimesat => (call.int(0), call.arguments[1], 0),
-            _ => (libc::AT_FDCWD, call.arguments[0], 0),
-        };
-        let path = if name == 0 {
-            descriptor_path(call.thread, directory)?
-        } else {
-            let name = call.memory().read_path(name)?;
-            self.absolute(call, directory, &name)?
-        };
-        Ok((path, flags & libc::AT_SYMLINK_NOFOLLOW == 0))
-    }
-}
-
-/// Access and modification time that a call asks for; none for one that stays, or that is
-/// now.
-fn requested_times(call: &Call) -> Result<[Option<Stated>; 2], Errno> {
-    let memory = call.memory();
-    let address = match call.number {
-        libc::SYS_utimensat | libc::SYS_futimesat => call.arguments[2],
-        _ => call.arguments[1],
-    };
-    if address == 0 {
-        return Ok([None; 2]);
-    }
-    if call.number == libc::SYS_utime {
-        let (accessed, modified) = memory.read_pair(address)?;
-        return Ok([accessed, modified].map(|seconds| Some((seconds, 0))));
-    }
-    let is_in_ns = call.number == libc::SYS_utimensat;
-    let time = |(seconds, fraction): (i64, i64)| {
-        let is_special = fraction == libc::UTIME_NOW || fraction == libc::UTIME_OMIT;
-        if is_in_ns && is_special {
-            return Ok(None);
-        }
-        let ns = fraction.checked_mul(if is_in_ns { 1 } else { 1000 });
-        let ns = ns.and_then(|ns| u32::try_from(ns).ok());
-        let ns = ns.filter(|ns| u64::from(*ns) < NS);
-        ns.map(|ns| Some((seconds, ns))).ok_or(Errno(libc::EINVAL))
-    };
-    Ok([
-        time(memory.read_pair(address)?)?,
-        time(memory.read_pair(address.wrapping_add(16))?)?,
-    ])
 }
 
 #[cfg(test)]
@@ -448,6 +222,9 @@ mod tests {
     use std::path::Path;
     use std::time::{Duration, UNIX_EPOCH};
 
+    use rustix::fs::AtFlags;
+
+    use super::super::status::look;
     use super::*;
 
     fn status(path: &Path) -> Statx {
@@ -560,13 +337,5 @@ mod tests {
         }
         assert_eq!(stamps.settings.len(), SETTINGS_MAX);
         assert!(!stamps.settings.contains_key(&0));
-        let mut written = Written::default();
-        let path: Arc<[u8]> = b"/build/x".as_slice().into();
-        written.insert(Arc::clone(&path));
-        written.insert(Arc::clone(&path));
-        assert_eq!(written.bytes, path.len() + WRITTEN_BYTES);
-        written.remove(&path);
-        written.remove(&path);
-        assert_eq!(written.bytes, 0);
     }
 }

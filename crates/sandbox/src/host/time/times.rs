@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use super::memory::Words;
-use super::service::{Answer, Call, DONE, Reply, Service};
-use super::task::Timeout;
+use crate::host::process::memory::Words;
+use crate::host::process::task::Timeout;
+use crate::host::service::{Answer, Call, DONE, Reply, Service};
 use crate::sys::Errno;
 
 /// How long the machine seems to have been up when an action begins.
 const UPTIME_AT_START_NS: u64 = 1_000_000_000_000;
-pub(super) const NS: u64 = 1_000_000_000;
+pub(in crate::host) const NS: u64 = 1_000_000_000;
 /// Ticks of times(2) in a second.
 const TICK_NS: u64 = NS / 100;
 /// How long a wait has lasted that something has ended before its time, if not a timer: when that
 /// came only the host's clock knows. Not nothing, so that who waits again for what is left gets to
 /// the end.
-pub(super) const CUT_SHORT_NS: u64 = 1_000_000;
+pub(in crate::host) const CUT_SHORT_NS: u64 = 1_000_000;
 /// The largest resident set that any process seems to have had, in KiB.
 const RESIDENT_KIB: u64 = 4096;
 
@@ -23,7 +23,7 @@ const INVALID: Errno = Errno(libc::EINVAL);
 
 impl Service {
     /// Nanoseconds since 1970 for a thread's time.
-    pub(super) fn wall_ns(&self, elapsed_ns: u64) -> u64 {
+    pub(in crate::host) fn wall_ns(&self, elapsed_ns: u64) -> u64 {
         self.host
             .clock_start
             .saturating_mul(NS)
@@ -39,7 +39,7 @@ impl Service {
         }
     }
 
-    pub(super) fn time_call(&mut self, call: &Call) -> Option<Answer> {
+    pub(in crate::host) fn time_call(&mut self, call: &Call) -> Option<Answer> {
         let [first, second, third, fourth, ..] = call.arguments;
         Some(match call.number {
             libc::SYS_clock_gettime => self.clock_value(call).and_then(|ns| {
@@ -223,7 +223,7 @@ impl Service {
     /// Something has ended a wait early: what the kernel wrote as left of it, in the host's time, is
     /// replaced by what is left by the thread's clock. Only if it is still there: the program may
     /// have put something else in its place since.
-    pub(super) fn mend_left(&mut self, call: &Call, interrupted: &Timeout) {
+    pub(in crate::host) fn mend_left(&mut self, call: &Call, interrupted: &Timeout) {
         let Timeout {
             until,
             ns,
@@ -251,7 +251,7 @@ impl Service {
 }
 
 /// How long the machine seems to have been up, for a thread's time.
-pub(super) const fn uptime_ns(elapsed_ns: u64) -> u64 {
+pub(in crate::host) const fn uptime_ns(elapsed_ns: u64) -> u64 {
     UPTIME_AT_START_NS.saturating_add(elapsed_ns)
 }
 
@@ -272,7 +272,7 @@ pub(super) fn rusage(busy_ns: u64) -> Vec<u8> {
 }
 
 /// Seconds and a fraction, in nanoseconds; `scale` is what one unit of the fraction has.
-pub(super) fn duration((seconds, fraction): (i64, i64), scale: i64) -> Result<u64, Errno> {
+pub(in crate::host) fn duration((seconds, fraction): (i64, i64), scale: i64) -> Result<u64, Errno> {
     let seconds = u64::try_from(seconds).map_err(|_| INVALID)?;
     let fraction = fraction.checked_mul(scale).ok_or(INVALID)?;
     let fraction = u64::try_from(fraction).map_err(|_| INVALID)?;

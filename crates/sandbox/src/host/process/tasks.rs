@@ -4,25 +4,25 @@
 
 use rustix::process::{Pid, test_kill_process};
 
-use super::clock::Clock;
 use super::handles::Handles;
 use super::kinship::{Heritage, Inherited, Started, numbers, vdso_address};
 use super::memory::Memory;
-use super::random::{Draws, Lineage};
 use super::task::{Birth, Fate, NOBODY, Process, Task, boot_ns};
 use super::vdso::Patch;
-use super::{Map, Set};
+use crate::host::random::stream::{Draws, Lineage};
+use crate::host::time::clock::Clock;
+use crate::host::{Map, Set};
 
 /// All threads and processes.
 #[derive(Debug)]
-pub(super) struct Tasks {
+pub(in crate::host) struct Tasks {
     threads: Map<i32, Task>,
     processes: Map<i32, Process>,
     /// Which process forked last under a lineage: the slot must not show a number of the host's.
     lineages: Map<u64, i32>,
-    pub(super) handles: Handles,
+    pub(in crate::host) handles: Handles,
     /// Processes that execute a program which has not been on its detour yet (`entry.rs`).
-    pub(super) executing: Set<i32>,
+    pub(in crate::host) executing: Set<i32>,
     /// Where the program that was executed last has its vDSO: where most have it.
     vdso: Option<u64>,
     /// Processes that have begun.
@@ -38,7 +38,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    pub(super) fn starting_at(start_ns: u64) -> Self {
+    pub(in crate::host) fn starting_at(start_ns: u64) -> Self {
         Self {
             threads: Map::default(),
             processes: Map::default(),
@@ -55,13 +55,13 @@ impl Tasks {
     }
 
     /// The latest time that any process has seen, now that all are gone.
-    pub(super) fn latest_ns(&self) -> u64 {
+    pub(in crate::host) fn latest_ns(&self) -> u64 {
         let alive = self.threads.values().map(|task| task.clock.now());
         alive.fold(self.latest_ns, u64::max)
     }
 
     /// The thread, made known if this is its first call.
-    pub(super) fn task(&mut self, thread: i32, patch: &Patch) -> &mut Task {
+    pub(in crate::host) fn task(&mut self, thread: i32, patch: &Patch) -> &mut Task {
         if !self.threads.contains_key(&thread) {
             self.adopt(thread, patch);
         }
@@ -71,14 +71,14 @@ impl Tasks {
             .or_insert_with(|| Task::first(thread, start_ns))
     }
 
-    pub(super) fn process(&mut self, id: i32) -> &mut Process {
+    pub(in crate::host) fn process(&mut self, id: i32) -> &mut Process {
         begun_process(&mut self.processes, id)
     }
 
     /// Where a thread's random bytes come from. Threads of a runtime that moves its work between
     /// them share what their process has; each thread of another draws for itself, so that it
     /// does not matter which of them runs first.
-    pub(super) fn draws(&mut self, thread: i32, patch: &Patch) -> &mut Draws {
+    pub(in crate::host) fn draws(&mut self, thread: i32, patch: &Patch) -> &mut Draws {
         let id = self.task(thread, patch).process;
         let own = self.threads.get_mut(&thread);
         match own.and_then(|task| task.draws.as_mut()) {
@@ -88,14 +88,14 @@ impl Tasks {
     }
 
     /// A thread begins, whoever had its number before.
-    pub(super) fn begin(&mut self, thread: i32, patch: &Patch) {
+    pub(in crate::host) fn begin(&mut self, thread: i32, patch: &Patch) {
         self.forget(thread);
         self.adopt(thread, patch);
     }
 
     /// A thread calls: forgets who had its number before. To have it again takes as many others as
     /// there are numbers, so only one that was not heard of for a while is looked at.
-    pub(super) fn recognise(&mut self, thread: i32) {
+    pub(in crate::host) fn recognise(&mut self, thread: i32) {
         let now_ns = boot_ns();
         let Some(task) = self.threads.get_mut(&thread) else {
             return;
@@ -198,7 +198,7 @@ impl Tasks {
     }
 
     /// A program has been executed, and its vDSO is there.
-    pub(super) fn executed(&mut self, thread: i32, vdso: Option<u64>, lineage: Lineage) {
+    pub(in crate::host) fn executed(&mut self, thread: i32, vdso: Option<u64>, lineage: Lineage) {
         let Some(task) = self.threads.get_mut(&thread) else {
             return;
         };
@@ -216,7 +216,7 @@ impl Tasks {
     }
 
     /// Writes to a thread's memory where it may not write itself.
-    pub(super) fn write_code(
+    pub(in crate::host) fn write_code(
         &mut self,
         thread: i32,
         address: u64,
@@ -238,14 +238,14 @@ impl Tasks {
     }
 
     /// The number that a process has outside, from the one that it has inside. Looks at each.
-    pub(super) fn outside_number(&self, inside: i32) -> Option<i32> {
+    pub(in crate::host) fn outside_number(&self, inside: i32) -> Option<i32> {
         let mut known = self.processes.keys().copied();
         known.find(|process| numbers(*process).is_some_and(|(_, own)| own == inside))
     }
 
     /// The thread is about to start another: leaves word for it. The kernel will put the other's
     /// number at an address, if it is asked to.
-    pub(super) fn before_fork(
+    pub(in crate::host) fn before_fork(
         &mut self,
         thread: i32,
         started: Started,
@@ -276,7 +276,7 @@ impl Tasks {
 
     /// Takes over the clocks of children that the process has waited for since: waiting itself
     /// does not trap, but a child that has ended stays until then.
-    pub(super) fn settle(&mut self, thread: i32, process: i32) {
+    pub(in crate::host) fn settle(&mut self, thread: i32, process: i32) {
         let known = self.process(process);
         if known.ended.is_empty() {
             return;
@@ -305,7 +305,7 @@ impl Tasks {
     }
 
     /// The thread, or its whole process, ends.
-    pub(super) fn end(&mut self, thread: i32, whole_process: bool) {
+    pub(in crate::host) fn end(&mut self, thread: i32, whole_process: bool) {
         let Some(task) = self.threads.remove(&thread) else {
             return;
         };
@@ -338,7 +338,7 @@ impl Tasks {
     }
 
     /// Threads that were killed leave no word: forgets them, now and then.
-    pub(super) fn sweep(&mut self) {
+    pub(in crate::host) fn sweep(&mut self) {
         if self.threads.len() > self.many {
             self.forget_threads(|thread, _| !exists(thread));
             self.processes.retain(|process, _| exists(*process));

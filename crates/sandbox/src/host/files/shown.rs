@@ -2,18 +2,18 @@
 
 use rustix::fs::StatxFlags;
 
-use super::memory::Words;
-use super::times::NS;
+use crate::host::process::memory::Words;
+use crate::host::time::times::NS;
 
 /// A status as the action sees it, times in nanoseconds since 1970.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    pub(super) device: (u32, u32),
-    pub(super) inode: u64,
-    pub(super) mode: u32,
+    pub(in crate::host) device: (u32, u32),
+    pub(in crate::host) inode: u64,
+    pub(in crate::host) mode: u32,
     pub(super) links: u64,
-    pub(super) user: u32,
-    pub(super) group: u32,
+    pub(in crate::host) user: u32,
+    pub(in crate::host) group: u32,
     pub(super) special: (u32, u32),
     pub(super) size_bytes: u64,
     pub(super) accessed_ns: i128,
@@ -37,7 +37,7 @@ impl Shown {
     }
 
     /// `struct stat` of x86-64.
-    pub(super) fn stat(&self) -> Vec<u8> {
+    pub(in crate::host) fn stat(&self) -> Vec<u8> {
         Words::with_capacity(STAT_BYTES)
             .u64(device_number(self.device))
             .u64(self.inode)

@@ -6,11 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::Map;
 use super::deadlines::host_time;
-use super::memory::Words;
-use super::service::{Answer, Call, DONE, Reply, Service};
 use super::times::{NS, duration};
+use crate::host::Map;
+use crate::host::process::memory::Words;
+use crate::host::service::{Answer, Call, DONE, Reply, Service};
 
 /// Which timer of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +38,7 @@ const TIMERS_MAX: usize = 1024;
 
 /// The timers of one process.
 #[derive(Debug, Default)]
-pub(super) struct Timers(Map<Timer, Armed>);
+pub(in crate::host) struct Timers(Map<Timer, Armed>);
 
 impl Timers {
     /// The latest time in the action at which one of them has gone off by now. `is_there` says
@@ -71,7 +71,7 @@ impl Timers {
     }
 
     /// The process executes another program, which those of `timer_create(2)` do not survive.
-    pub(super) fn executed(&mut self) {
+    pub(in crate::host) fn executed(&mut self) {
         self.0.retain(|timer, _| !matches!(timer, Timer::Posix(_)));
     }
 
@@ -97,7 +97,7 @@ impl Timers {
 
 impl Service {
     /// Moves the thread's clock on to what its process's timers have shown it; whether they have.
-    pub(super) fn see_timers(&mut self, call: &Call) -> bool {
+    pub(in crate::host) fn see_timers(&mut self, call: &Call) -> bool {
         let process = self.task(call).process;
         let timers = &mut self.tasks.process(process).timers;
         if !timers.are_any() {

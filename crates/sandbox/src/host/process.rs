@@ -1,0 +1,11 @@
+//! Who is who inside: threads and processes and their family tree, calls that wait for a child, and what
+//! the service has of each of them (its memory, its descriptors, its vDSO).
+
+pub(super) mod children;
+pub(super) mod entry;
+pub(super) mod handles;
+pub(super) mod kinship;
+pub(super) mod memory;
+pub(super) mod task;
+pub(super) mod tasks;
+pub(super) mod vdso;
