@@ -48,6 +48,7 @@ mod limits;
 mod loopback;
 mod manifest;
 mod plan;
+mod proc_text;
 mod processor;
 mod report;
 mod room;

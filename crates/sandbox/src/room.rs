@@ -21,6 +21,7 @@ use crate::guarantee::Guarantee;
 use crate::host::Carried;
 use crate::loopback::Loopback;
 use crate::plan::{self, ABSENT, Doors};
+use crate::proc_text::proc_text;
 use crate::report::Report;
 use crate::{root, settings, sys};
 
@@ -263,7 +264,7 @@ pub(crate) fn map_user(pid: i32, inside: u32) -> Result<HostUser, SandboxError> 
     write("setgroups", "deny".to_owned())?;
     write("gid_map", format!("{inside} {} 1", group.as_raw()))?;
     write("uid_map", format!("{inside} {} 1", user.as_raw()))?;
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let map = proc_text("/proc/self/uid_map").unwrap_or_default();
     let is_root = user.is_root() && outer_root(&map);
     Ok(if is_root {
         HostUser::Root

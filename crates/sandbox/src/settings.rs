@@ -7,6 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use crate::proc_text::proc_text;
+
 const SETTINGS: [&str; 11] = [
     "fs.aio-max-nr",
     "fs.file-max",
@@ -47,7 +49,7 @@ pub(crate) fn is_kernel_since(major: u32, minor: u32) -> bool {
 fn sentence(formats: &[String]) -> String {
     let values = SETTINGS.map(|name| {
         let path = format!("/proc/sys/{}", name.replace('.', "/"));
-        let value = fs::read_to_string(path).unwrap_or_default();
+        let value = proc_text(path).unwrap_or_default();
         let value: Vec<_> = value.split_ascii_whitespace().collect();
         format!(
             "{name}={}",
@@ -89,7 +91,7 @@ fn formats(directory: &Path) -> Vec<String> {
 pub(crate) fn has_formats() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
     *HAS.get_or_init(|| {
-        let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        let known = proc_text("/proc/filesystems").unwrap_or_default();
         known.lines().any(|line| line.ends_with("\tbinfmt_misc"))
     })
 }
@@ -98,7 +100,7 @@ pub(crate) fn has_formats() -> bool {
 pub(crate) fn has_legacy_layout() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
     *HAS.get_or_init(|| {
-        let value = fs::read_to_string("/proc/sys/vm/legacy_va_layout");
+        let value = proc_text("/proc/sys/vm/legacy_va_layout");
         value.is_ok_and(|value| value.trim() != "0")
     })
 }

@@ -6,6 +6,8 @@
 
 use std::fs;
 
+use crate::proc_text::proc_text;
+
 /// More than any process limit allows; bounds the walk.
 const PROCESSES_MAX: usize = 1 << 16;
 
@@ -63,7 +65,7 @@ pub(crate) fn names(first_process: i32) -> Vec<String> {
 
 /// The process id inside: the last number of `NSpid`.
 fn inner_pid(pid: i32) -> Option<i32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = proc_text(format!("/proc/{pid}/status")).ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("NSpid:"))?;
@@ -92,7 +94,7 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
     };
     let mut children = Vec::new();
     for thread in threads.flatten() {
-        let listed = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let listed = proc_text(thread.path().join("children")).unwrap_or_default();
         children.extend(
             listed
                 .split_ascii_whitespace()
@@ -103,12 +105,12 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
 }
 
 fn resident_pages(pid: i32) -> Option<u64> {
-    let sizes = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let sizes = proc_text(format!("/proc/{pid}/statm")).ok()?;
     sizes.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn proportional_kib(pid: i32) -> Option<u64> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let rollup = proc_text(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }

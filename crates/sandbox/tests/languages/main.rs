@@ -104,6 +104,37 @@ fn python() {
     );
 }
 
+/// Names are bytes: what the service reads of a thread quotes its name.
+#[test]
+fn a_thread_with_an_odd_name() {
+    let mut root = Root::new();
+    let program = or_skip!(root.take_program("python3"));
+    or_skip!(root.take_python_library());
+    let script = format!(
+        "{}\nimport os\nif os.fork() == 0: os._exit(0)\nos.wait()\n\
+         for name in ['stat', 'status']: print(open('/proc/thread-self/' + name, 'rb').read())",
+        include_str!("see.py")
+    );
+    let rename = "import os, sys\n\
+                  name = b'/build/\\xff\\xfe) 1 ('\n\
+                  os.symlink(sys.argv[1], name)\n\
+                  os.execv(name, [name, *sys.argv[2:]])";
+    let options = ["-I", "-S", "-B", "-c"];
+    let argv = [
+        &[program.as_str()],
+        &options[..],
+        &[rename, &program],
+        &options,
+        &[&script],
+    ]
+    .concat();
+    sees_the_virtual_host(
+        &root,
+        &argv,
+        &[TIMES.as_slice(), &["slept=True", "may run on=[0, 1, 2]"]].concat(),
+    );
+}
+
 /// The script checks for itself; `HOST` is a place that only the host has.
 #[test]
 fn paths_lead_to_the_same_by_any_way() {

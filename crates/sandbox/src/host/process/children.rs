@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::kinship::last_word;
 use crate::host::service::{Call, Reply, Service};
 use crate::host::time::deadlines::Mend;
+use crate::proc_text::{last_word, proc_text};
 
 /// How often a wait for a child is looked at that the kernel is not yet left to.
 const CHILDREN_EVERY: Duration = Duration::from_millis(1);
@@ -137,7 +137,7 @@ const HANDLE: u64 = 3;
 
 /// The process that a pidfd is for; none if it is none, or one that does not wait.
 fn by_handle(process: i32, descriptor: i32) -> Option<i32> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/fdinfo/{descriptor}")).ok()?;
+    let text = proc_text(format!("/proc/{process}/fdinfo/{descriptor}")).ok()?;
     let flags = i32::from_str_radix(last_word(&text, "flags:")?, 8).ok()?;
     if flags & libc::O_NONBLOCK != 0 {
         return None;
@@ -156,7 +156,7 @@ struct Child {
 
 impl Child {
     fn read(process: i32) -> Option<Self> {
-        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let status = proc_text(format!("/proc/{process}/status")).ok()?;
         Self::in_status(&status)
     }
 

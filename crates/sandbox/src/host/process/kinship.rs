@@ -7,6 +7,7 @@ use super::memory::{Memory, Words};
 use super::vdso::{Patch, SLOT_BYTES};
 use crate::host::Map;
 use crate::host::random::stream::Lineage;
+use crate::proc_text::{last_word, proc_text};
 
 /// Marks a slot that a parent has filled.
 const SLOT_MAGIC: u64 = 0x746f_6c73_2d73_6f68;
@@ -126,15 +127,9 @@ impl Nursery {
 
 /// The process that a thread belongs to, on the host, and the thread's own number inside.
 pub(in crate::host) fn numbers(thread: i32) -> Option<(i32, i32)> {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let status = proc_text(format!("/proc/{thread}/status")).ok()?;
     let last = |name| last_word(&status, name)?.parse().ok();
     Some((last("Tgid:")?, last("NSpid:")?))
-}
-
-/// The last word of a labelled line of such a text (proc(5)): of several numbers, the innermost.
-pub(in crate::host) fn last_word<'text>(text: &'text str, label: &str) -> Option<&'text str> {
-    let line = text.lines().find_map(|line| line.strip_prefix(label))?;
-    line.split_ascii_whitespace().last()
 }
 
 /// What a parent left in the slot.

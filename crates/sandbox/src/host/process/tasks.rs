@@ -12,6 +12,7 @@ use super::vdso::Patch;
 use crate::host::random::stream::{Draws, Lineage};
 use crate::host::time::clock::Clock;
 use crate::host::{Map, Set};
+use crate::proc_text::proc_text;
 
 /// All threads and processes.
 #[derive(Debug)]
@@ -360,7 +361,7 @@ fn has_begun_since(thread: i32, since_ns: u64) -> bool {
     // What /proc/pid/stat counts in, here (proc(5)).
     const TICK_NS: u64 = 10_000_000;
     const BEGUN: usize = 22 - 3;
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{thread}/stat")) else {
+    let Ok(stat) = proc_text(format!("/proc/{thread}/stat")) else {
         return false; // It is gone.
     };
     // Behind the name, which may hold anything.

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::entry::DETOUR_BYTES;
+use crate::proc_text::proc_text;
 
 /// More than any kernel's vDSO has.
 const IMAGE_BYTES_MAX: usize = 64 << 10;
@@ -63,7 +64,7 @@ impl Patch {
         static PATCH: OnceLock<Option<Patch>> = OnceLock::new();
         PATCH
             .get_or_init(|| {
-                let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+                let maps = proc_text("/proc/self/maps").ok()?;
                 Some(Self {
                     clocks: clocks(&maps)?,
                     ..Self::of_image(&crate::sys::own_vdso(IMAGE_BYTES_MAX))?

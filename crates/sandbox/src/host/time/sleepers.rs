@@ -13,6 +13,7 @@ use rustix::event::Timespec;
 
 use crate::host::service::{Call, DONE, Service};
 use crate::host::{Map, Set};
+use crate::proc_text::proc_text;
 use crate::sys::{self, Errno, Held};
 
 /// How often sleepers are asked for signals.
@@ -233,7 +234,7 @@ impl Signals {
     }
 
     fn of(thread: i32) -> Self {
-        let status = std::fs::read_to_string(format!("/proc/{thread}/status"));
+        let status = proc_text(format!("/proc/{thread}/status"));
         Self::in_status(&status.unwrap_or_default())
     }
 

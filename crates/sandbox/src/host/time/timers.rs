@@ -11,6 +11,7 @@ use super::times::{NS, duration};
 use crate::host::Map;
 use crate::host::process::memory::Words;
 use crate::host::service::{Answer, Call, DONE, Reply, Service};
+use crate::proc_text::proc_text;
 
 /// Which timer of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -225,7 +226,7 @@ fn is_timer(process: i32, descriptor: i32) -> bool {
 
 /// What the kernel says of a descriptor (proc(5), `/proc/pid/fdinfo`), as far as it may be asked.
 fn descriptor_text(process: i32, descriptor: i32) -> String {
-    std::fs::read_to_string(format!("/proc/{process}/fdinfo/{descriptor}")).unwrap_or_default()
+    proc_text(format!("/proc/{process}/fdinfo/{descriptor}")).unwrap_or_default()
 }
 
 /// Whether a timer's times count from 1970 rather than from the machine's start: which clock it has
@@ -235,7 +236,7 @@ fn runs_by_date(process: i32, timer: Timer) -> bool {
         Timer::Interval(_) => None,
         Timer::Descriptor(number) => clock_of(&descriptor_text(process, number), "", "\nclockid:"),
         Timer::Posix(id) => {
-            let list = std::fs::read_to_string(format!("/proc/{process}/timers"));
+            let list = proc_text(format!("/proc/{process}/timers"));
             clock_of(
                 &list.unwrap_or_default(),
                 &format!("ID: {id}\n"),

@@ -2,7 +2,7 @@
 //! description, or nobody.
 
 use crate::host::files::paths::join;
-use crate::host::process::kinship::last_word;
+use crate::proc_text::{last_word, proc_text};
 
 /// Files of the whole machine.
 const MACHINE: &[&str] = &[
@@ -136,7 +136,7 @@ pub(in crate::host) fn own_path(thread: i32, path: &[u8]) -> Option<String> {
 
 /// The ids of a thread's process and of the thread itself, as it sees them.
 pub(in crate::host::files) fn own_ids(thread: i32) -> Option<(i32, i32)> {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let status = proc_text(format!("/proc/{thread}/status")).ok()?;
     let innermost = |name| last_word(&status, name)?.parse().ok();
     Some((innermost("NStgid:")?, innermost("NSpid:")?))
 }
