@@ -69,6 +69,7 @@ pub(in crate::host) struct Identities {
     places: Map<(u32, u32), Place>,
     inputs: Map<(u32, u32, u64), u64>,
     nameless: Map<(u32, u32, u64), u64>,
+    nameless_count: u64,
     /// Files of `/proc` that the action has opened and got from the service, by what they are here.
     texts: Map<(u32, u32, u64), Arc<[u8]>>,
     salt: u64,
@@ -91,6 +92,7 @@ impl Identities {
             places,
             inputs: Map::default(),
             nameless: Map::default(),
+            nameless_count: 0,
             texts: Map::default(),
             salt,
         }
@@ -132,8 +134,13 @@ impl Identities {
             Place::Scratch | Place::Root | Place::Devices => found.stx_ino,
             Place::Processes => self.input_number(&path()),
             Place::Nameless => {
-                let next = 1000 + self.nameless.len() as u64;
-                *self.nameless.entry(key(found)).or_insert(next)
+                if self.nameless.len() >= NAMELESS_MAX {
+                    self.nameless.clear();
+                }
+                *self.nameless.entry(key(found)).or_insert_with(|| {
+                    self.nameless_count += 1;
+                    NAMELESS_FIRST + self.nameless_count - 1
+                })
             }
             Place::Input => {
                 if let Some(known) = self.inputs.get(&key(found)) {
@@ -171,6 +178,12 @@ impl Identities {
 
 /// Open files of `/proc` that are known for what they are; a process has at most as many.
 const TEXTS_MAX: usize = 4096;
+
+/// Pipes and sockets that are known again, of about 40 bytes each: more than can be open at once. One
+/// that is looked at before and after so many others gets another number.
+const NAMELESS_MAX: usize = 1 << 20;
+/// The number of the first pipe or socket that is looked at.
+const NAMELESS_FIRST: u64 = 1000;
 
 fn key(found: &Statx) -> (u32, u32, u64) {
     (found.stx_dev_major, found.stx_dev_minor, found.stx_ino)
