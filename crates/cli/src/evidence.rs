@@ -305,10 +305,12 @@ pub(crate) fn keep_replaced(path: &Path) -> Result<Option<PathBuf>, CommandError
     let Ok(bytes) = read_bounded(path, EVIDENCE_BYTES_MAX) else {
         return Ok(None); // Nothing that could be read as evidence.
     };
-    if let Ok(lines) = numbered_lines(&bytes)
-        && let [(_, line)] = lines.as_slice()
-        && Bundle::parse(line).is_ok()
-    {
+    let is_dispensable = match numbered_lines(&bytes).as_deref() {
+        Ok([]) => true,
+        Ok([(_, line)]) => Bundle::parse(line).is_ok(),
+        _ => false,
+    };
+    if is_dispensable {
         return Ok(None);
     }
     let digest = Sha256Digest::of(&bytes).to_string();
