@@ -90,10 +90,16 @@ pub enum SandboxError {
         found: PathBuf,
     },
     /// The step ran longer than it may.
-    #[error("the step was ended: it ran longer than its limit of {} s", .limit.as_secs_f64())]
+    #[error(
+        "the step was ended: it ran longer than its limit of {} s{}",
+        .limit.as_secs_f64(), running(.processes)
+    )]
     WallTimeExceeded {
         /// The limit.
         limit: Duration,
+        /// Who still ran, at most 16, as `name (process id)`; names are the step's own choice. None
+        /// where they cannot be listed.
+        processes: Vec<String>,
     },
     /// The step used more memory than it may.
     #[error(
@@ -250,6 +256,13 @@ impl SandboxError {
         };
         Some(text.to_owned())
     }
+}
+
+fn running(processes: &[String]) -> String {
+    if processes.is_empty() {
+        return String::new();
+    }
+    format!("; still running: {}", processes.join(", "))
 }
 
 macro_rules! setup_steps {

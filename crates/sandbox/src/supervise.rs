@@ -190,8 +190,14 @@ impl<'a> Supervision<'a> {
                 grace_due = Some(now + LEFTOVER_GRACE);
             }
             if ended.is_none() && wall_due.is_some_and(|due| due <= now) {
+                let processes = if self.can_sample {
+                    usage::names(self.first.pid)
+                } else {
+                    Vec::new()
+                };
                 self.fail(SandboxError::WallTimeExceeded {
                     limit: self.limits.wall,
+                    processes,
                 });
             }
             if let Some(exit) = ended

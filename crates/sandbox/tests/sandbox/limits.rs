@@ -17,7 +17,7 @@ fn an_endless_loop() {
     );
     assert_eq!(
         error.to_string(),
-        "the step was ended: it ran longer than its limit of 0.3 s"
+        "the step was ended: it ran longer than its limit of 0.3 s; still running: probe (2)"
     );
     // What it printed before is there.
     assert_eq!(stage.stdout(), "started\n");
