@@ -18,7 +18,7 @@ use counterseal_attestation::hashedrekord;
 use counterseal_attestation::runtime_trace::TRACE_SUFFIX;
 use counterseal_record::{Receipt, Record};
 use counterseal_signing::{AttestationKey, RecordKey};
-use counterseal_tlog::note::VerifierKey;
+use counterseal_tlog::note::{self, VerifierKey};
 use counterseal_verify_cli::open_regular;
 
 use crate::arguments::RecordOptions;
@@ -152,16 +152,13 @@ impl RecordPlace {
                 )));
             }
             let checkpoint = record.checkpoint().or_usage()?;
-            let is_signed = checkpoint
-                .signatures
-                .iter()
-                .any(|line| (line.name.as_str(), line.key_id) == (named.name(), named.key_id()));
-            if !is_signed {
+            if note::open(&checkpoint.note, &[&keys::verifier_of_record(named)]).is_err() {
                 return Err(CommandError::usage(format!(
-                    "{} is another key than the one that signs the record {}",
-                    key.display(),
-                    directory.display()
-                )));
+                    "the checkpoint of the record {} is not signed by {}",
+                    directory.display(),
+                    key.display()
+                ))
+                .hint("counterseal record check says more"));
             }
         }
         Ok(Self { directory, key })

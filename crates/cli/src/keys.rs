@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use counterseal_signing::{AttestationKey, Passphrase, RecordKey, SigningError};
-use counterseal_tlog::note::VerifierKey;
-use counterseal_verify::PublicKey;
+use counterseal_tlog::note::{NoteVerifier, VerifierKey};
+use counterseal_verify::{CryptoProvider, PublicKey};
+use counterseal_verify_cli::native_provider::Native;
 
 use crate::error::{CommandError, OrExit, read_text};
 use crate::places::PASSPHRASE_VARIABLE;
@@ -130,6 +131,13 @@ pub(crate) fn public(path: &Path) -> Result<PublicKey, CommandError> {
 pub(crate) fn public_of_record(path: &Path) -> Result<VerifierKey, CommandError> {
     VerifierKey::parse(public_text(path)?.trim_end())
         .map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))
+}
+
+/// What checks the signatures of a record's key.
+pub(crate) fn verifier_of_record(key: VerifierKey) -> impl NoteVerifier {
+    key.verifier(|key: &[u8; 32], message: &[u8], signature: &[u8; 64]| {
+        Native.verify_ed25519(key, message, signature).is_ok()
+    })
 }
 
 /// The public file beside a private one.

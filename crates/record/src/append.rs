@@ -9,7 +9,7 @@ use counterseal_tlog::NodeHash;
 use counterseal_tlog::checkpoint::Checkpoint;
 use counterseal_tlog::edge::RightEdge;
 use counterseal_tlog::leaf_hash;
-use counterseal_tlog::note::{self, NoteSigner};
+use counterseal_tlog::note::{self, NoteSignature, NoteSigner};
 use counterseal_tlog::tile::{
     ENTRY_BYTES_MAX, EntriesPath, TILE_LEVELS, TILE_WIDTH, TilePath, bundles_for, encode_entries,
     level_size, tiles_for,
@@ -81,6 +81,31 @@ pub(crate) fn find_confirmed(
         // Equal leaf hashes, unequal bytes: nobody can make that but by damage.
         Err(RecordError::Contradiction { index: position })
     }
+}
+
+/// Refuses a checkpoint that is not the signer's own. Its signatures follow from key and text alone
+/// (RFC 8032, section 5.1.6), so that signing again tells.
+pub(crate) fn check_signer(
+    storage: &dyn Storage,
+    current: &SignedCheckpoint,
+    signer: &dyn NoteSigner,
+) -> Result<(), RecordError> {
+    let is_signers =
+        |line: &&NoteSignature| line.name == signer.name() && line.key_id == signer.key_id();
+    let Some(line) = current.signatures.iter().find(is_signers) else {
+        let name = signer.name().into();
+        return Err(RecordError::SignerKey {
+            name,
+            key_id: signer.key_id(),
+        });
+    };
+    let again = sign_checkpoint(current.checkpoint.clone(), signer)?;
+    if again.signatures.first() != Some(line) {
+        return Err(RecordError::SignerSignature {
+            path: storage.display(layout::CHECKPOINT),
+        });
+    }
+    Ok(())
 }
 
 /// Refuses entries that no bundle can hold.

@@ -354,6 +354,53 @@ fn only_the_key_of_the_record_signs() {
     assert_eq!(disk.read(layout::CHECKPOINT, usize::MAX).unwrap(), before);
 }
 
+/// Somebody who can write to the record but has no key puts another history under its signature line:
+/// whoever extends it would sign for that.
+#[test]
+fn what_the_key_did_not_sign_is_not_extended() {
+    let key = TestKey::new("one.record.example");
+    let disk = recorded(&key, 4);
+    let sound = disk.read(layout::CHECKPOINT, usize::MAX).unwrap();
+    let forger = TestKey::seeded("one.record.example", 9);
+    let other = recorded(&forger, 5).read(layout::CHECKPOINT, usize::MAX);
+    let other = String::from_utf8(other.unwrap()).unwrap();
+    let (text, _) = other.split_once("\n\n").unwrap();
+    let own = String::from_utf8(sound.clone()).unwrap();
+    let (_, signature) = own.split_once("\n\n").unwrap();
+    disk.overwrite(
+        layout::CHECKPOINT,
+        format!("{text}\n\n{signature}").as_bytes(),
+    );
+    let forged = disk.read(layout::CHECKPOINT, usize::MAX).unwrap();
+    let record = open_shared(&disk);
+    // Also for an entry that is there.
+    for batch in [entries(4..5), entries(0..1)] {
+        let error = record.append(&batch, &key).unwrap_err();
+        assert!(
+            matches!(error, RecordError::SignerSignature { .. }),
+            "{error}"
+        );
+    }
+    assert_eq!(disk.read(layout::CHECKPOINT, usize::MAX).unwrap(), forged);
+    disk.overwrite(layout::CHECKPOINT, &sound);
+    open_shared(&disk).append(&entries(4..5), &key).unwrap();
+}
+
+#[test]
+fn a_tile_with_something_behind_it_is_not_built_upon() {
+    let key = TestKey::new("one.record.example");
+    for (count, tile) in [(4, "tile/0/000.p/4"), (256, "tile/0/000")] {
+        let disk = recorded(&key, count);
+        let mut bytes = disk.read(tile, usize::MAX).unwrap();
+        bytes.push(b'\n');
+        disk.overwrite(tile, &bytes);
+        let error = open_shared(&disk)
+            .append(&entries(count..count + 1), &key)
+            .unwrap_err();
+        assert!(error.to_string().contains(tile), "{error}");
+    }
+}
+
 fn open_shared(disk: &Memory) -> Record {
     Record::open_on(Arc::new(disk.clone())).unwrap()
 }

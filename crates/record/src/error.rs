@@ -87,6 +87,12 @@ pub enum RecordError {
         /// Its key id.
         key_id: u32,
     },
+    /// A signature line names the key, and its signature is not the key's.
+    #[error("the signature of the record's key on {} does not hold", path.display())]
+    SignerSignature {
+        /// The checkpoint.
+        path: PathBuf,
+    },
     /// Signing failed. Nothing was recorded.
     #[error("the new checkpoint could not be signed")]
     Signing(#[source] NoteError),

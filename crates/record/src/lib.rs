@@ -158,6 +158,9 @@ impl Record {
     /// On every error before the commit the record is unchanged. An error may
     /// also come after it (when the disk fails in that moment); repeating the
     /// call is always safe.
+    ///
+    /// [`RecordError::SignerKey`] and [`RecordError::SignerSignature`] when the signer did not sign
+    /// what is to be extended: whoever extends it vouches for all of it.
     pub fn append<E: AsRef<[u8]>>(
         &self,
         entries: &[E],
@@ -182,15 +185,7 @@ impl Record {
             .map_err(|e| storage_error(storage, "lock", layout::LOCK, e))?;
         append::empty_staging(storage)?;
         let current = self.checkpoint()?;
-        let is_signers =
-            |line: &NoteSignature| line.name == signer.name() && line.key_id == signer.key_id();
-        if !current.signatures.iter().any(is_signers) {
-            let name = signer.name().into();
-            return Err(RecordError::SignerKey {
-                name,
-                key_id: signer.key_id(),
-            });
-        }
+        append::check_signer(storage, &current, signer)?;
         index.catch_up(storage, &current.checkpoint)?;
         append::check_right_edge(storage, index.edge())?;
 

@@ -101,12 +101,17 @@ fn read_or_full(
 
 /// Reads the hashes of a tile.
 pub(crate) fn read_tile(storage: &dyn Storage, path: &TilePath) -> Result<Vec<u8>, RecordError> {
-    let (mut bytes, _) = read_or_full(
+    let (mut bytes, is_full) = read_or_full(
         storage,
         &path.to_path(),
         &path.full().to_path(),
         TILE_BYTES_MAX,
     )?;
+    let present = if is_full { path.full() } else { *path };
+    Tile::parse(&bytes, present.width()).map_err(|source| RecordError::Tile {
+        path: storage.display(&present.to_path()),
+        source,
+    })?;
     bytes.truncate(usize::from(path.width()) * 32);
     Ok(bytes)
 }

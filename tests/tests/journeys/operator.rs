@@ -277,7 +277,7 @@ fn another_record_key_is_noticed_before_the_build() {
     bench
         .run(&line)
         .exits(2)
-        .says("another key than the one that signs the record")
+        .says("the checkpoint of the record record is not signed by keys/other.key")
         .never_says("step compile");
     assert_eq!(bench.entries(), 0);
 }

@@ -118,9 +118,7 @@ fn signer_of<'a>(bundle: &Bundle, signers: &'a [PublicKey]) -> Option<&'a Public
 
 fn check(session: &Session, directory: &Path, public_key: &Path) -> Result<Exit, CommandError> {
     let key = keys::public_of_record(public_key)?;
-    let verifier = key.verifier(|key: &[u8; 32], message: &[u8], signature: &[u8; 64]| {
-        Native.verify_ed25519(key, message, signature).is_ok()
-    });
+    let verifier = keys::verifier_of_record(key);
     let has = |name: &str| directory.join(name).exists();
     if !has("checkpoint") && !has("tile") && !has(".state") {
         return Err(CommandError::usage(format!(
