@@ -78,6 +78,8 @@ pub enum RecipeError {
     InputKey { input: String, key: &'static str },
     #[error("input {input}: the key `at` is missing; it says where the input appears in the root")]
     InputAt { input: String },
+    #[error("input {input}: /{at} is the sandbox's own, as all of /build, /dev, /proc and /tmp")]
+    InputPlace { input: String, at: String },
     #[error("step {step}: give either argv (not empty) or script, and shell only with script")]
     StepCommand { step: String },
     #[error("step {step}: program {found} is not an absolute path inside the root")]

@@ -209,7 +209,8 @@ impl Recipe {
     /// has no effect, which its author should know; a recipe in older evidence may have it.
     ///
     /// # Errors
-    /// As [`Recipe::parse`], [`RecipeError::StepVariableFixed`] and [`RecipeError::LimitTooSmall`].
+    /// As [`Recipe::parse`], [`RecipeError::StepVariableFixed`], [`RecipeError::LimitTooSmall`] and
+    /// [`RecipeError::InputPlace`].
     pub fn parse_written(text: &str) -> Result<Self, RecipeError> {
         let recipe = Self::parse(text)?;
         let scratch_bytes = recipe.limits.scratch_bytes;
@@ -219,6 +220,15 @@ impl Recipe {
                 found: scratch_bytes,
                 min: SCRATCH_BYTES_MIN,
             });
+        }
+        for input in &recipe.inputs {
+            let first = input.at.split('/').next().unwrap_or_default();
+            if counterseal_sandbox::OWN_ENTRIES.contains(&first) {
+                return Err(RecipeError::InputPlace {
+                    input: input.name.clone(),
+                    at: input.at.clone(),
+                });
+            }
         }
         for step in &recipe.steps {
             let fixed = FIXED_VARIABLES.iter();

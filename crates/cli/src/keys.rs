@@ -1,5 +1,6 @@
 //! Loads keys, asking for a passphrase only where one is needed.
 
+use std::env::VarError;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -48,16 +49,24 @@ fn close(path: &Path) -> String {
     format!("chmod 600 {}", path.display())
 }
 
+/// The passphrase of the environment, if it has one.
+pub(crate) fn given_passphrase() -> Result<Option<Passphrase>, CommandError> {
+    match std::env::var(PASSPHRASE_VARIABLE) {
+        Ok(text) => Passphrase::new(text).map(Some).or_usage(),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(CommandError::usage(format!(
+            "{PASSPHRASE_VARIABLE} is not UTF-8 text"
+        ))),
+    }
+}
+
 /// A passphrase from the environment, or from the terminal.
 pub(crate) fn passphrase(prompt: &str) -> Result<Passphrase, CommandError> {
-    let text = match std::env::var(PASSPHRASE_VARIABLE) {
-        Ok(text) => text,
-        Err(_) if std::io::stdin().is_terminal() => {
-            rpassword::prompt_password(format!("{prompt}: ")).map_err(|error| {
-                CommandError::usage(format!("cannot read the passphrase: {error}"))
-            })?
-        }
-        Err(_) => {
+    let text = match given_passphrase()? {
+        Some(given) => return Ok(given),
+        None if std::io::stdin().is_terminal() => rpassword::prompt_password(format!("{prompt}: "))
+            .map_err(|error| CommandError::usage(format!("cannot read the passphrase: {error}")))?,
+        None => {
             return Err(
                 CommandError::usage("a passphrase is needed, and there is no terminal")
                     .hint(format!("set {PASSPHRASE_VARIABLE} for an unattended run")),
@@ -87,6 +96,13 @@ pub(crate) fn require_attestation(path: &Path) -> Result<(), CommandError> {
     require_usable(path)?;
     let public_path = public_path(path);
     if public_path.exists() {
+        if public_of_record(&public_path).is_ok() {
+            return Err(CommandError::usage(format!(
+                "{} is a record's key, and no key that signs statements",
+                path.display()
+            ))
+            .hint(MAKE_A_KEY));
+        }
         public(&public_path)?;
     }
     Ok(())

@@ -85,6 +85,14 @@ pub(crate) fn directory(path: &Path) -> Result<(), CommandError> {
         .map_err(|error| CommandError::usage(format!("cannot create {}: {error}", path.display())))
 }
 
+/// [`directory`], and says early if nothing can be written there.
+pub(crate) fn writable_directory(path: &Path) -> Result<(), CommandError> {
+    directory(path)?;
+    tempfile::tempfile_in(path).map(drop).map_err(|error| {
+        CommandError::usage(format!("cannot write in {}: {error}", path.display()))
+    })
+}
+
 /// Prints a line of the result, as [`bytes`] does.
 pub(crate) fn result(line: impl Display) -> Result<(), CommandError> {
     bytes(format!("{line}\n").as_bytes())

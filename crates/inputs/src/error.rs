@@ -146,6 +146,19 @@ pub enum InputsError {
         /// What is there now.
         found: Sha256Digest,
     },
+    /// A local file has the pinned digest, and the lock states another size than such a file has.
+    #[error(
+        "the lock states {expected} bytes for the input {input}, but what has the pinned digest \
+         has {found}"
+    )]
+    LockedSize {
+        /// The input.
+        input: String,
+        /// Stated size in bytes.
+        expected: u64,
+        /// Actual size in bytes.
+        found: u64,
+    },
     /// A local file's size is not the one the recipe states.
     #[error("{name} has {found} bytes; the recipe says {expected}")]
     Size {
@@ -231,7 +244,7 @@ impl InputsError {
                 "install the package debian-archive-keyring, or name a keyring file with \
                  --keyring FILE",
             ),
-            Self::Mismatch(_) | Self::Changed { .. } => {
+            Self::Mismatch(_) | Self::Changed { .. } | Self::LockedSize { .. } => {
                 Some("run `counterseal lock` to pin the inputs again")
             }
             Self::Offline { .. } => {

@@ -157,6 +157,13 @@ impl Context<'_> {
         };
         let file = File::open(&path).map_err(|error| io("open", &path, error))?;
         let found = Digest::of_reader(file).map_err(|error| io("read", &path, error))?;
+        if found.hash == item.sha256 && found.size_bytes != item.size_bytes {
+            return Err(InputsError::LockedSize {
+                input: input.name.clone(),
+                expected: item.size_bytes,
+                found: found.size_bytes,
+            });
+        }
         if found != item.digest() {
             return Err(changed(input, item, &found));
         }

@@ -70,4 +70,5 @@ pub use error::{SandboxError, SetupStep};
 pub use guarantee::{Guarantee, Isolation, State, UnknownGuarantee};
 pub use host::{DirectoryOrder, Randomness, VirtualHost};
 pub use room::Scratch;
+pub use root::OWN_ENTRIES;
 pub use run::run;

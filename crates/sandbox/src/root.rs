@@ -23,8 +23,8 @@ pub(crate) enum RootEntryKind {
 
 /// More entries than any root has at its top.
 pub(crate) const ROOT_ENTRIES_MAX: usize = 512;
-/// What the sandbox puts there itself.
-const OWN_ENTRIES: [&str; 4] = ["build", "dev", "proc", "tmp"];
+/// Entries of a root's top level that the sandbox puts there itself.
+pub const OWN_ENTRIES: [&str; 4] = ["build", "dev", "proc", "tmp"];
 
 /// Lists the root's top level. Empty directories where the sandbox puts its own are left
 /// out; anything else there is refused.

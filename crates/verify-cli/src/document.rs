@@ -25,6 +25,8 @@ pub(crate) struct Document<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FileReport {
+    /// As it was named, with U+FFFD for what is not UTF-8; files stand in the order of the command
+    /// line.
     pub(crate) file: String,
     pub(crate) exit_code: u8,
     pub(crate) verdict: Option<Verdict>,

@@ -3,8 +3,8 @@
 //! take, [`explain`] says why.
 //!
 //! The artifact is streamed once, through one open handle; the evidence is the file beside it
-//! with `.sigstore.jsonl` appended. Human text goes to standard error; with `--json` one versioned
-//! document goes to standard output, in success and in failure.
+//! with `.sigstore.jsonl` appended. Verdicts go to standard output, what kept one from being made to
+//! standard error; with `--json` all of it goes to standard output, as one versioned document.
 //!
 //! | exit code | meaning |
 //! |---|---|

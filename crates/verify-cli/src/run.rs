@@ -11,7 +11,7 @@ use crate::args::VerifyArgs;
 use crate::document::{Document, FORMAT, Failure, FileReport};
 use crate::environment;
 use crate::fault::{VERSION, report_in_json};
-use crate::files::{self, InputError, shown};
+use crate::files::{self, InputError};
 use crate::native_provider::Native;
 use crate::text::{self, Style};
 
@@ -22,7 +22,7 @@ const EXIT_UNREADABLE: u8 = 2;
 pub fn execute(args: &VerifyArgs) -> u8 {
     report_in_json(args.json);
     let style = Style {
-        colour: io::stderr().is_terminal()
+        colour: io::stdout().is_terminal()
             && std::env::var_os(environment::NO_COLOR).is_none_or(|value| value.is_empty()),
         verbose: args.verbose,
     };
@@ -34,7 +34,9 @@ pub fn execute(args: &VerifyArgs) -> u8 {
         Some(_) => EXIT_UNREADABLE,
         None => worst(reports.iter().map(|report| report.exit_code)),
     };
-    let written = if args.json {
+    let written = if let (false, Some(error)) = (args.json, &error) {
+        print(io::stderr(), &text::failure(error, style))
+    } else if args.json {
         let document = Document {
             format: FORMAT,
             version: VERSION,
@@ -44,12 +46,13 @@ pub fn execute(args: &VerifyArgs) -> u8 {
         };
         print(io::stdout(), &format!("{}\n", document.to_line()))
     } else {
-        let mut parts: Vec<String> = reports
-            .iter()
-            .map(|file| text::report(file, style))
-            .collect();
-        parts.extend(error.map(|error| text::failure(&error, style)));
-        print(io::stderr(), &parts.join("\n"))
+        let (verdicts, failures): (Vec<_>, Vec<_>) =
+            reports.iter().partition(|report| report.error.is_none());
+        let texts = |reports: Vec<&FileReport>| {
+            let texts = reports.into_iter().map(|file| text::report(file, style));
+            texts.collect::<Vec<_>>().join("\n")
+        };
+        print(io::stdout(), &texts(verdicts)).and(print(io::stderr(), &texts(failures)))
     };
     settle(written, exit_code, style)
 }
@@ -115,7 +118,7 @@ fn judge_all(args: &VerifyArgs) -> Result<Vec<FileReport>, Failure> {
     let judge = |path| match judge(path, args.evidence.as_deref(), &trust, now) {
         Ok(report) => report,
         Err(error) => FileReport {
-            file: shown(path),
+            file: path.to_string_lossy().into_owned(),
             exit_code: EXIT_UNREADABLE,
             verdict: None,
             error: Some(as_failure(&error)),
@@ -144,7 +147,7 @@ fn judge(
     let verdict = verify(&request, PROVIDER);
     let exit_code = verdict.outcome.exit_code();
     Ok(FileReport {
-        file: shown(path),
+        file: path.to_string_lossy().into_owned(),
         exit_code,
         verdict: Some(verdict),
         error: None,

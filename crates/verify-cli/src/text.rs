@@ -5,7 +5,7 @@
 use std::fmt::{self, Write as _};
 
 use counterseal_attestation::replay_verdict::Verdict as ReplayOutcome;
-use counterseal_verify::{Check, Outcome, State, Verdict};
+use counterseal_verify::{Check, Outcome, State, Verdict, clean};
 
 use crate::document::{Failure, FileReport};
 
@@ -26,7 +26,7 @@ pub(crate) fn report(file: &FileReport, style: Style) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = match (&file.verdict, &file.error) {
-        (Some(verdict), _) => write_verdict(&mut out, &file.file, verdict, style),
+        (Some(verdict), _) => write_verdict(&mut out, &clean(&file.file), verdict, style),
         (None, Some(error)) => write_failure(&mut out, error, style),
         (None, None) => Ok(()),
     };

@@ -273,7 +273,12 @@ fn describe(sealed: &Sealed<'_>, checks: &Checks, provenance: &Provenance) -> Op
         builder: builder.name.clone(),
         builder_id: clean(&provenance.run_details.builder.id),
         finished_on: provenance.run_details.metadata.finished_on.to_rfc3339(),
-        inputs: definition.resolved_dependencies.len(),
+        // Recipe and lock are listed, too, and have no place of origin.
+        inputs: definition
+            .resolved_dependencies
+            .iter()
+            .filter(|dependency| dependency.uri.is_some())
+            .count(),
         provenance_sha256: sealed.payload_sha256(),
         record: sealed
             .checkpoint

@@ -32,6 +32,8 @@ use crate::trust::{Auditor, Builder, Trust};
 
 const HINT_REFETCH: &str =
     "the evidence was damaged or altered after it was signed: fetch it again from the publisher";
+const HINT_OTHER_KEY: &str = "either the evidence was altered, or the trust file has another key for \
+                              this record than the publisher: compare the keys";
 const HINT_NO_ENTRY: &str = "ask the publisher for evidence that carries a log entry; what is not \
                              recorded cannot be told from what was made in secret";
 
@@ -252,7 +254,7 @@ impl<'a> Sealer<'a> {
             checks.passed(codes::RECORD_ORIGIN, format!("record {origin}"));
         } else {
             let detail = format!("the entry names another log key than that of {origin}");
-            checks.failed(codes::RECORD_ORIGIN, detail, HINT_REFETCH);
+            checks.failed(codes::RECORD_ORIGIN, detail, HINT_OTHER_KEY);
         }
         let envelope = &entry.proof.checkpoint;
         let holds = if let Some(known) = self.checkpoints.get(envelope) {

@@ -97,7 +97,7 @@ pub struct Product {
     pub builder_id: String,
     /// RFC 3339; the builder's word, not a trusted time.
     pub finished_on: String,
-    /// How many inputs the provenance lists by digest.
+    /// How many inputs the provenance lists by digest, without recipe and lock.
     pub inputs: usize,
     /// SHA-256 of the signed payload; replay verdicts refer to it.
     pub provenance_sha256: Sha256Digest,

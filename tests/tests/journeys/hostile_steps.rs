@@ -200,7 +200,8 @@ fn for_ever_ends_at_the_limit() {
             ..step("print waiting-for-nothing then loop")
         },
     );
-    ran.says("ran longer than its limit of 2 s; its output ends with:\nwaiting-for-nothing")
+    ran.says("ran longer than its limit of 2 s; still running: probe (2)")
+        .says("its output ends with:\nwaiting-for-nothing")
         .says("hint: raise the limit");
 }
 

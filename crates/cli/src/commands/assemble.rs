@@ -51,7 +51,7 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
         ));
     }
     let builder_id = checked_identity(named.map_or(DEFAULT_BUILDER_ID, String::as_str))?;
-    output::directory(&arguments.output)?;
+    output::writable_directory(&arguments.output)?;
     let store = session.store(&arguments.recipe.store)?;
     let sources = session.sources(&arguments.recipe.sources, Some(&file.directory))?;
 

@@ -47,25 +47,39 @@ pub(crate) fn run(session: &Session, verb: &KeysVerb) -> Result<Exit, CommandErr
             Ok(Exit::Success)
         }
         KeysVerb::Show { path } => {
-            output::result(shown(path)?.trim_end())?;
+            output::result(shown(session, path)?.trim_end())?;
             Ok(Exit::Success)
         }
     }
 }
 
-/// The public half as the private one has it. Where a passphrase is in the way, or only the public
-/// half is here, what stands beside it is all there is.
-fn shown(path: &Path) -> Result<String, CommandError> {
-    match AttestationKey::load(path, None) {
+/// The public half as the private one has it. Where a passphrase is in the way and not given, or only
+/// the public half is here, what stands beside it is all there is.
+fn shown(session: &Session, path: &Path) -> Result<String, CommandError> {
+    let passphrase = keys::given_passphrase()?;
+    match AttestationKey::load(path, passphrase.as_ref()) {
         Ok(key) => key.public_pem().or_usage(),
         Err(SigningError::WrongKind { .. }) => {
-            let key = RecordKey::load(path, None).or_usage()?;
+            let key = RecordKey::load(path, passphrase.as_ref()).or_usage()?;
             Ok(key.verifier_key().to_string())
         }
-        Err(SigningError::PassphraseNeeded { .. }) => keys::public_text(&keys::public_path(path)),
-        Err(SigningError::Io { .. }) if !path.exists() => {
-            keys::public_text(&keys::public_path(path))
+        Err(SigningError::PassphraseNeeded { .. }) => {
+            session.say(format!(
+                "{} is encrypted: its public half was not compared with it",
+                path.display()
+            ));
+            beside(path)
         }
+        Err(SigningError::Io { .. }) if !path.exists() => beside(path),
         Err(error) => Err(error).or_usage(),
     }
+}
+
+/// What stands beside a private key, if it is a public one of either kind.
+fn beside(path: &Path) -> Result<String, CommandError> {
+    let public = keys::public_path(path);
+    if keys::public_of_record(&public).is_err() {
+        keys::public(&public)?;
+    }
+    keys::public_text(&public)
 }

@@ -95,7 +95,9 @@ fn add(
     let target = evidence_path
         .canonicalize()
         .unwrap_or_else(|_| evidence_path.to_owned());
-    evidence::write(&target, &bundles)?;
+    evidence::write(&target, &bundles).map_err(|error| {
+        error.hint("the entries are recorded, only the receipts are not written: run this again")
+    })?;
     for bundle in &bundles {
         if let Some(entry) = &bundle.entry {
             output::result(format!("index {}", entry.log_index))?;

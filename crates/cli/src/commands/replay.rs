@@ -43,6 +43,7 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
     let auditor_id = checked_identity(named.unwrap_or(DEFAULT_AUDITOR_ID))?;
     if let Some(output) = &arguments.output {
         refuse_to_replace(output, &replayable)?;
+        output::writable_directory(output)?;
     }
     let place = match &arguments.sign {
         Some(key) => {
@@ -55,6 +56,10 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
             let place = RecordPlace::find(&arguments.record, session)?;
             // Here, so that no rebuild is for nothing; once more when nobody else may write.
             demand_own(&place, &path, bundle, &replayable)?;
+            output::writable_directory(match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            })?;
             Some(place)
         }
         None => None,
@@ -74,6 +79,8 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
         finished_on: now(),
     };
     if let (Some(key), Some(place)) = (&arguments.sign, &place) {
+        // Whatever happens from here on, it has been found out.
+        session.say(format!("found: {}; signing it", replayed.verdict));
         let payload = statement(&replayable, &replayed, &auditor)
             .to_payload()
             .or_exit(Exit::Internal)?;

@@ -65,9 +65,13 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 #[track_caller]
 pub(crate) fn check_text(output: &Output, code: i32, expected: &[&str]) {
-    let text = stderr(output);
+    let verdicts = String::from_utf8(output.stdout.clone()).unwrap();
+    let failures = stderr(output);
+    let text = format!("{verdicts}{failures}");
     assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(output.stdout.is_empty(), "text belongs on standard error");
+    let is_failure = |text: &str| text.starts_with("error: ");
+    assert!(!verdicts.lines().any(is_failure), "{verdicts}");
+    assert!(failures.is_empty() || is_failure(&failures), "{failures}");
     for expected in expected {
         assert!(text.contains(expected), "no {expected:?} in:\n{text}");
     }

@@ -41,7 +41,7 @@ fn file_names_cannot_drive_the_terminal() {
 #[test]
 fn what_cannot_be_written_is_no_success() {
     let desk = Desk::new();
-    for args in [&["--json", NAME][..], &["--help"], &["--version"]] {
+    for args in [&["--json", NAME][..], &[NAME], &["--help"], &["--version"]] {
         let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
             println!("skipped: this system has no /dev/full");
             return;
@@ -60,10 +60,9 @@ fn a_reader_that_has_gone_away_changes_no_exit_code() {
             let (reader, writer) = std::io::pipe().unwrap();
             drop(reader);
             let mut command = desk.trusting();
+            command.stdout(writer);
             if json {
-                command.arg("--json").stdout(writer);
-            } else {
-                command.stderr(writer);
+                command.arg("--json");
             }
             assert_eq!(command.arg(NAME).status().unwrap().code(), Some(code));
         }
