@@ -9,16 +9,24 @@
 //! Absent on purpose: dependencies, unsafe code, and what only unsafe code can do (signals
 //! to others, tracing, mounting): the sandbox crate's tests assemble tiny programs for those.
 
+mod crowd;
+mod sights;
+
 use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr as LocalAddress, UnixListener, UnixStream};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
+
+use crowd::{
+    clock_storm, draw_in_threads, fork_bomb, hold_together, in_threads, start_storm, threads,
+};
+use sights::{environment, identity, list, print_file, see, stat, surroundings};
 
 const USAGE: &str = "\
 usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
@@ -202,34 +210,6 @@ fn echo_loopback() -> io::Result<()> {
     far.read_exact(&mut [0])
 }
 
-fn print_file(path: &str) -> io::Result<()> {
-    io::copy(&mut fs::File::open(path)?, &mut io::stdout().lock()).map(drop)
-}
-
-fn list(path: &str) -> io::Result<()> {
-    let mut names = fs::read_dir(path)?
-        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
-        .collect::<io::Result<Vec<_>>>()?;
-    names.sort();
-    for name in names {
-        println!("{name}");
-    }
-    Ok(())
-}
-
-fn stat(path: &str) -> io::Result<()> {
-    let meta = fs::symlink_metadata(path)?;
-    println!(
-        "{path} mode={:o} uid={} gid={} size={} mtime={}",
-        meta.mode(),
-        meta.uid(),
-        meta.gid(),
-        meta.size(),
-        meta.mtime()
-    );
-    Ok(())
-}
-
 fn write_bytes(path: &str, bytes: u64) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
     let block = vec![b'x'; 1 << 20];
@@ -285,70 +265,6 @@ fn flood(bytes: u64) -> io::Result<()> {
     out.flush()
 }
 
-/// In the order in which the program got it, which is part of what is compared.
-fn environment() {
-    for (name, value) in env::vars_os() {
-        println!("{}={}", name.to_string_lossy(), value.to_string_lossy());
-    }
-}
-
-/// The lines of a status file that say who this is and what it may do.
-fn identity() -> io::Result<()> {
-    const WANTED: [&str; 12] = [
-        "Umask",
-        "Uid",
-        "Gid",
-        "NSpid",
-        "CapInh",
-        "CapPrm",
-        "CapEff",
-        "CapBnd",
-        "CapAmb",
-        "NoNewPrivs",
-        "Seccomp",
-        "SigIgn",
-    ];
-    let status = fs::read_to_string("/proc/self/status")?;
-    for line in status.lines() {
-        if WANTED
-            .iter()
-            .any(|wanted| line.split(':').next() == Some(wanted))
-        {
-            println!("{line}");
-        }
-    }
-    println!("session and group: {}", session()?);
-    println!("cwd: {}", env::current_dir()?.display());
-    Ok(())
-}
-
-/// Process id, group and session from the stat file (proc(5): fields 1, 5 and 6).
-fn session() -> io::Result<String> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.split(' ').collect();
-    Ok(format!("{} {} {}", fields[0], fields[4], fields[5]))
-}
-
-/// Everything that two runs of one action must see alike.
-fn surroundings() -> io::Result<()> {
-    environment();
-    identity()?;
-    for path in ["/", "/dev", "/build", "/tmp", "/proc"] {
-        println!("in {path}:");
-        list(path)?;
-    }
-    for path in ["/", "/dev", "/dev/null", "/probe"] {
-        if fs::symlink_metadata(path).is_ok() {
-            stat(path)?;
-        }
-    }
-    list("/proc/self/fd")?;
-    print_file("/proc/self/limits")?;
-    print_file("/proc/self/cgroup")?;
-    print_file("/proc/self/oom_score_adj")?;
-    print_file("/proc/self/personality")
-}
-
 /// Starts a copy of itself that outlives this process: the second of the two forks is this
 /// program's own start, and nobody waits.
 fn leave(words: &[&str]) -> io::Result<()> {
@@ -373,57 +289,10 @@ fn allocate(mib: usize) -> io::Result<Vec<Vec<u8>>> {
     Ok(held)
 }
 
-/// Copies of itself that hold memory until somebody ends them.
-fn hold_together(count: usize, mib: &str) -> io::Result<()> {
-    let copies = (0..count)
-        .map(|_| Command::new("/proc/self/exe").args(["hold", mib]).spawn())
-        .collect::<io::Result<Vec<_>>>()?;
-    for mut copy in copies {
-        copy.wait()?;
-    }
-    Ok(())
-}
-
-/// Every process starts two copies of itself, for ever, until the system refuses; then it
-/// says so and keeps trying no longer.
-fn fork_bomb() -> io::Result<()> {
-    let start = || Command::new("/proc/self/exe").arg("fork-bomb").spawn();
-    let (mut one, mut other) = (start()?, start()?);
-    let refused = !one.wait()?.success() | !other.wait()?.success();
-    if refused {
-        Err(io::Error::other("a copy was refused"))
-    } else {
-        Ok(())
-    }
-}
-
 fn since_1970() -> Duration {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()
-}
-
-/// What the standard library shows of the host.
-fn see() -> io::Result<()> {
-    println!("date={}", since_1970().as_secs());
-    fs::write("/build/new", "x")?;
-    println!("written={}", fs::metadata("/build/new")?.mtime());
-    println!("input={}", fs::metadata("/inputs/a")?.mtime());
-    println!("processors={}", std::thread::available_parallelism()?);
-    for (label, file) in [("name", "hostname"), ("release", "osrelease")] {
-        let value = fs::read_to_string(format!("/proc/sys/kernel/{file}"))?;
-        println!("{label}={}", value.trim_end());
-    }
-    println!("process={}", std::process::id());
-    let order = fs::read_dir("/inputs")?
-        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
-        .collect::<io::Result<Vec<_>>>()?;
-    println!("order={}", order.join(" "));
-    // Keys of hash maps are drawn anew in every process.
-    let map: std::collections::HashSet<u32> = (0..20).collect();
-    println!("set={map:?}");
-    println!("address={:p}", &raw const map);
-    Ok(())
 }
 
 /// Waits for things that do not come, in several ways, and prints how long that took by the
@@ -459,89 +328,5 @@ fn waits() -> io::Result<()> {
         "read {}",
         answer.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     );
-    Ok(())
-}
-
-/// Runs the same in several threads at once; fails if it fails in one.
-fn in_threads(
-    count: usize,
-    run: impl Fn() -> io::Result<()> + Send + Sync + 'static,
-) -> io::Result<()> {
-    let run = std::sync::Arc::new(run);
-    let started: Vec<_> = (0..count)
-        .map(|_| {
-            let run = run.clone();
-            std::thread::spawn(move || run())
-        })
-        .collect();
-    for thread in started {
-        thread
-            .join()
-            .map_err(|_| io::Error::other("a thread panicked"))??;
-    }
-    Ok(())
-}
-
-fn clock_storm(reads: u32) -> io::Result<()> {
-    let mut last = std::time::Instant::now();
-    for _ in 0..reads {
-        let now = std::time::Instant::now();
-        if now <= last {
-            return Err(io::Error::other("the clock stood still or ran backwards"));
-        }
-        last = now;
-    }
-    Ok(())
-}
-
-fn start_storm(starts: u32) -> io::Result<()> {
-    for _ in 0..starts {
-        let output = Command::new("/proc/self/exe")
-            .args(["print", "x"])
-            .output()?;
-        if output.stdout != b"x\n" || !output.status.success() {
-            return Err(io::Error::other(format!(
-                "a start ended with {}",
-                output.status
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Threads that are all started before one of them is heard of, each with a random number of its own.
-fn draw_in_threads(count: usize) -> io::Result<()> {
-    use std::hash::{BuildHasher, RandomState};
-    let started: Vec<_> = (0..count)
-        .map(|_| std::thread::spawn(|| RandomState::new().hash_one(())))
-        .collect();
-    for thread in started {
-        let number = thread
-            .join()
-            .map_err(|_| io::Error::other("a thread panicked"))?;
-        println!("{number:016x}");
-    }
-    Ok(())
-}
-
-fn threads(count: usize) -> io::Result<()> {
-    let barrier = std::sync::Arc::new(std::sync::Barrier::new(count + 1));
-    let mut started = Vec::new();
-    for _ in 0..count {
-        let barrier = barrier.clone();
-        started.push(
-            std::thread::Builder::new()
-                .stack_size(64 * 1024)
-                .spawn(move || {
-                    barrier.wait();
-                })?,
-        );
-    }
-    barrier.wait();
-    for thread in started {
-        thread
-            .join()
-            .map_err(|_| io::Error::other("a thread panicked"))?;
-    }
     Ok(())
 }
