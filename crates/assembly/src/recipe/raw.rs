@@ -7,10 +7,8 @@ use counterseal_inputs::InputSpec;
 use counterseal_inputs::spec::FlatSpec;
 use serde::Deserialize;
 
-use super::{
-    ARGUMENT_BYTES_MAX, Host, Output, Product, RecipeError, RootFile, StepLimits, check_name,
-    check_path,
-};
+use super::check::{check_name, check_path};
+use super::{ARGUMENT_BYTES_MAX, Host, Output, Product, RecipeError, RootFile, StepLimits};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
