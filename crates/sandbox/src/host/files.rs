@@ -1,5 +1,7 @@
 //! What the action sees of files: where paths lead and what is opened, statuses and times, the order of
 //! directories, and `/proc`.
+//!
+//! Not here: the random device (`random/device.rs`), and names of sockets (`network.rs`).
 
 pub(super) mod announced;
 pub(super) mod census;

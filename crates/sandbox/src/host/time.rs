@@ -1,5 +1,8 @@
 //! The action's own time: what each thread's clock says, calls that ask for it or wait for some, timers,
 //! and the processor's counter.
+//!
+//! Not here: the times that files show (`files/stamps.rs`), and waiting for a child
+//! (`process/children.rs`).
 
 pub(super) mod clock;
 pub(super) mod deadlines;
