@@ -16,13 +16,13 @@ use counterseal_attestation::bundle::{
 use counterseal_attestation::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
 use counterseal_attestation::hashedrekord;
 use counterseal_attestation::runtime_trace::TRACE_SUFFIX;
-use counterseal_record::{Receipt, Record};
+use counterseal_record::{Receipt, Record, RecordError};
 use counterseal_signing::{AttestationKey, RecordKey};
 use counterseal_tlog::note::{self, VerifierKey};
 use counterseal_verify_cli::open_regular;
 
 use crate::arguments::RecordOptions;
-use crate::error::{CommandError, Exit, OrExit, read_bounded};
+use crate::error::{CommandError, Exit, OrExit, chain, read_bounded};
 use crate::session::Session;
 use crate::{keys, output};
 
@@ -324,7 +324,21 @@ pub(crate) fn add(
     spki_der: &[u8],
 ) -> Result<LogEntry, CommandError> {
     let leaf = leaf(envelope, spki_der);
-    let receipts = record.append(&[leaf.as_slice()], key).or_usage()?;
+    let receipts = record.append(&[leaf.as_slice()], key).map_err(|error| {
+        let is_published_copy = matches!(
+            &error,
+            RecordError::Missing { path } if path.parent().is_some_and(|p| p.ends_with(".state"))
+        );
+        let failure = CommandError::usage(chain(&error));
+        if is_published_copy {
+            failure.hint(
+                "published copies of a record lack .state: to go on from one in the record's \
+                 place, check it and make .state in it, with an empty file lock and a directory staging",
+            )
+        } else {
+            failure
+        }
+    })?;
     // One entry in, one receipt out.
     let receipt = receipts.into_iter().next().ok_or_else(|| {
         CommandError::new(Exit::Internal, "the record gave no receipt for an entry")

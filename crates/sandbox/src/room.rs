@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
@@ -239,6 +240,17 @@ pub(crate) enum HostUser {
     /// Root without any capability: the caller is root but may not map another user. The
     /// kernel exempts this user from process limits.
     Root,
+}
+
+/// Gives a pipe to whom the step is on the host. Inside nobody else is known, so that the step could
+/// not open by name what it has open.
+pub(crate) fn hand_pipe_over(end: &OwnedFd, user: HostUser) -> Result<(), SandboxError> {
+    if user != HostUser::Nobody {
+        return Ok(()); // The caller's, who made it.
+    }
+    let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    rustix::fs::fchown(end, Some(user), Some(group))
+        .map_err(|errno| io("giving a pipe away", errno))
 }
 
 /// A user who has no other business on the host: `nobody`, which every user database has.

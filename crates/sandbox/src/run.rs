@@ -12,7 +12,9 @@ use crate::furnish::{MAKE_ONLY, START};
 use crate::guarantee::Guarantee;
 use crate::host::{Carried, Patch, VirtualHost};
 use crate::plan::{self, Goal, Plan, Stack};
-use crate::room::{self, HostUser, Room, Scratch, map_user, moved, pipe, report_sockets};
+use crate::room::{
+    self, HostUser, Room, Scratch, hand_pipe_over, map_user, moved, pipe, report_sockets,
+};
 use crate::start::{Child, Started};
 use crate::supervise::{Ending, HostOrder, Serving, Supervision};
 use crate::{filter, inside, limits, manifest, settings, usage};
@@ -92,9 +94,11 @@ pub(crate) fn run_with(
         Goal::Nothing => Vec::new(),
     };
     let plan = make_plan(action, goal, &inside_ends)?;
+    let [stdout_inside, stderr_inside, ..] = &inside_ends;
+    let logs = [stdout_inside, stderr_inside];
     let (entrant, host_user) = match scratch.room(&directory)? {
-        Some(room) => enter(action, room, &plan)?,
-        None => found(action, &directory, &plan)?,
+        Some(room) => enter(action, room, &plan, logs)?,
+        None => found(action, &directory, &plan, logs)?,
     };
     drop(inside_ends);
     let host = HostOrder {
@@ -170,7 +174,12 @@ pub(crate) fn run_with(
 }
 
 /// Forks the process that enters a room and starts process 1 there.
-fn enter(action: &Action<'_>, room: &Room, plan: &Plan) -> Result<(Child, HostUser), SandboxError> {
+fn enter(
+    action: &Action<'_>,
+    room: &Room,
+    plan: &Plan,
+    logs: [&OwnedFd; 2],
+) -> Result<(Child, HostUser), SandboxError> {
     // The room may have been made for a step that gave more up than this one.
     for (step, errno) in &room.missing {
         if step
@@ -181,6 +190,9 @@ fn enter(action: &Action<'_>, room: &Room, plan: &Plan) -> Result<(Child, HostUs
         }
     }
     check_host_user(action, room.host_user)?;
+    for log in logs {
+        hand_pipe_over(log, room.host_user)?;
+    }
     let doors = room.doors();
     let entrant = Child::fork(0, || inside::enter(&doors, plan))
         .map_err(|errno| SetupStep::Fork.failed(errno))?;
@@ -188,7 +200,12 @@ fn enter(action: &Action<'_>, room: &Room, plan: &Plan) -> Result<(Child, HostUs
 }
 
 /// Forks the process that makes the room and starts process 1 there, and maps its user.
-fn found(action: &Action<'_>, root: &Path, plan: &Plan) -> Result<(Child, HostUser), SandboxError> {
+fn found(
+    action: &Action<'_>,
+    root: &Path,
+    plan: &Plan,
+    logs: [&OwnedFd; 2],
+) -> Result<(Child, HostUser), SandboxError> {
     let (go_inside, go) = pipe()?;
     let [go_inside] = moved([go_inside])?;
     let order = room::order(action, root, &go_inside)?;
@@ -196,6 +213,9 @@ fn found(action: &Action<'_>, root: &Path, plan: &Plan) -> Result<(Child, HostUs
         .map_err(|errno| SetupStep::CreateUserNamespace.failed(errno))?;
     drop(go_inside);
     let mapped = map_user(entrant.pid, action.host.user_id).and_then(|host_user| {
+        for log in logs {
+            hand_pipe_over(log, host_user)?;
+        }
         let word = match check_host_user(action, host_user) {
             Ok(()) => START,
             Err(_) => MAKE_ONLY,

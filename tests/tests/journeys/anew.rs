@@ -68,3 +68,24 @@ fn what_auditors_said_is_kept_when_evidence_is_made_anew() {
     // A provenance alone is in the record, and goes.
     bench.assemble("rules", &[]).exits(0).never_says("is kept");
 }
+
+/// Publishing leaves `.state/` out.
+#[test]
+fn a_record_goes_on_from_a_published_copy() {
+    let bench = Bench::new();
+    rules(&bench, "rules");
+    bench.lock("rules").exits(0);
+    bench.assemble("rules", &[]).exits(0);
+    remove_directory(&bench.path("record/.state"));
+    assert_eq!(bench.entries(), 1);
+    remove_directory(&bench.path("out"));
+    bench
+        .assemble("rules", &[])
+        .exits(2)
+        .says("record/.state/lock")
+        .says("hint: published copies");
+    fs::create_dir_all(bench.path("record/.state/staging")).unwrap();
+    fs::write(bench.path("record/.state/lock"), "").unwrap();
+    bench.assemble("rules", &[]).exits(0);
+    assert_eq!(bench.entries(), 2);
+}

@@ -25,6 +25,8 @@ pub(super) const MISSING_CALLS: &[i64] = &[
     libc::SYS_perf_event_open,
     libc::SYS_bpf,
     libc::SYS_fanotify_init,
+    // Counts and names the host's file systems; many kernels are built without it.
+    libc::SYS_sysfs,
     // Its cookies count in the whole kernel.
     libc::SYS_inotify_init,
     libc::SYS_inotify_init1,

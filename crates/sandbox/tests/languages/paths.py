@@ -56,6 +56,29 @@ for flags in [os.O_WRONLY, os.O_RDWR, os.O_PATH]:
 assert len(drawn) == 3
 print(sorted(drawn))
 
+# What a step has open it can open by its name, whoever runs the assembly.
+for path in ["/dev/stdout", "/dev/stderr", "/dev/fd/2", "/proc/self/fd/1"]:
+    open(path, "wb", buffering=0).close()
+    assert os.access(path, os.W_OK), path
+
+# Deeper than any path reaches.
+deep = "d" * 200
+os.chdir("/build/in")
+for _ in range(30):
+    os.mkdir(deep)
+    os.chdir(deep)
+open("x", "w").close()
+assert stat.S_ISREG(os.stat("x").st_mode) and os.listdir(".") == ["x"]
+held = os.open(".", os.O_RDONLY)
+assert os.stat("x", dir_fd=held) == os.stat("x")
+assert os.stat(".").st_ino == os.fstat(held).st_ino != os.lstat("..").st_ino
+os.close(held)
+os.unlink("x")
+for _ in range(30):
+    os.chdir("..")
+    os.rmdir(deep)
+os.chdir("/build")
+
 # A file of the service's is one file.
 with open("/proc/cpuinfo") as file:
     same("/proc/cpuinfo", file.fileno())

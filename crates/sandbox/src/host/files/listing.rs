@@ -149,8 +149,13 @@ impl Service {
         let mut listing = if let Some(kept) = kept {
             kept
         } else {
-            let path = descriptor_path(call.thread, descriptor)?;
             let place = self.identities.place(&found);
+            let path = match descriptor_path(call.thread, descriptor) {
+                // What the action has made may lie deeper than any path reaches; its numbers do not
+                // follow from paths.
+                Err(Errno(libc::ENAMETOOLONG)) if place == Place::Scratch => Vec::new(),
+                path => path?,
+            };
             let mut entries = self.entries(call, &directory, &path, place)?;
             sort(&mut entries, &self.host);
             Listing::of(found.stx_ino, entries)

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, openat2};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, openat, openat2};
 
 use super::lead::Led;
 use super::status::look;
@@ -405,6 +405,30 @@ pub(super) fn read_link(link: &str) -> Result<Vec<u8>, Errno> {
     let target = std::fs::read_link(link)
         .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))?;
     Ok(PathBuf::into_os_string(target).into_vec())
+}
+
+/// The file of this name below a directory that lies deeper than any path reaches: none but the action
+/// makes those, and no link is followed on the way.
+pub(super) fn look_below(
+    call: &Call,
+    directory: i32,
+    name: &[u8],
+    follow: bool,
+) -> Result<OwnedFd, Errno> {
+    let base = if directory == libc::AT_FDCWD {
+        format!("/proc/{}/cwd", call.thread)
+    } else {
+        format!("/proc/{}/fd/{directory}", call.thread)
+    };
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let base = openat(CWD, base, flags | OFlags::DIRECTORY, Mode::empty()).map_err(errno)?;
+    let flags = if follow {
+        flags
+    } else {
+        flags | OFlags::NOFOLLOW
+    };
+    let name = OsStr::from_bytes(name);
+    openat2(base, name, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).map_err(errno)
 }
 
 /// The program that the kernel runs in place of this file: a script's interpreter, or the

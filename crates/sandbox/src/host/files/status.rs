@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 
 use super::inputs::real_path;
 use super::lead::Led;
-use super::paths::{descriptor_path, errno};
+use super::paths::{descriptor_path, errno, look_below};
 use super::shown::{BLOCK_BYTES, Shown};
 use crate::host::Map;
 use crate::host::process::memory::Words;
@@ -377,8 +377,15 @@ impl Service {
                 return Ok(Some(self.shown(call, &found, path)));
             }
         }
-        let path = self.absolute(call, directory, &name)?;
         let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
+        let path = match self.absolute(call, directory, &name) {
+            Err(Errno(libc::ENAMETOOLONG)) => {
+                let file = look_below(call, directory, &name, follow)?;
+                let found = look(&file, "", AtFlags::EMPTY_PATH)?;
+                return Ok(Some(self.shown(call, &found, Vec::new)));
+            }
+            path => path?,
+        };
         let (path, file) = match self.lead(call, path, follow) {
             Led::Machine(path) => {
                 if let Some(shown) = self.process_status(call, &path, follow) {
