@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::AtFlags;
 
 use super::paths::descriptor_path;
-use super::stamps::{Setting, Stated};
+use super::stamps::{Setting, Wish};
 use super::status::{Place, look};
 use crate::host::Set;
 use crate::host::service::{Call, Service};
@@ -167,12 +167,13 @@ impl Service {
         let at_ns = self.task(call).clock.now();
         // Whatever cannot be read or found the kernel refuses with the right error.
         if let Ok([accessed, modified]) = requested_times(call)
+            && [accessed, modified] != [Wish::Keep; 2]
             && let Ok((path, follow)) = self.path_to_stamp(call)
             && let Ok(file) = self.paths.look_up(&path, follow)
             && let Ok(found) = look(&file, "", AtFlags::EMPTY_PATH)
             && self.identities.place(&found) == Place::Scratch
         {
-            let before = self.stamps.see(&found, at_ns).real;
+            let before = self.stamps.see(&found, at_ns);
             let setting = Setting {
                 accessed,
                 modified,
@@ -207,31 +208,32 @@ impl Service {
     }
 }
 
-/// Access and modification time that a call asks for; none for one that stays, or that is
-/// now.
-fn requested_times(call: &Call) -> Result<[Option<Stated>; 2], Errno> {
+/// Access and modification time that a call asks for.
+fn requested_times(call: &Call) -> Result<[Wish; 2], Errno> {
     let memory = call.memory();
     let address = match call.number {
         libc::SYS_utimensat | libc::SYS_futimesat => call.arguments[2],
         _ => call.arguments[1],
     };
     if address == 0 {
-        return Ok([None; 2]);
+        return Ok([Wish::Now; 2]);
     }
     if call.number == libc::SYS_utime {
         let (accessed, modified) = memory.read_pair(address)?;
-        return Ok([accessed, modified].map(|seconds| Some((seconds, 0))));
+        return Ok([accessed, modified].map(|seconds| Wish::At((seconds, 0))));
     }
     let is_in_ns = call.number == libc::SYS_utimensat;
     let time = |(seconds, fraction): (i64, i64)| {
-        let is_special = fraction == libc::UTIME_NOW || fraction == libc::UTIME_OMIT;
-        if is_in_ns && is_special {
-            return Ok(None);
+        match fraction {
+            libc::UTIME_NOW if is_in_ns => return Ok(Wish::Now),
+            libc::UTIME_OMIT if is_in_ns => return Ok(Wish::Keep),
+            _ => {}
         }
         let ns = fraction.checked_mul(if is_in_ns { 1 } else { 1000 });
         let ns = ns.and_then(|ns| u32::try_from(ns).ok());
         let ns = ns.filter(|ns| u64::from(*ns) < NS);
-        ns.map(|ns| Some((seconds, ns))).ok_or(Errno(libc::EINVAL))
+        ns.map(|ns| Wish::At((seconds, ns)))
+            .ok_or(Errno(libc::EINVAL))
     };
     Ok([
         time(memory.read_pair(address)?)?,

@@ -95,24 +95,34 @@ impl Stamp {
 /// A time in seconds since 1970 and nanoseconds.
 pub(super) type Stated = (i64, u32);
 
+/// What a call wants of one of a file's times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// It stays.
+    Keep,
+    /// The time of the call.
+    Now,
+    At(Stated),
+}
+
 /// Times that the action is about to set on a file, until it has been seen with them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
-    pub(super) accessed: Option<Stated>,
-    pub(super) modified: Option<Stated>,
+    pub(super) accessed: Wish,
+    pub(super) modified: Wish,
     /// When it is set, in the action's time.
     pub(super) at_ns: u64,
     /// What the file is until then.
-    pub(super) before: Real,
+    pub(super) before: Stamp,
 }
 
 impl Setting {
     /// The file has been seen with them, and with whatever was done to it since.
-    fn apply_to(&self, stamp: &mut Stamp, is_modified: bool) {
+    fn apply_to(&self, stamp: &mut Stamp) {
         // If the kernel's stamp is another, or the size, it was written to since.
         let is_all = match self.modified {
-            Some(modified) => modified == stamp.real.modified,
-            None => stamp.real.size_bytes == self.before.size_bytes,
+            Wish::At(modified) => modified == stamp.real.modified,
+            Wish::Now | Wish::Keep => stamp.real.size_bytes == self.before.real.size_bytes,
         };
         if !is_all {
             return;
@@ -120,12 +130,16 @@ impl Setting {
         let at = Time::Elapsed(self.at_ns);
         stamp.changed = at;
         match self.modified {
-            Some((seconds, ns)) => stamp.modified = Time::Set(seconds, ns),
-            None if is_modified => (stamp.modified, stamp.accessed) = (at, at),
-            None => {}
+            Wish::Keep => {}
+            Wish::Now => stamp.modified = at,
+            Wish::At((seconds, ns)) => stamp.modified = Time::Set(seconds, ns),
         }
-        if let Some((seconds, ns)) = self.accessed {
-            stamp.accessed = Time::Set(seconds, ns);
+        match self.accessed {
+            // That it was modified was taken for a write, which counts as an access.
+            Wish::Keep if self.modified != Wish::Keep => stamp.accessed = self.before.accessed,
+            Wish::Keep => {}
+            Wish::Now => stamp.accessed = at,
+            Wish::At((seconds, ns)) => stamp.accessed = Time::Set(seconds, ns),
         }
     }
 }
@@ -196,9 +210,9 @@ impl Stamps {
         }
         stamp.real = real;
         if let Entry::Occupied(entry) = self.settings.entry(found.stx_ino)
-            && real != entry.get().before
+            && real != entry.get().before.real
         {
-            entry.remove().apply_to(stamp, is_modified);
+            entry.remove().apply_to(stamp);
         }
         *stamp
     }
@@ -209,7 +223,7 @@ impl Stamps {
         if let Some(setting) = self.settings.remove(&inode)
             && let Some(stamp) = self.seen.get_mut(&inode)
         {
-            setting.apply_to(stamp, false);
+            setting.apply_to(stamp);
         }
     }
 }
@@ -234,11 +248,11 @@ mod tests {
     /// Announces it, does it, and looks at it only at some later time.
     fn set(stamps: &mut Stamps, path: &Path, at_ns: u64, modified: Option<u64>, accessed: u64) {
         let found = status(path);
-        let before = stamps.see(&found, at_ns).real;
+        let before = stamps.see(&found, at_ns);
         let instant = |seconds| (i64::try_from(seconds).unwrap(), 0);
         let setting = Setting {
-            accessed: Some(instant(accessed)),
-            modified: modified.map(instant),
+            accessed: Wish::At(instant(accessed)),
+            modified: modified.map_or(Wish::Keep, |seconds| Wish::At(instant(seconds))),
             at_ns,
             before,
         };
@@ -294,10 +308,10 @@ mod tests {
         assert!(stamps.settings.is_empty());
         // The same times once more, as a kernel shows it that does not tell the two apart.
         let found = status(&path);
-        let before = stamps.see(&found, 100).real;
+        let before = stamps.see(&found, 100);
         let setting = Setting {
-            accessed: Some((6, 0)),
-            modified: Some(before.modified),
+            accessed: Wish::At((6, 0)),
+            modified: Wish::At(before.real.modified),
             at_ns: 100,
             before,
         };
@@ -309,11 +323,49 @@ mod tests {
     }
 
     #[test]
+    fn one_time_is_set_to_now_and_the_other_stays() {
+        use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
+
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        std::fs::write(&path, "x").unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let mut stamps = Stamps::default();
+        stamps.see(&status(&path), 1);
+        let special = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+        let (now, keep) = (special(UTIME_NOW), special(UTIME_OMIT));
+        for (at_ns, accessed, expected) in [(10, true, (10, 1)), (20, false, (10, 20))] {
+            let found = status(&path);
+            let before = stamps.see(&found, at_ns);
+            let (one, other) = (Wish::Now, Wish::Keep);
+            let setting = Setting {
+                accessed: if accessed { one } else { other },
+                modified: if accessed { other } else { one },
+                at_ns,
+                before,
+            };
+            stamps.expect(found.stx_ino, setting);
+            let times = Timestamps {
+                last_access: if accessed { now } else { keep },
+                last_modification: if accessed { keep } else { now },
+            };
+            futimens(&file, &times).unwrap();
+            stamps.see(&status(&path), at_ns + 5);
+            stamps.settle(found.stx_ino);
+            let shown = stamps.see(&status(&path), at_ns + 6);
+            let (accessed, modified) = expected;
+            assert_eq!(shown.accessed, Time::Elapsed(accessed));
+            assert_eq!(shown.modified, Time::Elapsed(modified));
+            assert_eq!(shown.changed, Time::Elapsed(at_ns));
+        }
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let place = tempfile::tempdir().unwrap();
         let mut stamps = Stamps::default();
         let mut there = Set::default();
-        let before = stamps.see(&status(place.path()), 1).real;
+        let before = stamps.see(&status(place.path()), 1);
         for number in 0..64_u64 {
             let path = place.path().join(number.to_string());
             std::fs::write(&path, "x").unwrap();
@@ -328,8 +380,8 @@ mod tests {
         assert_eq!((stamps.seen.len(), stamps.are_many()), (32, false));
         for at_ns in 0..2 * SETTINGS_MAX as u64 {
             let setting = Setting {
-                accessed: None,
-                modified: None,
+                accessed: Wish::Now,
+                modified: Wish::Now,
                 at_ns,
                 before,
             };
