@@ -361,8 +361,8 @@ fn what_the_key_did_not_sign_is_not_extended() {
     let key = TestKey::new("one.record.example");
     let disk = recorded(&key, 4);
     let sound = disk.read(layout::CHECKPOINT, usize::MAX).unwrap();
-    let forger = TestKey::seeded("one.record.example", 9);
-    let other = recorded(&forger, 5).read(layout::CHECKPOINT, usize::MAX);
+    let stranger = TestKey::seeded("one.record.example", 9);
+    let other = recorded(&stranger, 5).read(layout::CHECKPOINT, usize::MAX);
     let other = String::from_utf8(other.unwrap()).unwrap();
     let (text, _) = other.split_once("\n\n").unwrap();
     let own = String::from_utf8(sound.clone()).unwrap();
