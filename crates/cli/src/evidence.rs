@@ -186,47 +186,43 @@ impl RecordPlace {
             let Some(entry) = &bundle.entry else {
                 continue;
             };
-            let standing = Standing::of(entry, &record, &own)?;
-            let receipt = format!(
-                "{} statement {}: its receipt is not of the record {}",
-                path.display(),
-                index + 1,
-                self.directory.display()
-            );
-            match standing {
-                Standing::Held => {}
-                Standing::Stranger => {
-                    let key = self.key.display();
-                    return Err(
-                        CommandError::usage(format!("{receipt}, which {key} signs for"))
-                            .hint("name the record that the evidence is in, or leave --sign out"),
-                    );
-                }
-                Standing::Lost => return Err(lost(&receipt, entry)),
-            }
+            let whose = format!("{} statement {}", path.display(), index + 1);
+            self.demand_receipt(&whose, entry, &record, &own)?;
         }
         Ok(())
     }
 
-    /// Refuses a record that has lost what its own receipts prove.
+    /// Refuses a record that has lost what a receipt of its own proves.
     pub(crate) fn demand_held(&self, path: &Path, bundle: &Bundle) -> Result<(), CommandError> {
-        let (Some(entry), Ok(own)) = (
-            &bundle.entry,
-            keys::public_of_record(&self.public_key_path()),
-        ) else {
+        let Some(entry) = &bundle.entry else {
             return Ok(());
         };
+        let own = keys::public_of_record(&self.public_key_path())?;
         let record = Record::open(&self.directory).or_usage()?;
-        match Standing::of(entry, &record, &own)? {
-            Standing::Held | Standing::Stranger => Ok(()),
-            Standing::Lost => Err(lost(
-                &format!(
-                    "{}: its receipt is not of the record {}",
-                    path.display(),
-                    self.directory.display()
-                ),
-                entry,
-            )),
+        self.demand_receipt(&path.display().to_string(), entry, &record, &own)
+    }
+
+    fn demand_receipt(
+        &self,
+        whose: &str,
+        entry: &LogEntry,
+        record: &Record,
+        own: &VerifierKey,
+    ) -> Result<(), CommandError> {
+        let receipt = format!(
+            "{whose}: its receipt is not of the record {}",
+            self.directory.display()
+        );
+        match Standing::of(entry, record, own)? {
+            Standing::Held => Ok(()),
+            Standing::Stranger => {
+                let key = self.key.display();
+                Err(
+                    CommandError::usage(format!("{receipt}, which {key} signs for"))
+                        .hint("name the record that the evidence is in, or leave --sign out"),
+                )
+            }
+            Standing::Lost => Err(lost(&receipt, entry)),
         }
     }
 
@@ -394,11 +390,6 @@ pub(crate) fn finished(pending: &Path) -> Result<(), CommandError> {
 
 /// Keeps other processes from writing evidence into the same directory until it is dropped.
 pub(crate) fn lock(directory: &Path) -> Result<std::fs::File, CommandError> {
-    let directory = if directory.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        directory
-    };
     let fail = |error: std::io::Error| {
         CommandError::usage(format!("cannot lock {}: {error}", directory.display()))
     };

@@ -25,10 +25,7 @@ pub(crate) fn replace(
     let fail = |error: std::io::Error| {
         CommandError::usage(format!("cannot write {}: {error}", path.display()))
     };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = folder(path);
     remove_orphans(directory);
     let mut temporary = temporary_file(directory).map_err(fail)?;
     fill(temporary.as_file_mut()).map_err(fail)?;
@@ -77,6 +74,14 @@ fn remove_orphans(directory: &Path) {
 /// [`replace`] with bytes, readable for everyone.
 pub(crate) fn replace_bytes(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     replace(path, 0o644, |file| file.write_all(bytes))
+}
+
+/// The directory that a file is in.
+pub(crate) fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Makes a directory and its parents.

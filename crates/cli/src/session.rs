@@ -157,12 +157,8 @@ impl RecipeFile {
             .file_name()
             .and_then(|name| name.to_str())
             .ok_or_else(|| CommandError::usage(format!("{} is not a file", path.display())))?;
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
         Ok(Self {
-            directory,
+            directory: output::folder(path).to_owned(),
             name: name.to_owned(),
             text,
         })

@@ -89,3 +89,42 @@ fn a_record_goes_on_from_a_published_copy() {
     bench.assemble("rules", &[]).exits(0);
     assert_eq!(bench.entries(), 2);
 }
+
+/// A long build must not be for nothing.
+#[test]
+fn what_cannot_be_written_is_said_before_anything_runs() {
+    let bench = Bench::new();
+    rules(&bench, "rules");
+    bench.lock("rules").exits(0);
+    let line = Bench::assemble_line("rules").replace("--output out", "--output /proc/self");
+    bench
+        .run(&line)
+        .exits(2)
+        .says("cannot write in /proc/self")
+        .never_says("step compile");
+    bench
+        .assemble("rules", &["--archive-inputs", "inputs"])
+        .exits(0);
+    bench
+        .replay(&format!("out/{PACK}"), "store", &["--output", "/proc/self"])
+        .exits(2)
+        .says("cannot write in /proc/self")
+        .never_says("step compile");
+    assert_eq!(bench.entries(), 1);
+}
+
+#[test]
+fn a_lock_with_another_size_is_told_by_the_size() {
+    let bench = Bench::new();
+    rules(&bench, "rules");
+    bench.lock("rules").exits(0);
+    let path = bench.path("rules/assembly.lock");
+    let lock = fs::read_to_string(&path).unwrap();
+    let size = fs::metadata(bench.path("rules/rulec")).unwrap().len();
+    let altered = lock.replace(&size.to_string(), "1");
+    assert_ne!(altered, lock);
+    fs::write(&path, altered).unwrap();
+    bench.assemble("rules", &[]).exits(2).says(&format!(
+        "states 1 bytes for the input rulec, but what has the pinned digest has {size}"
+    ));
+}

@@ -17,6 +17,7 @@ negative time          | = 1700000000            | = -1                         
 other format           | format = 1              | format = 2                              | format 2 & reads format 1
 input above the root   | at = "/bin/probe"       | at = "/../bin/probe"                    | input path & ../bin/probe
 input at the root      | at = "/bin/probe"       | at = "/"                                | input path
+input at the sandbox's | at = "/bin/probe"       | at = "/proc/probe"                      | /proc/probe & the sandbox's own
 output above           | path = "out"            | path = "../../etc/passwd"               | output path & ../../etc/passwd
 absolute output        | path = "out"            | path = "/etc/passwd"                    | output path & /etc/passwd
 output named a path    | name = "probe.out"      | name = "../out"                         | output name & ../out

@@ -1,7 +1,9 @@
 //! The operator of a record: it checks out, and not one byte of what it publishes can change
 //! unnoticed. The same for the evidence that customers hold.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -280,4 +282,66 @@ fn another_record_key_is_noticed_before_the_build() {
         .says("the checkpoint of the record record is not signed by keys/other.key")
         .never_says("step compile");
     assert_eq!(bench.entries(), 0);
+}
+
+/// What is shown is published: without the passphrase it is at least a public key, and said not to be
+/// compared.
+#[test]
+fn the_public_half_of_an_encrypted_key_is_compared_if_it_can_be() {
+    let bench = Bench::new();
+    let show = |passphrase: &OsStr| {
+        let mut command = bench.command(Program::Counterseal);
+        command
+            .args(["keys", "show", "keys/locked.key"])
+            .env("COUNTERSEAL_PASSPHRASE", passphrase);
+        Ran::of(command)
+    };
+    let mut command = bench.command(Program::Counterseal);
+    command
+        .args(["keys", "new", "attestation", "keys/locked.key"])
+        .arg("--passphrase")
+        .env("COUNTERSEAL_PASSPHRASE", "open sesame");
+    Ran::of(command).exits(0);
+    let public = bench.path("keys/locked.key.pub");
+    let own = fs::read_to_string(&public).unwrap();
+    assert_eq!(show("open sesame".as_ref()).exits(0).stdout(), own);
+    show("wrong".as_ref()).exits(2);
+    show(OsStr::from_bytes(b"\xff")).exits(2).says("not UTF-8");
+    let unasked = || bench.run("keys show keys/locked.key");
+    unasked().exits(0).says("was not compared");
+    fs::copy(bench.path("keys/vendor.key.pub"), &public).unwrap();
+    show("open sesame".as_ref())
+        .exits(2)
+        .says("does not belong to this key");
+    fs::write(&public, "junk\n").unwrap();
+    unasked().exits(2).says("keys/locked.key.pub");
+}
+
+#[test]
+fn a_key_of_another_use_is_called_what_it_is() {
+    let bench = Bench::new();
+    rules(&bench, "rules");
+    bench.lock("rules").exits(0);
+    let line = Bench::assemble_line("rules").replace("keys/vendor.key", "keys/record.key");
+    bench
+        .run(&line)
+        .exits(2)
+        .says("keys/record.key is a record's key")
+        .never_says("step compile");
+    // A trust file that has another key for a record of this name: the evidence may well be sound.
+    bench.assemble("rules", &[]).exits(0);
+    bench
+        .run("keys new record keys/other.key --origin zurich.record.example")
+        .exits(0);
+    let other = fs::read_to_string(bench.path("keys/other.key.pub")).unwrap();
+    let own = fs::read_to_string(bench.path("keys/record.key.pub")).unwrap();
+    let trust = fs::read_to_string(bench.path("trust.toml")).unwrap();
+    let altered = trust.replace(own.trim_end(), other.trim_end());
+    assert_ne!(altered, trust);
+    fs::write(bench.path("trust.toml"), altered).unwrap();
+    let file = format!("out/{}", crate::harness::PACK);
+    bench
+        .verify(Program::Counterseal, &[&file], &[])
+        .exits(1)
+        .says("compare the keys");
 }

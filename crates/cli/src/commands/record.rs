@@ -50,7 +50,7 @@ fn add(
         .iter()
         .map(|path| keys::public(path))
         .collect::<Result<_, _>>()?;
-    let _lock = evidence::lock(evidence_path.parent().unwrap_or(Path::new("")))?;
+    let _lock = evidence::lock(output::folder(evidence_path))?;
     let mut bundles = evidence::read(evidence_path)?;
     if bundles.is_empty() {
         return Err(CommandError::new(

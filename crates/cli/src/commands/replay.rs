@@ -56,10 +56,7 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
             let place = RecordPlace::find(&arguments.record, session)?;
             // Here, so that no rebuild is for nothing; once more when nobody else may write.
             demand_own(&place, &path, bundle, &replayable)?;
-            output::writable_directory(match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent,
-                _ => Path::new("."),
-            })?;
+            output::writable_directory(output::folder(&path))?;
             Some(place)
         }
         None => None,
@@ -68,7 +65,7 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
         Some(trust) => demand_verified(trust, &path, &replayable)?,
         None => session.say("provenance: signature not checked (--trust FILE checks it first)"),
     }
-    let directory = path.parent().unwrap_or(Path::new(""));
+    let directory = output::folder(&path);
     let store = session.store(&arguments.store)?;
     let started_on = now();
     let replayed = rebuild(session, arguments, &replayable, directory, &store)?;
