@@ -104,10 +104,10 @@ def remove_tree(path):
     shutil.rmtree(path)
 
 
-def compile_static(source, program):
+def compile_static(source, program, *options):
     """Compiles one C file of this directory into a static program."""
     compiler = installed("cc", "gcc")
-    run([compiler, "-O2", "-static", "-o", str(program), str(BENCHES / source)])
+    run([compiler, "-O2", "-static", *options, "-o", str(program), str(BENCHES / source)])
     return program
 
 

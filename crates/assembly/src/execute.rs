@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use counterseal_attestation::provenance::{GuaranteeState, IsolationState};
 use counterseal_attestation::{UnixSeconds, json};
 use counterseal_launcher::Description;
-use counterseal_sandbox::{Guarantee, Isolation, Outcome, Scratch};
+use counterseal_sandbox::{Guarantee, Isolation, Outcome, Premises, Scratch};
 use counterseal_store::{ACTION_RESULT_BYTES_MAX, Digest, Store};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,6 @@ use crate::opened::{Opened, Resolver};
 use crate::outputs::{Finished, collect};
 use crate::prepare::{PlannedAction, Prepared};
 use crate::recipe::Host;
-use crate::vary::Switch;
 
 /// How much of a failed step's standard error, or of its standard output if it wrote no error,
 /// its message repeats, in bytes.
@@ -100,15 +99,15 @@ pub fn execute(
     {
         return Ok(cached);
     }
-    let unvaried = BTreeSet::new();
-    let assembled = run_steps(
+    let description = describe(assembly, prepared, &options.waived, &BTreeSet::new());
+    let job = Job {
         assembly,
         prepared,
         store,
-        &options.waived,
-        &unvaried,
-        on_step,
-    )?;
+        description: &description,
+        premises: &Premises::new(),
+    };
+    let assembled = job.run(on_step)?;
     if options.cache == CachePolicy::Use {
         remember(&key, &assembled, store, RESULT_LIMITS.bytes_max)?;
     }
@@ -165,100 +164,98 @@ fn cached(
     }))
 }
 
-/// Runs every step with these switches turned, and takes the outputs. The cache has no part in it.
-pub(crate) fn run_steps(
-    assembly: &Assembly,
-    prepared: &Prepared,
-    store: &Store,
-    waived: &BTreeSet<Guarantee>,
-    varied: &BTreeSet<Switch>,
-    on_step: &mut dyn FnMut(&str),
-) -> Result<Assembled, AssemblyError> {
-    let description = describe(assembly, prepared, waived, varied);
-    let epoch = UnixSeconds(assembly.recipe.product.source_date_epoch);
-    let run_in = |root: &Path, is_sound: &OnceLock<bool>, on_step: &mut dyn FnMut(&str)| {
-        run_in_root(
-            assembly,
-            prepared,
-            store,
-            &description,
-            root,
-            is_sound,
-            on_step,
-        )
-    };
-    // The root on disk is read while the steps run. What they made in one that is not what it
-    // should be is thrown away, whatever came of it, and made in a new one.
-    let unread = store.checkout_unread(&prepared.root, epoch)?;
-    let is_sound = OnceLock::new();
-    let first = std::thread::scope(|scope| {
-        scope.spawn(|| is_sound.set(unread.is_its_tree()));
-        run_in(unread.path(), &is_sound, on_step)
-    });
-    if is_sound.get() == Some(&true) {
-        return first;
-    }
-    drop(unread);
-    let checkout = store.checkout(&prepared.root, epoch)?;
-    run_in(checkout.path(), &OnceLock::from(true), on_step)
+/// The steps of an assembly, as they are to be run. The cache has no part in it.
+pub(crate) struct Job<'a> {
+    pub(crate) assembly: &'a Assembly,
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) store: &'a Store,
+    pub(crate) description: &'a Description,
+    /// Where, if it is done more than once.
+    pub(crate) premises: &'a Premises,
 }
 
-/// Runs every step in a root; stops early if that turns out not to be sound.
-fn run_in_root(
-    assembly: &Assembly,
-    prepared: &Prepared,
-    store: &Store,
-    description: &Description,
-    root: &Path,
-    is_sound: &OnceLock<bool>,
-    on_step: &mut dyn FnMut(&str),
-) -> Result<Assembled, AssemblyError> {
-    let recipe = &assembly.recipe;
-    let epoch = recipe.product.source_date_epoch;
-    let log_directory = store.work_directory()?;
-    let mut scratch = Scratch::new();
-    let mut assembled = Assembled {
-        outputs: Vec::new(),
-        logs: Vec::new(),
-        isolation: BTreeMap::new(),
-        opened: Opened::default(),
-        cached: false,
-    };
-    let mut resolver = Resolver::new(store, prepared.root);
-    for (index, (planned, step)) in prepared.actions.iter().zip(&description.steps).enumerate() {
-        if is_sound.get() == Some(&false) {
-            break; // Nobody will look at this.
+impl Job<'_> {
+    /// Runs every step, and takes the outputs.
+    pub(crate) fn run(&self, on_step: &mut dyn FnMut(&str)) -> Result<Assembled, AssemblyError> {
+        let epoch = UnixSeconds(self.assembly.recipe.product.source_date_epoch);
+        let (store, root) = (self.store, &self.prepared.root);
+        // The root on disk is read while the steps run. What they made in one that is not what it
+        // should be is thrown away, whatever came of it, and made in a new one.
+        let unread = store.checkout_unread(root, epoch)?;
+        let is_sound = OnceLock::new();
+        let first = std::thread::scope(|scope| {
+            scope.spawn(|| is_sound.set(unread.is_its_tree()));
+            self.run_in(unread.path(), &is_sound, on_step)
+        });
+        if is_sound.get() == Some(&true) {
+            return first;
         }
-        on_step(&planned.step.name);
-        let action = description.action(step, root);
-        // One directory a step: the sandbox names the captured streams itself.
-        let step_logs = log_directory.path().join(index.to_string());
-        std::fs::create_dir(&step_logs)
-            .map_err(|source| io("create", "directory for logs", source))?;
-        let outcome =
-            counterseal_sandbox::run(&action, &mut scratch, &step_logs).map_err(|source| {
-                AssemblyError::Sandbox {
-                    step: planned.step.name.clone(),
-                    source,
-                    // What cannot be read is not worth another error than this one.
-                    tail: ["stderr.log", "stdout.log"]
-                        .iter()
-                        .filter_map(|name| tail(&step_logs.join(name)).ok())
-                        .find(|tail| !tail.is_empty())
-                        .unwrap_or_default(),
-                }
-            })?;
-        take_outcome(planned, &outcome, store, &mut assembled)?;
-        let left = outputs(&scratch)?;
-        resolver.add(&outcome.opened, left.as_fd(), &mut assembled.opened)?;
+        drop(unread);
+        let checkout = store.checkout(root, epoch)?;
+        self.run_in(checkout.path(), &OnceLock::from(true), on_step)
     }
-    let scratch_top = outputs(&scratch)?;
-    for output in &recipe.outputs {
-        assembled
-            .outputs
-            .push(collect(output, scratch_top.as_fd(), epoch, store)?);
+
+    /// Runs every step in a root; stops early if that turns out not to be sound.
+    fn run_in(
+        &self,
+        root: &Path,
+        is_sound: &OnceLock<bool>,
+        on_step: &mut dyn FnMut(&str),
+    ) -> Result<Assembled, AssemblyError> {
+        let Self {
+            prepared,
+            store,
+            description,
+            ..
+        } = *self;
+        let recipe = &self.assembly.recipe;
+        let epoch = recipe.product.source_date_epoch;
+        let log_directory = store.work_directory()?;
+        let mut scratch = Scratch::within(self.premises);
+        let mut assembled = Assembled {
+            outputs: Vec::new(),
+            logs: Vec::new(),
+            isolation: BTreeMap::new(),
+            opened: Opened::default(),
+            cached: false,
+        };
+        let mut resolver = Resolver::new(store, prepared.root);
+        for (index, (planned, step)) in prepared.actions.iter().zip(&description.steps).enumerate()
+        {
+            if is_sound.get() == Some(&false) {
+                break; // Nobody will look at this.
+            }
+            on_step(&planned.step.name);
+            let action = description.action(step, root);
+            // One directory a step: the sandbox names the captured streams itself.
+            let step_logs = log_directory.path().join(index.to_string());
+            std::fs::create_dir(&step_logs)
+                .map_err(|source| io("create", "directory for logs", source))?;
+            let outcome =
+                counterseal_sandbox::run(&action, &mut scratch, &step_logs).map_err(|source| {
+                    AssemblyError::Sandbox {
+                        step: planned.step.name.clone(),
+                        source,
+                        // What cannot be read is not worth another error than this one.
+                        tail: ["stderr.log", "stdout.log"]
+                            .iter()
+                            .filter_map(|name| tail(&step_logs.join(name)).ok())
+                            .find(|tail| !tail.is_empty())
+                            .unwrap_or_default(),
+                    }
+                })?;
+            take_outcome(planned, &outcome, store, &mut assembled)?;
+            let left = outputs(&scratch)?;
+            resolver.add(&outcome.opened, left.as_fd(), &mut assembled.opened)?;
+        }
+        let scratch_top = outputs(&scratch)?;
+        for output in &recipe.outputs {
+            assembled
+                .outputs
+                .push(collect(output, scratch_top.as_fd(), epoch, store)?);
+        }
+        Ok(assembled)
     }
-    Ok(assembled)
 }
 
 fn outputs(scratch: &Scratch) -> Result<OwnedFd, AssemblyError> {

@@ -10,14 +10,15 @@ mod switch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use counterseal_sandbox::Guarantee;
+use counterseal_sandbox::{Guarantee, Premises};
 use counterseal_store::Store;
 
 pub use switch::{Switch, UnknownSwitch};
 
 use crate::assembly::Assembly;
+use crate::describe::describe;
 use crate::error::AssemblyError;
-use crate::execute::{Assembled, run_steps};
+use crate::execute::{Assembled, Job};
 use crate::outputs::Finished;
 use crate::prepare::Prepared;
 
@@ -76,12 +77,20 @@ pub fn vary(
     on_build: &mut dyn FnMut(&BTreeSet<Switch>),
 ) -> Result<Variation, AssemblyError> {
     let mut known: BTreeMap<BTreeSet<Switch>, Result<Vec<Finished>, String>> = BTreeMap::new();
+    let premises = Premises::new();
     let mut build = |on: &BTreeSet<Switch>| {
         if let Some(known) = known.get(on) {
             return Ok(known.clone());
         }
         on_build(on);
-        let built = match run_steps(assembly, prepared, store, waived, on, &mut |_| {}) {
+        let job = Job {
+            assembly,
+            prepared,
+            store,
+            description: &describe(assembly, prepared, waived, on),
+            premises: &premises,
+        };
+        let built = match job.run(&mut |_| {}) {
             Ok(assembled) => Ok(assembled.outputs),
             Err(error) if error.is_machine_fault() => return Err(error),
             Err(error) => Err(error.to_string()),

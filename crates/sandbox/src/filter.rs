@@ -411,7 +411,7 @@ fn socket() -> Block {
     let mut by_protocol = Block::default();
     by_protocol.load(offset_argument(2));
     for protocol in SOCKET_PROTOCOLS {
-        by_protocol.if_equal(protocol as u32, ALLOW);
+        by_protocol.if_equal(protocol as u32, TRAP);
     }
     by_protocol.verdict(answer(libc::EPROTONOSUPPORT));
     Block::on_argument(0, |block| {

@@ -1,14 +1,15 @@
-//! Makes a room from the inside: namespaces, the scratch file system, and the root assembled
-//! from read-only binds. Runs once per assembly, in the forked process that then goes on to
-//! start the first step there; it holds every capability in a user namespace of its own and
-//! nothing outside it.
+//! Makes a room from the inside: namespaces as far as no other room has left them, the scratch file
+//! system, and the root assembled from read-only binds. Runs once per assembly, in the forked process
+//! that then goes on to start the first step there; it holds every capability in a user namespace
+//! without anybody else and nothing outside it.
 //!
 //! Mounts are made with the file-descriptor calls (`fsopen`, `open_tree`, `move_mount`,
 //! `mount_setattr`): what comes from the host is opened first, restricted while it is still
 //! detached, and only then attached. Layout of the room's base afterwards:
 //!
 //! ```text
-//! /root      the assembled root: binds of the given root's entries, /dev, /build, /tmp
+//! /root      the assembled root, a mount of its own of this directory: binds of the given
+//!            root's entries, /dev, /build, /tmp
 //! /scratch   the bounded memory file system that /build, /tmp and /dev/shm are parts of
 //! /proc      the host's, because the kernel grants a new one only to who sees one
 //! ```
@@ -22,7 +23,7 @@ use std::os::fd::RawFd;
 use crate::error::SetupStep;
 use crate::inside::{GO, REPORT};
 use crate::loopback::Loopback;
-use crate::plan::ABSENT;
+use crate::plan::{ABSENT, Doors};
 use crate::report::{During, Failure, tolerate};
 use crate::root::{RootEntry, RootEntryKind};
 use crate::sys::{self, Namespace, Reach};
@@ -58,82 +59,123 @@ pub(crate) const MAKE_ONLY: u8 = 2;
 
 /// A room to be made; prepared by the parent.
 pub(crate) struct Order {
-    /// Reads [`START`] or [`MAKE_ONLY`].
-    pub(crate) go: RawFd,
+    pub(crate) site: SiteOrder,
+    /// The network to be made, unless the site has one.
+    pub(crate) network: Option<Loopback>,
+    pub(crate) network_waived: bool,
     pub(crate) root: CString,
     pub(crate) entries: Vec<RootEntry>,
     pub(crate) scratch_bytes: CString,
     pub(crate) scratch_inodes: CString,
     /// Where the build directory appears a second time.
     pub(crate) second_build_place: Option<CString>,
-    pub(crate) host_name: CString,
     /// User and group inside, as a number and as a mount option.
     pub(crate) user: u32,
     pub(crate) user_option: CString,
     pub(crate) epoch: i64,
-    pub(crate) network_waived: bool,
-    pub(crate) host_name_waived: bool,
-    pub(crate) cgroup_waived: bool,
-    /// The file system by which the room gets formats of programs of its own, if there are any.
-    pub(crate) formats: Option<&'static CStr>,
-    pub(crate) network: Loopback,
 }
 
-/// How many descriptors a finished room has: those of the user, mount, network, uts and cgroup
-/// namespaces and of the scratch space, in this order. Those of waived namespaces repeat the user
-/// namespace's, and a [`Report::Missing`](crate::report::Report::Missing) has said so before.
-pub(crate) const DESCRIPTORS: usize = 6;
+/// Where a room is made.
+pub(crate) enum SiteOrder {
+    /// In namespaces that are there, and have been entered.
+    Vacant(Doors),
+    New(NewSite),
+}
 
-/// Makes the room and enters it; `network` is how the making of its network namespace began. The
-/// process has all of its descriptors in place.
-pub(crate) fn make(
-    order: &Order,
-    network: Result<(), Failure>,
-) -> Result<[RawFd; DESCRIPTORS], Failure> {
+/// A site to be made, by a process that has been forked into its user namespace.
+pub(crate) struct NewSite {
+    /// Reads [`START`] or [`MAKE_ONLY`].
+    pub(crate) go: RawFd,
+    pub(crate) host_name: CString,
+    pub(crate) host_name_waived: bool,
+    pub(crate) cgroup_waived: bool,
+    /// The file system by which the site gets formats of programs of its own, if there are any.
+    pub(crate) formats: Option<&'static CStr>,
+}
+
+/// What a finished room is known by, in this order: the mount namespace, the scratch space; if they
+/// were made for it, the network; then the user, uts and cgroup namespaces. Those of waived namespaces
+/// repeat the mount namespace's, and a [`Report::Missing`](crate::report::Report::Missing) has said so
+/// before.
+pub(crate) struct Made {
+    descriptors: [RawFd; 6],
+    count: usize,
+}
+
+impl Made {
+    fn add(&mut self, descriptor: RawFd) {
+        if let Some(place) = self.descriptors.get_mut(self.count) {
+            *place = descriptor;
+            self.count += 1;
+        }
+    }
+
+    pub(crate) fn descriptors(&self) -> &[RawFd] {
+        self.descriptors.get(..self.count).unwrap_or_default()
+    }
+}
+
+/// Makes the room and enters it; `network` is how the making of its network namespace began, if it
+/// needs one. The process has all of its descriptors in place.
+pub(crate) fn make(order: &Order, network: Option<Result<(), Failure>>) -> Result<Made, Failure> {
     sys::set_umask(0);
-    let user = open_namespace(Namespace::User)?;
-
     sys::unshare(libc::CLONE_NEWNS).during(SetupStep::CreateMountNamespace)?;
     sys::make_mounts_private().during(SetupStep::PrivateMounts)?;
     let mounts = open_namespace(Namespace::Mounts)?;
-
-    let host_name = tolerate(
-        make_host_name(&order.host_name),
-        order.host_name_waived,
-        REPORT,
-    )?;
-    let host_name = if host_name {
-        open_namespace(Namespace::HostName)?
-    } else {
-        user
+    let mut made = Made {
+        descriptors: [mounts; 6],
+        count: 0,
     };
-
-    let cgroup = sys::unshare(libc::CLONE_NEWCGROUP).during(SetupStep::CreateCgroupNamespace);
-    let cgroup = tolerate(cgroup, order.cgroup_waived, REPORT)?;
-    let cgroup = if cgroup {
-        open_namespace(Namespace::Cgroup)?
-    } else {
-        user
+    made.add(mounts);
+    let (site, word) = match &order.site {
+        SiteOrder::Vacant(_) => (None, START),
+        SiteOrder::New(new) => {
+            let site = make_site(new, mounts)?;
+            // Only what comes from here on needs a user.
+            let mut byte = [0];
+            if sys::read(GO, &mut byte) != Ok(1) {
+                // The parent could not map the user, or is gone: it knows.
+                sys::exit(0);
+            }
+            (Some(site), byte[0])
+        }
     };
-
-    // Only what comes from here on needs a user.
-    let mut byte = [0];
-    if sys::read(GO, &mut byte) != Ok(1) {
-        // The parent could not map the user, or is gone: it knows.
-        sys::exit(0);
+    made.add(furnish(order)?);
+    if let (Some(begun), Some(loopback)) = (network, &order.network) {
+        let network = begun.and_then(|()| loopback.end());
+        made.add(*network.as_ref().unwrap_or(&mounts));
+        tolerate(network.map(drop), order.network_waived, REPORT)?;
     }
-    let scratch = furnish(order)?;
-    let network = network.and_then(|()| order.network.end());
-    let descriptor = network.as_ref().map_or(user, |descriptor| *descriptor);
-    tolerate(network.map(drop), order.network_waived, REPORT)?;
+    for descriptor in site.into_iter().flatten() {
+        made.add(descriptor);
+    }
     // The last, because whatever else is missing comes with better advice.
-    if byte == [MAKE_ONLY] {
+    if word == MAKE_ONLY {
         return Err(Failure {
             step: SetupStep::SetProcessLimit,
             errno: 0,
         });
     }
-    Ok([user, mounts, descriptor, host_name, cgroup, scratch])
+    Ok(made)
+}
+
+/// The user, uts and cgroup namespaces; `absent` in place of those that were waived.
+fn make_site(order: &NewSite, absent: RawFd) -> Result<[RawFd; 3], Failure> {
+    let user = open_namespace(Namespace::User)?;
+    let opened = |is_made: bool, namespace| {
+        if is_made {
+            open_namespace(namespace)
+        } else {
+            Ok(absent)
+        }
+    };
+    let host_name = make_host_name(&order.host_name);
+    let host_name = tolerate(host_name, order.host_name_waived, REPORT)?;
+    let host_name = opened(host_name, Namespace::HostName)?;
+    let cgroup = sys::unshare(libc::CLONE_NEWCGROUP).during(SetupStep::CreateCgroupNamespace);
+    let cgroup = tolerate(cgroup, order.cgroup_waived, REPORT)?;
+    let cgroup = opened(cgroup, Namespace::Cgroup)?;
+    Ok([user, host_name, cgroup])
 }
 
 fn open_namespace(namespace: Namespace) -> Result<RawFd, Failure> {
@@ -182,7 +224,6 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
         (c"gid", order.user_option.as_c_str()),
     ];
     let base = sys::new_file_system(c"tmpfs", &small, SCRATCH).during(SetupStep::CreateTmpfs)?;
-    let root = sys::new_file_system(c"tmpfs", &small, SCRATCH).during(SetupStep::CreateTmpfs)?;
     let bounded = [
         (c"size", order.scratch_bytes.as_c_str()),
         (c"nr_inodes", order.scratch_inodes.as_c_str()),
@@ -196,7 +237,10 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
     sys::attach_over(base, given).during(SetupStep::SwapRoot)?;
     sys::change_directory_to(base).during(SetupStep::SwapRoot)?;
 
-    for (tree, place) in [(root, c"root"), (scratch, c"scratch"), (host_proc, c"proc")] {
+    sys::make_directory(c"root", 0o755).during(SetupStep::AssembleRoot)?;
+    let root = sys::copy_tree(libc::AT_FDCWD, c"root").during(SetupStep::AssembleRoot)?;
+    sys::attach(root, c"root").during(SetupStep::AssembleRoot)?;
+    for (tree, place) in [(scratch, c"scratch"), (host_proc, c"proc")] {
         make_and_attach(tree, place)?;
     }
     make_scratch()?;
@@ -226,7 +270,11 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
         place_entry(tree, entry)?;
     }
     seal(order, root)?;
-    if let Some(formats) = order.formats {
+    if let SiteOrder::New(NewSite {
+        formats: Some(formats),
+        ..
+    }) = &order.site
+    {
         own_formats(formats);
     }
     // The base takes the place of the host's root. Detaching that waits for the kernel's readers,

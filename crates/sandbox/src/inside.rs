@@ -14,7 +14,8 @@ use std::os::fd::RawFd;
 
 use crate::error::SetupStep;
 use crate::filter::Tracer;
-use crate::furnish::{self, Order};
+use crate::furnish::{self, Order, SiteOrder};
+use crate::loopback::Loopback;
 use crate::plan::{ABSENT, Doors, Goal, Plan};
 use crate::report::{During, Failure, Report, tolerate};
 use crate::sys::{self, Namespace};
@@ -38,10 +39,13 @@ const PROC: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NOEXEC;
 
 /// The body of the forked process that enters a room.
-pub(crate) fn enter(doors: &Doors, plan: &Plan) -> ! {
+pub(crate) fn enter(doors: &Doors, mounts: RawFd, plan: &Plan) -> ! {
     // Until the descriptors are placed, number 3 may be anything of the parent's.
     let mut report = plan.report;
-    let started = enter_room(doors)
+    // While the host's `/proc` still shows who this is.
+    prefer_in_out_of_memory();
+    let started = enter_site(doors)
+        .and_then(|()| enter_mounts(mounts))
         .and_then(|()| place_descriptors(plan, ABSENT))
         .and_then(|()| {
             report = REPORT;
@@ -54,30 +58,35 @@ pub(crate) fn enter(doors: &Doors, plan: &Plan) -> ! {
     sys::exit(0)
 }
 
-/// The body of the forked process that makes a room; it has been forked into the user namespace.
+/// The body of the forked process that makes a room; if there is no site for it, it has been forked
+/// into the user namespace of a new one.
 pub(crate) fn found(order: &Order, plan: &Plan) -> ! {
     let mut report = plan.report;
-    let started = place_descriptors(plan, order.go).and_then(|()| {
-        report = REPORT;
-        // Where it is ignored, children leave no word of their end.
-        sys::reset_signal_handler(libc::SIGCHLD);
-        // It takes longest, beside everything else.
-        let network = order.network.begin();
-        prefer_in_out_of_memory();
-        make_ipc(plan)?;
-        let room = furnish::make(order, network)?;
-        start_first_process(plan, &room)
-    });
+    prefer_in_out_of_memory();
+    let (go, entered) = match &order.site {
+        SiteOrder::New(new) => (new.go, Ok(())),
+        SiteOrder::Vacant(doors) => (ABSENT, enter_site(doors)),
+    };
+    let started = entered
+        .and_then(|()| place_descriptors(plan, go))
+        .and_then(|()| {
+            report = REPORT;
+            // Where it is ignored, children leave no word of their end.
+            sys::reset_signal_handler(libc::SIGCHLD);
+            // It takes longest, beside everything else.
+            let network = order.network.as_ref().map(Loopback::begin);
+            make_ipc(plan)?;
+            let room = furnish::make(order, network)?;
+            start_first_process(plan, room.descriptors())
+        });
     if let Err(Failure { step, errno }) = started {
         Report::Failed { step, errno }.send(report);
     }
     sys::exit(0)
 }
 
-fn enter_room(doors: &Doors) -> Result<(), Failure> {
-    prefer_in_out_of_memory();
+fn enter_site(doors: &Doors) -> Result<(), Failure> {
     sys::enter_namespace(doors.user, libc::CLONE_NEWUSER).during(SetupStep::EnterUserNamespace)?;
-    sys::enter_namespace(doors.mounts, libc::CLONE_NEWNS).during(SetupStep::EnterMountNamespace)?;
     for (namespace, kind) in [
         (doors.network, libc::CLONE_NEWNET),
         (doors.host_name, libc::CLONE_NEWUTS),
@@ -87,6 +96,11 @@ fn enter_room(doors: &Doors) -> Result<(), Failure> {
             sys::enter_namespace(namespace, kind).during(SetupStep::EnterNamespace)?;
         }
     }
+    Ok(())
+}
+
+fn enter_mounts(mounts: RawFd) -> Result<(), Failure> {
+    sys::enter_namespace(mounts, libc::CLONE_NEWNS).during(SetupStep::EnterMountNamespace)?;
     // Refused where groups cannot be dropped (every user but root); the filter hides them.
     let _ = sys::drop_supplementary_groups();
     Ok(())

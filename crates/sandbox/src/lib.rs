@@ -8,7 +8,8 @@
 //! 1. The first run with a [`Scratch`] makes a *room*: user, mount, network, uts and
 //!    cgroup namespaces, the scratch file system, and the root assembled from binds
 //!    (`room.rs`, `furnish.rs`, `loopback.rs`). The room lives as long as the [`Scratch`] and is
-//!    shared by the steps of one assembly; no process stays in it.
+//!    shared by the steps of one assembly; no process stays in it. What looks the same after them as
+//!    before is left to the next room (`premises.rs`).
 //! 2. Each run forks a process that enters the room, if it has not just made it, and starts
 //!    process 1 in fresh mount, pid and ipc namespaces (`inside.rs`). Process 1 mounts `/proc`, makes the
 //!    assembled root the root, gives up every privilege, and starts the step, which
@@ -48,6 +49,7 @@ mod limits;
 mod loopback;
 mod manifest;
 mod plan;
+mod premises;
 mod proc_text;
 mod processor;
 mod report;
@@ -69,6 +71,7 @@ pub use doctor::{Finding, doctor};
 pub use error::{SandboxError, SetupStep};
 pub use guarantee::{Guarantee, Isolation, State, UnknownGuarantee};
 pub use host::{DirectoryOrder, Randomness, VirtualHost};
+pub use premises::Premises;
 pub use room::Scratch;
 pub use root::OWN_ENTRIES;
 pub use run::run;

@@ -41,7 +41,7 @@ pub(crate) fn isolation(
             }
         }
     }
-    for (step, errno) in room.missing.iter().chain(missing) {
+    for (step, errno) in room.site.missing.iter().chain(missing) {
         if let Some(guarantee) = step.guarantee() {
             let why = format!("given up by the user; {}", step.failed(*errno));
             states.insert(guarantee, (State::Absent, why));
@@ -52,7 +52,7 @@ pub(crate) fn isolation(
                    their sum is not: the kernel does not list children";
         states.insert(Guarantee::MemoryLimit, (State::Degraded, why.to_owned()));
     }
-    if room.host_user == HostUser::Root {
+    if room.site.host_user == HostUser::Root {
         let why = "counted ten times a second by the supervisor; the kernel exempts root";
         states.insert(Guarantee::ProcessLimit, (State::Degraded, why.to_owned()));
     }
@@ -108,7 +108,7 @@ fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<S
         Guarantee::IpcNamespace => "ipc namespace",
         Guarantee::CgroupNamespace => "cgroup namespace",
         Guarantee::CleanEnvironment => "environment built from nothing; descriptors closed",
-        Guarantee::FixedUser => return Some(user(host.user_id, room.host_user)),
+        Guarantee::FixedUser => return Some(user(host.user_id, room.site.host_user)),
         Guarantee::Locale => return Some(format!("LANG and LC_ALL set to {}", host.locale)),
         Guarantee::TimeZone => return Some(format!("TZ set to {}", host.time_zone)),
         Guarantee::Umask => return Some(format!("{:03o}; checked", host.umask & UMASK_BITS)),

@@ -68,10 +68,9 @@ impl Strings {
     }
 }
 
-/// Namespaces of a room; [`ABSENT`] for one that was waived.
+/// Namespaces of a room beside its mounts; [`ABSENT`] for one that was waived or is still to be made.
 pub(crate) struct Doors {
     pub(crate) user: RawFd,
-    pub(crate) mounts: RawFd,
     pub(crate) network: RawFd,
     pub(crate) host_name: RawFd,
     pub(crate) cgroup: RawFd,

@@ -1,11 +1,12 @@
 //! The parent's side of a room: orders it once, keeps its namespaces open, and gives the
-//! caller a way to read the scratch space. No process stays in a room between runs.
+//! caller a way to read the scratch space. No process stays in a room between runs, and what others
+//! can use of it goes back to its [`Premises`] in the end.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -17,11 +18,12 @@ use rustix::net::{
 
 use crate::action::Action;
 use crate::error::{SandboxError, SetupStep, io};
-use crate::furnish::{self, Order};
+use crate::furnish::{NewSite, Order, SiteOrder};
 use crate::guarantee::Guarantee;
-use crate::host::Carried;
+use crate::host::{Carried, VirtualHost};
 use crate::loopback::Loopback;
-use crate::plan::{self, ABSENT, Doors};
+use crate::plan;
+use crate::premises::{Premises, Site};
 use crate::proc_text::proc_text;
 use crate::report::Report;
 use crate::{root, settings, sys};
@@ -33,15 +35,25 @@ use crate::{root, settings, sys};
 /// no descriptor of [`Scratch::outputs`] is open any more.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    premises: Premises,
     room: Option<Room>,
     /// Where the clock stands, and the times of the files.
     pub(crate) carried: Carried,
 }
 
 impl Scratch {
-    /// A scratch space that comes into being with the first run that uses it.
+    /// A scratch space that comes into being with the first run that uses it, in premises of its own.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same in premises in which other scratch spaces have been or will be.
+    pub fn within(premises: &Premises) -> Self {
+        Self {
+            premises: premises.clone(),
+            room: None,
+            carried: Carried::default(),
+        }
     }
 
     /// An open directory with the entries `build`, `tmp` and `shm`: what the steps left.
@@ -78,29 +90,84 @@ impl Scratch {
     pub(crate) fn made(&self) -> Result<&Room, SandboxError> {
         self.room.as_ref().ok_or(SandboxError::ScratchUnused)
     }
+
+    /// A vacant site for the room that this action needs.
+    pub(crate) fn site(&self, action: &Action<'_>) -> Option<Site> {
+        self.premises.take(action.host)
+    }
+
+    /// Whether no socket was ever made in the room's network, if there is a room. From here on that is
+    /// unknown, until [`Self::network_is_unused`] says it again.
+    pub(crate) fn doubt_network(&mut self) -> bool {
+        let Some(room) = &mut self.room else {
+            return true;
+        };
+        std::mem::take(&mut room.is_network_unused)
+    }
+
+    pub(crate) fn network_is_unused(&mut self) {
+        if let Some(room) = &mut self.room {
+            room.is_network_unused = true;
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(Room {
+            mut site,
+            is_network_unused,
+            ..
+        }) = self.room.take()
+        {
+            if !is_network_unused {
+                site.network = None;
+            }
+            self.premises.give_back(site);
+        }
+    }
 }
 
 /// The namespaces of an assembly, kept open by their descriptors alone.
 #[derive(Debug)]
 pub(crate) struct Room {
     root: PathBuf,
-    user: OwnedFd,
+    pub(crate) site: Site,
     mounts: OwnedFd,
-    /// None if the guarantee was waived and could not be kept; the same below.
-    network: Option<OwnedFd>,
-    host_name: Option<OwnedFd>,
-    cgroup: Option<OwnedFd>,
     scratch: OwnedFd,
-    /// Why something is missing: the step and the kernel's answer.
-    pub(crate) missing: Vec<(SetupStep, i32)>,
-    pub(crate) host_user: HostUser,
+    /// Whether it is known that no socket was ever made in its network.
+    is_network_unused: bool,
 }
 
-/// What the process that makes a room has to know.
-pub(crate) fn order(action: &Action<'_>, root: &Path, go: &OwnedFd) -> Result<Order, SandboxError> {
+/// What a room was made in.
+pub(crate) enum Foundation {
+    /// Namespaces that were there.
+    Vacant(Site),
+    /// New ones, whose user is this one.
+    New(HostUser),
+}
+
+/// What the process that makes a room has to know. A site that is not there yet begins when `go` says so.
+pub(crate) fn order(
+    action: &Action<'_>,
+    root: &Path,
+    site: Result<&Site, &OwnedFd>,
+) -> Result<Order, SandboxError> {
     let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
+    let has_network = site.is_ok_and(|site| site.network.is_some());
     Ok(Order {
-        go: go.as_raw_fd(),
+        site: match site {
+            Ok(site) => SiteOrder::Vacant(site.doors()),
+            Err(go) => SiteOrder::New(NewSite {
+                go: go.as_raw_fd(),
+                host_name: plan::host_name(action.host)?,
+                host_name_waived: waived(Guarantee::HostName),
+                cgroup_waived: waived(Guarantee::CgroupNamespace),
+                formats: settings::has_formats().then_some(c"binfmt_misc"),
+            }),
+        },
+        network: (!has_network).then(Loopback::new),
+        network_waived: waived(Guarantee::Network),
         entries: root::root_entries(root)?,
         root: CString::new(root.as_os_str().as_bytes()).map_err(|_| {
             SandboxError::InvalidAction {
@@ -110,7 +177,6 @@ pub(crate) fn order(action: &Action<'_>, root: &Path, go: &OwnedFd) -> Result<Or
         scratch_bytes: decimal(action.limits.scratch_bytes.max(PAGE_BYTES)),
         scratch_inodes: decimal(inodes_for(action.limits.scratch_bytes)),
         second_build_place: plan::second_build_place(action.host)?,
-        host_name: plan::host_name(action.host)?,
         user: action.host.user_id,
         user_option: decimal(action.host.user_id.into()),
         epoch: i64::try_from(action.source_date_epoch).map_err(|_| {
@@ -118,53 +184,60 @@ pub(crate) fn order(action: &Action<'_>, root: &Path, go: &OwnedFd) -> Result<Or
                 problem: "the source date epoch is out of range",
             }
         })?,
-        network_waived: waived(Guarantee::Network),
-        host_name_waived: waived(Guarantee::HostName),
-        cgroup_waived: waived(Guarantee::CgroupNamespace),
-        formats: settings::has_formats().then_some(c"binfmt_misc"),
-        network: Loopback::new(),
     })
 }
 
 impl Room {
-    /// Takes over what a process has made by an [`order`].
+    /// Takes over what a process has made by an [`order`]: for a host, in a site or with a new one.
     pub(crate) fn new(
-        root: PathBuf,
-        host_user: HostUser,
+        root: &Path,
+        host: &VirtualHost,
+        site: Foundation,
         missing: Vec<(SetupStep, i32)>,
         descriptors: Vec<OwnedFd>,
     ) -> Result<Self, SandboxError> {
-        let [user, mounts, network, host_name, cgroup, scratch] =
-            <[OwnedFd; furnish::DESCRIPTORS]>::try_from(descriptors)
-                .map_err(|_| SetupStep::OpenNamespace.failed(0))?;
         let lost: BTreeSet<_> = missing
             .iter()
             .filter_map(|(step, _)| step.guarantee())
             .collect();
+        let mut descriptors = descriptors.into_iter();
+        let mut next = || {
+            let descriptor = descriptors.next();
+            descriptor.ok_or_else(|| SetupStep::OpenNamespace.failed(0))
+        };
         let unless_lost = |guarantee, fd| (!lost.contains(&guarantee)).then_some(fd);
+        let (mounts, scratch) = (next()?, next()?);
+        let mut site = match site {
+            Foundation::Vacant(site) => {
+                let network = match site.network {
+                    Some(network) => Some(network),
+                    None => unless_lost(Guarantee::Network, next()?),
+                };
+                Site { network, ..site }
+            }
+            Foundation::New(host_user) => Site {
+                network: unless_lost(Guarantee::Network, next()?),
+                user: next()?,
+                host_name: unless_lost(Guarantee::HostName, next()?),
+                cgroup: unless_lost(Guarantee::CgroupNamespace, next()?),
+                missing: Vec::new(),
+                host_user,
+                made_for: (host.user_id, host.host_name.clone()),
+            },
+        };
+        site.missing = missing;
         Ok(Self {
-            root,
-            user,
+            root: root.to_owned(),
+            site,
             mounts,
-            network: unless_lost(Guarantee::Network, network),
-            host_name: unless_lost(Guarantee::HostName, host_name),
-            cgroup: unless_lost(Guarantee::CgroupNamespace, cgroup),
             scratch,
-            missing,
-            host_user,
+            is_network_unused: false,
         })
     }
 
     /// For the process that enters.
-    pub(crate) fn doors(&self) -> Doors {
-        let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(ABSENT, AsRawFd::as_raw_fd);
-        Doors {
-            user: self.user.as_raw_fd(),
-            mounts: self.mounts.as_raw_fd(),
-            network: number(&self.network),
-            host_name: number(&self.host_name),
-            cgroup: number(&self.cgroup),
-        }
+    pub(crate) fn mount_door(&self) -> RawFd {
+        self.mounts.as_raw_fd()
     }
 
     /// The mounts, for who lets go of them when nobody waits for it.

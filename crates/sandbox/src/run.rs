@@ -1,6 +1,6 @@
 //! One run: plan, fork and supervise.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,8 +12,10 @@ use crate::furnish::{MAKE_ONLY, START};
 use crate::guarantee::Guarantee;
 use crate::host::{Carried, Patch, VirtualHost};
 use crate::plan::{self, Goal, Plan, Stack};
+use crate::premises::Site;
 use crate::room::{
-    self, HostUser, Room, Scratch, hand_pipe_over, map_user, moved, pipe, report_sockets,
+    self, Foundation, HostUser, Room, Scratch, hand_pipe_over, map_user, moved, pipe,
+    report_sockets,
 };
 use crate::start::{Child, Started};
 use crate::supervise::{Ending, HostOrder, Serving, Supervision};
@@ -94,13 +96,6 @@ pub(crate) fn run_with(
         Goal::Nothing => Vec::new(),
     };
     let plan = make_plan(action, goal, &inside_ends)?;
-    let [stdout_inside, stderr_inside, ..] = &inside_ends;
-    let logs = [stdout_inside, stderr_inside];
-    let (entrant, host_user) = match scratch.room(&directory)? {
-        Some(room) => enter(action, room, &plan, logs)?,
-        None => found(action, &directory, &plan, logs)?,
-    };
-    drop(inside_ends);
     let host = HostOrder {
         host: VirtualHost {
             virtual_timestamp_counter: tracer(action) == Tracer::Present,
@@ -114,22 +109,13 @@ pub(crate) fn run_with(
             .filter(|guarantee| guarantee.is_served())
             .all(|guarantee| action.waived.contains(&guarantee)),
     };
-    // While a room is made every processor has work, so the service starts after that; in a room
-    // that is there it starts meanwhile. A failure to start is told once process 1 is known, so
-    // that it can be ended.
-    let (begun, serving) = if let Some(room) = scratch.room(&directory)? {
-        let serving = Serving::start(host, traps, room);
-        (Started::hear(report.as_fd())?, serving)
-    } else {
-        let mut begun = Started::hear(report.as_fd())?;
-        let missing = begun.take_missing();
-        let descriptors = std::mem::take(&mut begun.descriptors);
-        let room = scratch.keep(Room::new(directory, host_user, missing, descriptors)?);
-        (begun, Serving::start(host, traps, room))
+    let was_network_unused = scratch.doubt_network();
+    let ends = Ends {
+        inside: inside_ends,
+        report: report.as_fd(),
+        traps,
     };
-    // It has left, and while nobody collects it counts among the step's processes.
-    drop(entrant);
-    let serving = serving?;
+    let (begun, serving) = begin(action, scratch, &directory, &plan, ends, host)?;
     let room = scratch.made()?;
     let supervision = Supervision::new(
         action,
@@ -163,6 +149,9 @@ pub(crate) fn run_with(
     };
     let isolation = manifest::isolation(action, room, &missing, can_sample, findings.as_ref());
     scratch.carried = carried;
+    if was_network_unused && findings.as_ref().is_some_and(|found| !found.has_sockets) {
+        scratch.network_is_unused();
+    }
     Ok(Outcome {
         exit,
         isolation,
@@ -173,15 +162,64 @@ pub(crate) fn run_with(
     })
 }
 
+/// What connects a run with its processes.
+struct Ends<'a> {
+    /// What those take over; the first two are for logs.
+    inside: [OwnedFd; 5],
+    report: BorrowedFd<'a>,
+    traps: OwnedFd,
+}
+
+/// Starts process 1 in the room of a scratch space, which is made if there is none, and who answers
+/// the step's calls.
+fn begin(
+    action: &Action<'_>,
+    scratch: &mut Scratch,
+    directory: &Path,
+    plan: &Plan,
+    ends: Ends<'_>,
+    host: HostOrder,
+) -> Result<(Started, Serving), SandboxError> {
+    let Ends {
+        inside,
+        report,
+        traps,
+    } = ends;
+    let [stdout, stderr, ..] = &inside;
+    let logs = [stdout, stderr];
+    // A failure to start the service is told once process 1 is known, so that it can be ended.
+    let (entrant, started, serving) = if let Some(room) = scratch.room(directory)? {
+        let entrant = enter(action, room, plan, logs)?;
+        drop(inside);
+        let serving = Serving::start(host, traps, room);
+        (entrant, Started::hear(report)?, serving)
+    } else {
+        let site = scratch.site(action);
+        let (entrant, foundation) = found(action, directory, site, plan, logs)?;
+        drop(inside);
+        // While a room is made every processor has work, so the service starts after that.
+        let mut started = Started::hear(report)?;
+        let missing = started.take_missing();
+        let descriptors = std::mem::take(&mut started.descriptors);
+        let room = Room::new(directory, action.host, foundation, missing, descriptors)?;
+        let serving = Serving::start(host, traps, scratch.keep(room));
+        (entrant, started, serving)
+    };
+    // It has left, and while nobody collects it counts among the step's processes.
+    drop(entrant);
+    Ok((started, serving?))
+}
+
 /// Forks the process that enters a room and starts process 1 there.
 fn enter(
     action: &Action<'_>,
     room: &Room,
     plan: &Plan,
     logs: [&OwnedFd; 2],
-) -> Result<(Child, HostUser), SandboxError> {
+) -> Result<Child, SandboxError> {
     // The room may have been made for a step that gave more up than this one.
-    for (step, errno) in &room.missing {
+    let site = &room.site;
+    for (step, errno) in &site.missing {
         if step
             .guarantee()
             .is_none_or(|guarantee| !action.waived.contains(&guarantee))
@@ -189,18 +227,33 @@ fn enter(
             return Err(step.failed(*errno));
         }
     }
-    check_host_user(action, room.host_user)?;
-    for log in logs {
-        hand_pipe_over(log, room.host_user)?;
-    }
-    let doors = room.doors();
-    let entrant = Child::fork(0, || inside::enter(&doors, plan))
-        .map_err(|errno| SetupStep::Fork.failed(errno))?;
-    Ok((entrant, room.host_user))
+    prepare_for(site.host_user, action, logs)?;
+    let (doors, mounts) = (site.doors(), room.mount_door());
+    Child::fork(0, || inside::enter(&doors, mounts, plan))
+        .map_err(|errno| SetupStep::Fork.failed(errno))
 }
 
-/// Forks the process that makes the room and starts process 1 there, and maps its user.
+/// Forks the process that makes the room and starts process 1 there.
 fn found(
+    action: &Action<'_>,
+    root: &Path,
+    site: Option<Site>,
+    plan: &Plan,
+    logs: [&OwnedFd; 2],
+) -> Result<(Child, Foundation), SandboxError> {
+    let Some(site) = site else {
+        let (entrant, host_user) = found_anew(action, root, plan, logs)?;
+        return Ok((entrant, Foundation::New(host_user)));
+    };
+    prepare_for(site.host_user, action, logs)?;
+    let order = room::order(action, root, Ok(&site))?;
+    let entrant = Child::fork(0, || inside::found(&order, plan))
+        .map_err(|errno| SetupStep::Fork.failed(errno))?;
+    Ok((entrant, Foundation::Vacant(site)))
+}
+
+/// The same with a site of its own, whose user is mapped from here.
+fn found_anew(
     action: &Action<'_>,
     root: &Path,
     plan: &Plan,
@@ -208,7 +261,7 @@ fn found(
 ) -> Result<(Child, HostUser), SandboxError> {
     let (go_inside, go) = pipe()?;
     let [go_inside] = moved([go_inside])?;
-    let order = room::order(action, root, &go_inside)?;
+    let order = room::order(action, root, Err(&go_inside))?;
     let entrant = Child::fork(libc::CLONE_NEWUSER, || inside::found(&order, plan))
         .map_err(|errno| SetupStep::CreateUserNamespace.failed(errno))?;
     drop(go_inside);
@@ -226,6 +279,17 @@ fn found(
     // On failure the child sees the pipe close and leaves; only then it can be collected.
     drop(go);
     Ok((entrant, mapped?))
+}
+
+/// What a known user needs before anything is started for it.
+fn prepare_for(
+    user: HostUser,
+    action: &Action<'_>,
+    logs: [&OwnedFd; 2],
+) -> Result<(), SandboxError> {
+    check_host_user(action, user)?;
+    logs.into_iter()
+        .try_for_each(|log| hand_pipe_over(log, user))
 }
 
 fn check_host_user(action: &Action<'_>, user: HostUser) -> Result<(), SandboxError> {

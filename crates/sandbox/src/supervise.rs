@@ -63,7 +63,7 @@ impl Serving {
         traps: OwnedFd,
         room: &Room,
     ) -> Result<Self, SandboxError> {
-        let file_user = (room.host_user == HostUser::Nobody).then_some(NOBODY);
+        let file_user = (room.site.host_user == HostUser::Nobody).then_some(NOBODY);
         let room_mounts = room.mounts()?;
         let is_waived = order.is_waived;
         let (sender, findings) = mpsc::sync_channel(1);
@@ -375,7 +375,7 @@ impl<'a> Supervision<'a> {
             }
         }
         let limit = self.limits.processes_max;
-        if self.room.host_user == HostUser::Root && usage.processes > limit {
+        if self.room.site.host_user == HostUser::Root && usage.processes > limit {
             self.fail(SandboxError::ProcessesExceeded {
                 limit,
                 found: usage.processes,

@@ -128,6 +128,7 @@ pub(super) const TRAPPED_CALLS: &[i64] = &[
     libc::SYS_timer_delete,
     libc::SYS_timerfd_gettime,
     // Sockets.
+    libc::SYS_socketpair,
     libc::SYS_bind,
     libc::SYS_connect,
     libc::SYS_listen,

@@ -169,7 +169,8 @@ fn what_does_not_exist() {
             [16, 3, 9, 0, 0, 0],
             answer(libc::EAFNOSUPPORT),
         ),
-        ("inet", libc::SYS_socket, [2, 1, 0, 0, 0, 0], ALLOW),
+        ("inet", libc::SYS_socket, [2, 1, 0, 0, 0, 0], TRAP),
+        ("pair", libc::SYS_socketpair, [1, 1, 0, 0, 0, 0], TRAP),
         ("typing", libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0], REFUSE),
         (
             "typing, high half set",

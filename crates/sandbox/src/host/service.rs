@@ -83,6 +83,8 @@ pub(crate) struct Findings {
     pub(crate) opened: Vec<Vec<u8>>,
     /// Whether a program ran that had the host's clocks and random bytes before it.
     pub(crate) is_uncovered: bool,
+    /// Whether there may have been a socket in the step's network.
+    pub(crate) has_sockets: bool,
     /// What the next step of the same assembly goes on from.
     pub(crate) carried: Carried,
 }
@@ -212,6 +214,7 @@ impl Service {
             opened: self.paths.take_opened(),
             // Those that are left were killed before they said anything.
             is_uncovered: self.is_uncovered || !self.tasks.executing.is_empty(),
+            has_sockets: self.names.has_sockets || self.devices.has_sockets(),
             carried: Carried {
                 elapsed_ns: self.tasks.latest_ns(),
                 stamps: std::mem::take(&mut self.stamps),

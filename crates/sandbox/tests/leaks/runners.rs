@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use counterseal_sandbox::{Action, Isolation, Limits, Scratch, VirtualHost, run};
+use counterseal_sandbox::{Action, Isolation, Limits, Premises, Scratch, VirtualHost, run};
 use tempfile::TempDir;
 
 /// Where the clock starts, and the time of the inputs.
@@ -85,8 +85,8 @@ const COUNTER: &str = "counter";
 pub(crate) fn in_sandbox(is_odd: bool, is_traced: bool) -> Looked {
     let root = root(is_odd);
     let logs = tempfile::tempdir().unwrap();
-    let mut scratch = Scratch::new();
-    let mut look = |words: &[&str]| {
+    let premises = Premises::new();
+    let look = |scratch: &mut Scratch, words: &[&str]| {
         let argv: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let action = Action {
             root: root.path(),
@@ -101,13 +101,18 @@ pub(crate) fn in_sandbox(is_odd: bool, is_traced: bool) -> Looked {
             },
             waived: &BTreeSet::new(),
         };
-        let outcome =
-            run(&action, &mut scratch, logs.path()).unwrap_or_else(|error| panic!("{error}"));
+        let outcome = run(&action, scratch, logs.path()).unwrap_or_else(|error| panic!("{error}"));
         let text = fs::read_to_string(&outcome.stdout.path).unwrap();
         let complaints = fs::read_to_string(&outcome.stderr.path).unwrap();
         assert!(outcome.exit.is_success(), "{}: {complaints}", outcome.exit);
         (text, outcome.isolation)
     };
+    if is_odd {
+        // Somebody else was there before, and left what can be left: its network, too.
+        look(&mut Scratch::within(&premises), &["/leak-probe", "memory"]);
+    }
+    let mut scratch = Scratch::within(&premises);
+    let mut look = |words: &[&str]| look(&mut scratch, words);
     let (mut text, isolation) = look(&[&["/leak-probe", "--without"], LATE].concat());
     if is_traced {
         text.push_str(&look(&["/leak-probe", COUNTER]).0);

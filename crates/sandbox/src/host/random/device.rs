@@ -134,6 +134,11 @@ impl Devices {
         Ok(near)
     }
 
+    /// Whether one was ever made, in the step's network.
+    pub(in crate::host) const fn has_sockets(&self) -> bool {
+        self.workshop.is_some()
+    }
+
     /// Whether this is one of them.
     pub(in crate::host) fn is_random(&self, found: &Statx) -> bool {
         u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFSOCK
