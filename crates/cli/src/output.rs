@@ -2,21 +2,15 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use counterseal_store::open_regular;
+use counterseal_store::{Draft, remove_abandoned_drafts};
 use counterseal_verify::clean;
-use tempfile::NamedTempFile;
 
 use crate::error::CommandError;
 
-/// What temporary files are called, so that whoever finds one after a crash knows whose it is.
-const TEMPORARY_PREFIX: &str = ".counterseal-";
-
-/// Writes a file through a temporary one beside it: after a crash or on a full disk the old
-/// content is still there.
+/// Writes a file through a draft beside it: after a crash or on a full disk the old content is
+/// still there.
 pub(crate) fn replace(
     path: &Path,
     mode: u32,
@@ -26,49 +20,13 @@ pub(crate) fn replace(
         CommandError::usage(format!("cannot write {}: {error}", path.display()))
     };
     let directory = folder(path);
-    remove_orphans(directory);
-    let mut temporary = temporary_file(directory).map_err(fail)?;
-    fill(temporary.as_file_mut()).map_err(fail)?;
-    temporary
-        .as_file()
-        .set_permissions(std::fs::Permissions::from_mode(mode))
-        .map_err(fail)?;
-    temporary.as_file().sync_all().map_err(fail)?;
-    temporary.persist(path).map_err(|error| fail(error.error))?;
+    remove_abandoned_drafts(directory);
+    let mut draft = Draft::begin(directory).map_err(fail)?;
+    fill(draft.file_mut()).map_err(fail)?;
+    draft.finish(path, mode).map_err(fail)?;
     std::fs::File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(fail)
-}
-
-/// A temporary file that is locked as long as its writer lives.
-fn temporary_file(directory: &Path) -> io::Result<NamedTempFile> {
-    loop {
-        let temporary = tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
-            .tempfile_in(directory)?;
-        temporary.as_file().lock()?;
-        // Before it was locked, another process may have taken it for an orphan.
-        if temporary.path().exists() {
-            return Ok(temporary);
-        }
-    }
-}
-
-/// Removes what writers left that came to a sudden end. Whatever cannot be removed stays: it is in
-/// nobody's way.
-fn remove_orphans(directory: &Path) {
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let is_temporary = entry
-            .file_name()
-            .as_bytes()
-            .starts_with(TEMPORARY_PREFIX.as_bytes());
-        if is_temporary
-            && let Ok(file) = open_regular(&entry.path())
-            && file.try_lock().is_ok()
-        {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// [`replace`] with bytes, readable for everyone.

@@ -12,11 +12,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use counterseal_store::tree;
-use counterseal_store::{Digest, Store, StoreError, open_regular};
+use counterseal_store::{Digest, Draft, Store, StoreError, open_regular, remove_abandoned_drafts};
 
 use crate::error::{InputsError, io};
 use crate::lock::{Lock, LockedKind};
 use crate::obtain::Context;
+
+/// A draft is private; an archive is for others.
+const BLOB_MODE: u32 = 0o644;
 
 /// What [`write_archive`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,7 +38,8 @@ pub(crate) fn blob_path(directory: &Path, digest: &Digest) -> PathBuf {
 }
 
 /// Writes every blob of `lock` from the store into the archive `directory`, which is made if
-/// need be. Blobs that are there already are left alone; others appear only when complete.
+/// need be. Blobs that are there already are left alone; others appear only when complete. What an
+/// earlier run left unfinished is removed.
 ///
 /// # Errors
 /// A blob that the store does not hold or that is damaged, and whatever writing reports.
@@ -63,6 +67,7 @@ pub fn write_archive(
     }
     let blobs = directory.join("sha256");
     std::fs::create_dir_all(&blobs).map_err(|error| io("create", &blobs, error))?;
+    remove_abandoned_drafts(&blobs);
     let mut report = ArchiveReport::default();
     for digest in digests {
         report.items += 1;
@@ -71,6 +76,9 @@ pub fn write_archive(
             report.written_items += 1;
         }
     }
+    std::fs::File::open(&blobs)
+        .and_then(|blobs| blobs.sync_all())
+        .map_err(|error| io("flush", &blobs, error))?;
     Ok(report)
 }
 
@@ -85,21 +93,13 @@ fn write_blob(store: &Store, digest: &Digest, directory: &Path) -> Result<bool, 
     }
     let blobs = directory.join("sha256");
     let fail = |error| io("write", &path, error);
-    let mut file = tempfile::NamedTempFile::new_in(&blobs).map_err(fail)?;
-    match store.copy_blob(digest, file.as_file_mut()) {
+    let mut draft = Draft::begin(&blobs).map_err(fail)?;
+    match store.copy_blob(digest, draft.file_mut()) {
         Err(StoreError::Output { source }) => return Err(fail(source)),
         result => result?,
     }
-    set_readable(file.as_file()).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(&path).map_err(|error| fail(error.error))?;
+    draft.finish(&path, BLOB_MODE).map_err(fail)?;
     Ok(true)
-}
-
-/// A temporary file is private; an archive is for others.
-fn set_readable(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 impl Context<'_> {

@@ -296,11 +296,15 @@ fn the_input_archive_holds_every_pinned_byte() {
     fs::remove_file(&names[0]).unwrap();
     let mode = Mode::RUSR | Mode::WUSR;
     rustix::fs::mknodat(CWD, &names[0], FileType::Fifo, mode, 0).unwrap();
+    // What a killed run left unfinished goes.
+    let unfinished = bench.path("inputs/sha256/.counterseal-killed");
+    fs::write(&unfinished, "half of a blob").unwrap();
     bench
         .assemble("rules", &["--archive-inputs", "inputs"])
         .exits(0);
     assert!(fs::metadata(&names[0]).unwrap().is_file());
     assert_eq!(fs::read(&names[0]).unwrap(), sound);
+    assert_eq!(files_below(&bench.path("inputs")), names);
     // The archive serves an assembly whose sources are gone.
     remove_directory(&bench.path("rules/rules"));
     remove_directory(&bench.path("store"));
