@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use counterseal_attestation::{Sha256Digest, UnixSeconds};
 use counterseal_verify::{Outcome, Request, Trust, verify};
@@ -79,6 +80,48 @@ fn every_published_file_is_guarded() {
         fs::write(&file, &sound).unwrap();
     }
     assert_eq!(bench.entries(), 5);
+}
+
+/// A web server is somebody else than the builder.
+#[test]
+fn what_is_published_can_be_read_by_everybody() {
+    let bench = Bench::new();
+    Probe::default().write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    let private = |line: &str| {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", "umask 077; exec \"$0\" \"$@\""])
+            .arg(bench.command(Program::Counterseal).get_program())
+            .args(line.split_whitespace())
+            .current_dir(bench.directory())
+            .env_clear()
+            .env("HOME", bench.path("home"));
+        Ran::of(command).exits(0);
+    };
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    private("record init private --key keys/record.key");
+    private(&Bench::assemble_line("probe").replace("--record record", "--record private"));
+    let record = bench.path("private");
+    for file in published(&record) {
+        assert_eq!(mode(&file), 0o644, "{}", file.display());
+        for directory in file
+            .ancestors()
+            .skip(1)
+            .take_while(|&d| d != bench.directory())
+        {
+            assert_eq!(mode(directory), 0o755, "{}", directory.display());
+        }
+    }
+    assert_eq!(mode(&record.join(".state")), 0o700);
+    assert_eq!(mode(&record.join(".state/lock")), 0o600);
+    // Whoever may write is the operator's business.
+    fs::set_permissions(record.join("tile"), fs::Permissions::from_mode(0o775)).unwrap();
+    private(
+        "replay out/probe.out --store store --offline --sign keys/auditor.key \
+         --auditor-id https://auditor.example --record private --record-key keys/record.key",
+    );
+    assert_eq!(mode(&record.join("tile")), 0o775);
 }
 
 /// That says nothing of the record, so it is not "checked and false".

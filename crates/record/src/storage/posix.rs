@@ -2,14 +2,26 @@
 //!
 //! Relies on atomic `rename`, on `fsync` of files and directories, and on
 //! `flock`. Network file systems that weaken one of these are not supported.
+//!
+//! What is published can be read by everybody, whatever the appender's file mode creation mask: a
+//! web server is somebody else, and customers check what it serves. The mask says who else may
+//! write, and decides alone about the appender's own state. A directory that was there before
+//! stays as it is.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
 use super::{Item, ItemKind, Lock, LockKind, Storage};
+use crate::layout;
+
+/// Everybody may read a file.
+const READABLE: u32 = 0o444;
+/// Everybody may list a directory and open what is in it.
+const OPEN: u32 = 0o555;
 
 /// A record below one directory.
 #[derive(Debug)]
@@ -34,7 +46,11 @@ impl Posix {
             .skip(1)
             .take_while(is_missing)
             .collect();
+        let is_new = !directory.exists();
         fs::create_dir_all(directory)?;
+        if is_new {
+            allow(directory, OPEN)?;
+        }
         for made in std::iter::once(directory).chain(missing) {
             if let Some(parent) = made.canonicalize()?.parent() {
                 File::open(parent)?.sync_all()?;
@@ -54,6 +70,13 @@ impl Posix {
 
 /// Closing the file releases the lock.
 impl Lock for File {}
+
+/// Adds to what the mask left of a new file's or directory's mode.
+fn allow(new: &Path, mode: u32) -> io::Result<()> {
+    let mut permissions = fs::metadata(new)?.permissions();
+    permissions.set_mode(permissions.mode() | mode);
+    fs::set_permissions(new, permissions)
+}
 
 /// Opens a file for reading, without waiting: somebody could have put a pipe there.
 fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
@@ -122,13 +145,18 @@ impl Storage for Posix {
         let path = self.path(name);
         match fs::create_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Ok(()) if layout::is_for_everybody(name) => allow(&path, OPEN),
             result => result,
         }
     }
 
     fn write_synced(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut file = File::create(self.path(name))?;
+        let path = self.path(name);
+        let mut file = File::create(&path)?;
         file.write_all(bytes)?;
+        if layout::is_for_everybody(name) {
+            allow(&path, READABLE)?;
+        }
         file.sync_all()
     }
 
