@@ -5,6 +5,7 @@
 //! is idempotent, and the evidence file appears last and whole. The next run finds the pending
 //! envelope and goes on from there, so that nothing is recorded twice.
 
+use std::fs::{File, TryLockError};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use counterseal_attestation::bundle::{
 use counterseal_attestation::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
 use counterseal_attestation::hashedrekord;
 use counterseal_attestation::runtime_trace::TRACE_SUFFIX;
-use counterseal_record::{Receipt, Record, RecordError};
+use counterseal_record::{Receipt, Record, RecordError, Waiting};
 use counterseal_signing::{AttestationKey, RecordKey};
 use counterseal_tlog::note::{self, VerifierKey};
 use counterseal_verify_cli::open_regular;
@@ -113,6 +114,7 @@ fn full(path: &Path) -> CommandError {
 pub(crate) struct RecordPlace {
     directory: PathBuf,
     key: PathBuf,
+    waiting: Waiting,
 }
 
 impl RecordPlace {
@@ -161,7 +163,11 @@ impl RecordPlace {
                 .hint("counterseal record check says more"));
             }
         }
-        Ok(Self { directory, key })
+        Ok(Self {
+            directory,
+            key,
+            waiting: session.waiting_for_record(),
+        })
     }
 
     /// Where the public half of the record's key is, if it is anywhere.
@@ -233,6 +239,7 @@ impl RecordPlace {
         signer: &AttestationKey,
     ) -> Result<Bundle, CommandError> {
         let record = Record::open(&self.directory).or_usage()?;
+        let record = record.telling(self.waiting);
         let key = keys::record(&self.key)?;
         let entry = add(&record, &key, &envelope, signer.spki_der())?;
         Ok(Bundle {
@@ -389,12 +396,23 @@ pub(crate) fn finished(pending: &Path) -> Result<(), CommandError> {
 }
 
 /// Keeps other processes from writing evidence into the same directory until it is dropped.
-pub(crate) fn lock(directory: &Path) -> Result<std::fs::File, CommandError> {
+pub(crate) fn lock(session: &Session, directory: &Path) -> Result<File, CommandError> {
     let fail = |error: std::io::Error| {
         CommandError::usage(format!("cannot lock {}: {error}", directory.display()))
     };
-    let file = std::fs::File::open(directory).map_err(fail)?;
-    file.lock().map_err(fail)?;
+    let file = File::open(directory).map_err(fail)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::Error(error)) => return Err(fail(error)),
+        Err(TryLockError::WouldBlock) => {
+            let what = format!(
+                "{}: another process is writing evidence there",
+                directory.display()
+            );
+            let _until_it_is_over = session.wait(what);
+            file.lock().map_err(fail)?;
+        }
+    }
     Ok(file)
 }
 

@@ -3,6 +3,9 @@
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
 
 use counterseal_store::{Draft, remove_abandoned_drafts};
 use counterseal_verify::clean;
@@ -88,6 +91,30 @@ pub(crate) fn printed(written: io::Result<()>) -> Result<(), CommandError> {
 pub(crate) fn tell(line: impl Display) {
     let line = fit_to_print(&line.to_string());
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// How long somebody else is waited for without a word.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A wait that is told of when it has become long, if it is not over by then: dropped, it is.
+pub(crate) struct Wait {
+    /// Nothing is ever sent: that it is gone tells the thread.
+    _over: Sender<()>,
+}
+
+impl Wait {
+    /// `what` says what is waited for, and why.
+    pub(crate) fn begin(what: String) -> Self {
+        let (over, end) = mpsc::channel();
+        let alarm = move || {
+            if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                tell(format!("waiting for {what}"));
+            }
+        };
+        // Without a thread the wait is a silent one.
+        let _ = thread::Builder::new().spawn(alarm);
+        Self { _over: over }
+    }
 }
 
 /// Longest line of a message that is printed, in characters.

@@ -1,5 +1,6 @@
 //! What one run of the program knows: configuration, where the store is, how talkative it may be.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,11 +9,12 @@ use counterseal_assembly::{Assembly, LOCK_NAME, Recipe};
 use counterseal_attestation::UnixSeconds;
 use counterseal_inputs::sources::APT_DIRECTORY;
 use counterseal_inputs::{DebianSettings, Sources};
+use counterseal_record::Waiting;
 use counterseal_store::Store;
 
 use crate::arguments::{SourceOptions, StoreOption};
 use crate::error::{CommandError, OrExit, read_text};
-use crate::output;
+use crate::output::{self, Wait};
 use crate::places::{Configuration, data_directory};
 use crate::progress::Bar;
 
@@ -70,6 +72,20 @@ impl Session {
         if !self.quiet {
             output::tell(line);
         }
+    }
+
+    /// What to do when the lock of a record has to be waited for.
+    pub(crate) fn waiting_for_record(&self) -> Waiting {
+        if self.quiet {
+            counterseal_record::silently
+        } else {
+            wait_for_record
+        }
+    }
+
+    /// Tells of a wait that becomes long, unless only results are wanted.
+    pub(crate) fn wait(&self, what: String) -> Option<Wait> {
+        (!self.quiet).then(|| Wait::begin(what))
     }
 
     pub(crate) fn bar(&self) -> Bar {
@@ -141,6 +157,13 @@ impl Session {
             ))
         })
     }
+}
+
+fn wait_for_record(directory: &Path) -> Box<dyn Any> {
+    Box::new(Wait::begin(format!(
+        "the record in {}: another process is adding to it or checking it",
+        directory.display()
+    )))
 }
 
 /// A recipe on disk with the directory that its paths are relative to.

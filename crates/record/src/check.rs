@@ -22,8 +22,8 @@ use counterseal_tlog::tile::{
 };
 use counterseal_tlog::{NodeHash, leaf_hash};
 
-use crate::layout;
 use crate::storage::{Item, ItemKind, LockKind, Storage};
+use crate::{Waiting, layout};
 
 mod findings;
 
@@ -33,12 +33,13 @@ pub use findings::{CheckFailure, CheckReport};
 pub(crate) fn check(
     storage: &dyn Storage,
     verifier: &dyn NoteVerifier,
+    waiting: Waiting,
 ) -> Result<CheckReport, CheckFailure> {
     let disk = Disk { storage };
     // A copy for readers has no state, and nobody appends to it.
     let has_state = disk.list("")?.iter().any(|item| item.name == layout::STATE);
     let lock = has_state
-        .then(|| storage.lock(layout::LOCK, LockKind::Shared))
+        .then(|| storage.lock(layout::LOCK, LockKind::Shared, waiting))
         .transpose();
     let _lock = lock.map_err(|source| disk.failure(layout::LOCK, source))?;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::storage::Storage as _;
 use crate::storage::memory::Memory;
 use crate::test_key::TestKey;
-use crate::{CheckFailure, CheckReport, Record, check, layout};
+use crate::{CheckFailure, CheckReport, Record, check, layout, silently};
 
 const ORIGIN: &str = "check.record.example";
 
@@ -27,7 +27,7 @@ fn recorded(key: &TestKey, sizes: &[u32]) -> Memory {
 }
 
 fn run(disk: &Memory, key: &TestKey) -> Result<CheckReport, CheckFailure> {
-    check::check(disk, &key.verifier())
+    check::check(disk, &key.verifier(), silently)
 }
 
 fn published(disk: &Memory) -> Vec<String> {

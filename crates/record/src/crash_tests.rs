@@ -12,7 +12,7 @@ use crate::reader::Reader;
 use crate::storage::Storage as _;
 use crate::storage::memory::{Fault, Memory};
 use crate::test_key::TestKey;
-use crate::{CheckFailure, CheckReport, Record, RecordError, check, layout};
+use crate::{CheckFailure, CheckReport, Record, RecordError, check, layout, silently};
 
 /// Power cuts with different losses for each step.
 const POWER_CUTS: u64 = 4;
@@ -34,7 +34,7 @@ fn open(disk: &Memory) -> Result<Record, RecordError> {
 }
 
 fn sound(disk: &Memory, key: &TestKey) -> Result<CheckReport, CheckFailure> {
-    check::check(disk, &key.verifier())
+    check::check(disk, &key.verifier(), silently)
 }
 
 /// A record with `count` entries, recorded in two batches.

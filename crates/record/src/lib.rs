@@ -38,6 +38,7 @@
 //! witnesses. A service calls [`Record::append`] with what arrived in the
 //! meantime: one set of syncs and one checkpoint serve the whole batch.
 
+use std::any::Any;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,6 +97,15 @@ pub struct SignedCheckpoint {
     pub note: String,
 }
 
+/// Is told the directory of a record whose lock somebody else holds, before it is waited for. What it
+/// gives is dropped when the wait is over.
+pub type Waiting = fn(&Path) -> Box<dyn Any>;
+
+/// Waits without a word.
+pub fn silently(_directory: &Path) -> Box<dyn Any> {
+    Box::new(())
+}
+
 /// A record on disk. Any number of them, in any number of processes, may be
 /// open on the same directory.
 ///
@@ -119,6 +129,7 @@ pub struct Record {
     storage: Arc<dyn Storage>,
     origin: String,
     index: Mutex<Index>,
+    waiting: Waiting,
 }
 
 impl Record {
@@ -146,6 +157,12 @@ impl Record {
     /// checkpoint.
     pub fn open(directory: &Path) -> Result<Self, RecordError> {
         Self::open_on(Arc::new(Posix::new(directory)))
+    }
+
+    /// The same record, whose appender says when it waits for another one or for a check.
+    #[must_use]
+    pub fn telling(self, waiting: Waiting) -> Self {
+        Self { waiting, ..self }
     }
 
     /// Records entries and returns a receipt for each, in their order.
@@ -181,7 +198,7 @@ impl Record {
         // The threads of this process queue here, the processes at the lock.
         let mut index = self.index();
         let _lock = storage
-            .lock(layout::LOCK, LockKind::Exclusive)
+            .lock(layout::LOCK, LockKind::Exclusive, self.waiting)
             .map_err(|e| storage_error(storage, "lock", layout::LOCK, e))?;
         append::empty_staging(storage)?;
         let current = self.checkpoint()?;
@@ -260,15 +277,17 @@ impl Record {
 
     /// Recomputes everything in the record below `directory` and compares.
     ///
-    /// Appenders wait meanwhile. Works on a copy without `.state/` as well.
+    /// Waits for an appender to finish; appenders wait meanwhile. Works on a copy without `.state/`
+    /// as well.
     ///
     /// # Errors
     /// The first [`CheckFailure`] found.
     pub fn check(
         directory: &Path,
         verifier: &dyn NoteVerifier,
+        waiting: Waiting,
     ) -> Result<CheckReport, CheckFailure> {
-        check::check(&Posix::new(directory), verifier)
+        check::check(&Posix::new(directory), verifier, waiting)
     }
 
     fn create_on(storage: Arc<dyn Storage>, signer: &dyn NoteSigner) -> Result<Self, RecordError> {
@@ -284,7 +303,7 @@ impl Record {
         disk.sync_directory(layout::STATE)
             .map_err(|e| failed("sync", layout::STATE, e))?;
 
-        let lock = disk.lock(layout::LOCK, LockKind::Exclusive);
+        let lock = disk.lock(layout::LOCK, LockKind::Exclusive, silently);
         let _lock = lock.map_err(|e| failed("lock", layout::LOCK, e))?;
         // Somebody else may have been creating the same record.
         refuse_contents(disk)?;
@@ -303,6 +322,7 @@ impl Record {
             storage,
             origin,
             index: Mutex::default(),
+            waiting: silently,
         })
     }
 
@@ -312,6 +332,7 @@ impl Record {
             storage,
             origin,
             index: Mutex::default(),
+            waiting: silently,
         })
     }
 

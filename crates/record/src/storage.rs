@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::Waiting;
+
 #[cfg(test)]
 pub(crate) mod memory;
 pub(crate) mod posix;
@@ -48,8 +50,8 @@ pub(crate) trait Lock {}
 pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// The name as a person would write it.
     fn display(&self, name: &str) -> PathBuf;
-    /// Waits for the lock on an existing file.
-    fn lock(&self, name: &str, kind: LockKind) -> io::Result<Box<dyn Lock>>;
+    /// Waits for the lock on an existing file, and says so if somebody else holds it.
+    fn lock(&self, name: &str, kind: LockKind, waiting: Waiting) -> io::Result<Box<dyn Lock>>;
     /// Reads a file of at most `bytes_max` bytes; a longer one is `InvalidData`.
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>>;
     /// Lists a directory in the order of names; the record itself is "".

@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use counterseal_record::{CheckReport, Receipt, Record, RecordError};
+use counterseal_record::{CheckReport, Receipt, Record, RecordError, silently};
 use counterseal_tlog::checkpoint::Checkpoint;
 use counterseal_tlog::leaf_hash;
 use counterseal_tlog::note;
@@ -39,7 +39,8 @@ fn proves(receipt: &Receipt, entry: &[u8], key: &TestKey) {
 }
 
 fn check(directory: &Path, key: &TestKey) -> CheckReport {
-    Record::check(directory, &key.verifier()).unwrap_or_else(|failure| panic!("{failure}"))
+    Record::check(directory, &key.verifier(), silently)
+        .unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 fn numbered(writer: usize, number: usize) -> Vec<u8> {
@@ -183,14 +184,14 @@ fn damage_of_other_kinds_than_bytes_is_found() {
     // A link, even to the right bytes, under a name of the record.
     let link = directory.join("tile/0/link");
     std::os::unix::fs::symlink(&bundle, &link).unwrap();
-    assert!(Record::check(&directory, &key.verifier()).is_err());
+    assert!(Record::check(&directory, &key.verifier(), silently).is_err());
     fs::remove_file(&link).unwrap();
 
     // A directory in the place of a file.
     let bytes = fs::read(&bundle).unwrap();
     fs::remove_file(&bundle).unwrap();
     fs::create_dir(&bundle).unwrap();
-    assert!(Record::check(&directory, &key.verifier()).is_err());
+    assert!(Record::check(&directory, &key.verifier(), silently).is_err());
     fs::remove_dir(&bundle).unwrap();
     fs::write(&bundle, bytes).unwrap();
     check(&directory, &key);

@@ -3,11 +3,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use counterseal_attestation::bundle::Bundle;
 use counterseal_attestation::{Sha256Digest, UnixSeconds};
 use counterseal_verify::{Outcome, Request, Trust, verify};
 use counterseal_verify_cli::native_provider::Native;
@@ -80,6 +82,47 @@ fn every_published_file_is_guarded() {
         fs::write(&file, &sound).unwrap();
     }
     assert_eq!(bench.entries(), 5);
+}
+
+/// Runs a line with a lock held until it says that it waits.
+fn waits_for(bench: &Bench, locked: &str, line: &str, said: &str) {
+    let lock = fs::File::open(bench.path(locked)).unwrap();
+    lock.lock().unwrap();
+    let mut command = bench.command(Program::Counterseal);
+    command.args(line.split_whitespace()).stderr(Stdio::piped());
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut story = BufReader::new(child.stderr.take().unwrap());
+    let mut waiting = String::new();
+    story.read_line(&mut waiting).unwrap();
+    assert_eq!(waiting, said, "{line}");
+    drop(lock);
+    let mut rest = String::new();
+    story.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success(), "{line}: {rest}");
+    assert!(!rest.contains("waiting"), "said once: {rest}");
+}
+
+#[test]
+fn whoever_waits_long_is_told_for_what() {
+    let bench = Bench::new();
+    Probe::default().write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    bench.assemble("probe", &[]).exits(0).never_says("waiting");
+    let evidence = "out/probe.out.sigstore.jsonl";
+    let text = fs::read_to_string(bench.path(evidence)).unwrap();
+    let mut bundle = Bundle::parse(text.trim().as_bytes()).unwrap();
+    bundle.entry = None;
+    fs::write(bench.path(evidence), bundle.to_line()).unwrap();
+    let check = "record check record --public-key keys/record.key.pub";
+    let add = format!(
+        "record add record {evidence} --public-key keys/vendor.key.pub --key keys/record.key"
+    );
+    let record =
+        "waiting for the record in record: another process is adding to it or checking it\n";
+    waits_for(&bench, "record/.state/lock", check, record);
+    waits_for(&bench, "record/.state/lock", &add, record);
+    let folder = "waiting for out: another process is writing evidence there\n";
+    waits_for(&bench, "out", &add, folder);
 }
 
 /// A web server is somebody else than the builder.
@@ -199,8 +242,7 @@ fn adding_twice_gives_the_same_index() {
     bench.assemble("probe", &[]).exits(0);
     let evidence = bench.path("out/probe.out.sigstore.jsonl");
     let line = fs::read_to_string(&evidence).unwrap();
-    let mut bundle =
-        counterseal_attestation::bundle::Bundle::parse(line.trim().as_bytes()).unwrap();
+    let mut bundle = Bundle::parse(line.trim().as_bytes()).unwrap();
     bundle.entry = None;
     fs::write(
         bench.path("bare.sigstore.jsonl"),

@@ -79,7 +79,7 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     let statement =
         statement(&assembly, &prepared, &assembled, &invocation, trace.hash).or_usage()?;
     keep(&assembly, &prepared, &assembled, trace, &store)?;
-    let _lock = evidence::lock(&arguments.output)?;
+    let _lock = evidence::lock(session, &arguments.output)?;
     let artifacts = write_artifacts(&arguments.output, &assembled, trace, &store)?;
     let trust = trust::in_own(
         &keys::public_path(&key_path),

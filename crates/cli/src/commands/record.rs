@@ -32,7 +32,7 @@ pub(crate) fn run(session: &Session, verb: &RecordVerb) -> Result<Exit, CommandE
             evidence,
             public_keys,
             key,
-        } => add(directory, evidence, public_keys, key),
+        } => add(session, directory, evidence, public_keys, key),
         RecordVerb::Check {
             directory,
             public_key,
@@ -41,6 +41,7 @@ pub(crate) fn run(session: &Session, verb: &RecordVerb) -> Result<Exit, CommandE
 }
 
 fn add(
+    session: &Session,
     directory: &Path,
     evidence_path: &Path,
     public_keys: &[PathBuf],
@@ -50,7 +51,7 @@ fn add(
         .iter()
         .map(|path| keys::public(path))
         .collect::<Result<_, _>>()?;
-    let _lock = evidence::lock(output::folder(evidence_path))?;
+    let _lock = evidence::lock(session, output::folder(evidence_path))?;
     let mut bundles = evidence::read(evidence_path)?;
     if bundles.is_empty() {
         return Err(CommandError::new(
@@ -59,6 +60,7 @@ fn add(
         ));
     }
     let record = Record::open(directory).or_usage()?;
+    let record = record.telling(session.waiting_for_record());
     let key = keys::record(key)?;
     // Everything is checked before anything is recorded.
     let mut signed_by = Vec::new();
@@ -128,7 +130,7 @@ fn check(session: &Session, directory: &Path, public_key: &Path) -> Result<Exit,
             directory.display()
         )));
     }
-    match Record::check(directory, &verifier) {
+    match Record::check(directory, &verifier, session.waiting_for_record()) {
         Ok(report) => {
             output::result(format!(
                 "{}: {} entries, {} tiles, {} entry bundles, all recomputed; checkpoint signature holds",

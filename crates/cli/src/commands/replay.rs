@@ -82,7 +82,7 @@ pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, Com
             .to_payload()
             .or_exit(Exit::Internal)?;
         let key = keys::attestation(key)?;
-        let _lock = evidence::lock(directory)?;
+        let _lock = evidence::lock(session, directory)?;
         demand_own(place, &path, bundle, &replayable)?;
         // Each auditor's unfinished verdict is its own to finish.
         let mut pending = path.as_os_str().to_owned();

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Item, ItemKind, Lock, LockKind, Storage};
+use crate::Waiting;
 
 /// What happens at the step that was chosen to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +171,7 @@ impl Storage for Memory {
         Path::new("/record").join(name)
     }
 
-    fn lock(&self, name: &str, _kind: LockKind) -> io::Result<Box<dyn Lock>> {
+    fn lock(&self, name: &str, _kind: LockKind, _waiting: Waiting) -> io::Result<Box<dyn Lock>> {
         self.read(name, 0)?;
         Ok(Box::new(NoLock))
     }

@@ -8,7 +8,7 @@
 //! write, and decides alone about the appender's own state. A directory that was there before
 //! stays as it is.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use super::{Item, ItemKind, Lock, LockKind, Storage};
-use crate::layout;
+use crate::{Waiting, layout};
 
 /// Everybody may read a file.
 const READABLE: u32 = 0o444;
@@ -97,10 +97,20 @@ impl Storage for Posix {
         self.path(name)
     }
 
-    fn lock(&self, name: &str, kind: LockKind) -> io::Result<Box<dyn Lock>> {
+    fn lock(&self, name: &str, kind: LockKind, waiting: Waiting) -> io::Result<Box<dyn Lock>> {
         // Every call opens the file anew: two threads of one process hold two
         // different locks, so they exclude each other like two processes do.
         let (file, _) = open_regular(&self.path(name))?;
+        let tried = match kind {
+            LockKind::Exclusive => file.try_lock(),
+            LockKind::Shared => file.try_lock_shared(),
+        };
+        match tried {
+            Ok(()) => return Ok(Box::new(file)),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let _until_it_is_over = waiting(&self.directory);
         match kind {
             LockKind::Exclusive => file.lock()?,
             LockKind::Shared => file.lock_shared()?,
