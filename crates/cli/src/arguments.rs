@@ -282,6 +282,9 @@ pub(crate) enum StoreVerb {
     /// Hash everything in the store again and report damage
     Check(StoreOption),
     /// Remove what no pin keeps
+    ///
+    /// For each recipe, what it was assembled from and what came out is pinned, for each version of
+    /// the product the newest. To let it go, remove its file in the store's directory pins.
     Gc(StoreOption),
 }
 

@@ -133,6 +133,39 @@ fn what_is_in_the_store_need_not_be_written_again() {
         .says("unchanged");
 }
 
+#[test]
+fn two_recipes_of_one_version_keep_what_each_needs() {
+    let bench = Bench::new();
+    let folders = ["small", "large"];
+    let write = |folder: &str, word: &str| {
+        let words = format!("write-text /build/out {folder}-{word}");
+        Probe {
+            words: &words,
+            ..Probe::default()
+        }
+        .write(&bench, folder);
+        bench.lock(folder).exits(0);
+    };
+    for folder in folders {
+        write(folder, "one");
+        bench.assemble(folder, &[]).exits(0);
+    }
+    let collect = || bench.run("store gc --store store").exits(0);
+    collect();
+    for folder in folders {
+        let ran = bench.assemble(folder, &[]).exits(0);
+        ran.says("result taken from the store");
+    }
+    // An edited recipe is the same one: what it made before goes.
+    write("small", "two");
+    bench.assemble("small", &[]).exits(0);
+    collect();
+    assert_eq!(fs::read_dir(bench.path("store/pins")).unwrap().count(), 2);
+    write("small", "one");
+    let ran = bench.assemble("small", &[]).exits(0);
+    ran.never_says("result taken from the store");
+}
+
 /// The evidence, with one byte of its signature changed.
 fn with_damaged_signature(evidence: &str) -> String {
     let mut bundle: serde_json::Value = serde_json::from_str(evidence).unwrap();
@@ -173,7 +206,9 @@ fn evidence_that_does_not_verify_is_not_up_to_date() {
     material.remove("tlogEntries");
     let waiting = fs::read_dir(bench.path("store/pins")).unwrap();
     let name = waiting.map(|entry| entry.unwrap().file_name()).next();
-    let name = format!(".{}.pending", name.unwrap().to_str().unwrap());
+    // A pin's name goes on with which recipe it is.
+    let name = name.unwrap().into_string().unwrap();
+    let name = format!(".{}.pending", name.rsplit_once('-').unwrap().0);
     fs::write(bench.path("out").join(name), format!("{bundle}\n")).unwrap();
     fs::remove_file(&path).unwrap();
     bench.assemble("rules", &[]).exits(0);

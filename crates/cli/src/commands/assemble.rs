@@ -1,6 +1,7 @@
 //! `counterseal assemble`: build hermetically, sign, record, write artifact and evidence.
 
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -78,7 +79,7 @@ pub(crate) fn run(session: &Session, arguments: &AssembleArgs) -> Result<Exit, C
     let trace = traced(&assembly, &prepared, &assembled, &store, &invocation)?;
     let statement =
         statement(&assembly, &prepared, &assembled, &invocation, trace.hash).or_usage()?;
-    keep(&assembly, &prepared, &assembled, trace, &store)?;
+    keep(&file, &assembly, &prepared, &assembled, trace, &store)?;
     let _lock = evidence::lock(session, &arguments.output)?;
     let artifacts = write_artifacts(&arguments.output, &assembled, trace, &store)?;
     let trust = trust::in_own(
@@ -197,10 +198,11 @@ pub(crate) fn failure(error: &AssemblyError) -> CommandError {
     }
 }
 
-/// Pins inputs and results of the newest assembly of this product and version, so that
+/// Pins inputs and results of this recipe's newest assembly of its product and version, so that
 /// `store gc` leaves them: the cached result, too. Unpacked packages go; they are large, and made
 /// again of the inputs.
 fn keep(
+    file: &RecipeFile,
     assembly: &Assembly,
     prepared: &Prepared,
     assembled: &Assembled,
@@ -220,7 +222,19 @@ fn keep(
         .chain(cached.unwrap_or_default())
         .chain([trace])
         .collect();
-    store.pin(&short_name(assembly), &roots).or_usage()
+    store.pin(&pin_name(file, assembly)?, &roots).or_usage()
+}
+
+/// A name for what a recipe makes. Two recipes may make one version of one product, for two
+/// architectures say: neither lets go of what the other needs. A recipe that is edited stays the
+/// same one, so that what it no longer makes can be collected.
+fn pin_name(file: &RecipeFile, assembly: &Assembly) -> Result<String, CommandError> {
+    let path = file.directory.join(&file.name);
+    let path = path
+        .canonicalize()
+        .map_err(|error| CommandError::usage(format!("cannot find {}: {error}", path.display())))?;
+    let recipe = Sha256Digest::of(path.as_os_str().as_bytes()).to_string();
+    Ok(format!("{}-{}", short_name(assembly), &recipe[..16]))
 }
 
 /// A name for the product and version that is no longer than a file's may be, with a part of their
