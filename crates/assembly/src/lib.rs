@@ -41,7 +41,7 @@ pub use execute::{Assembled, CachePolicy, ExecuteOptions, Log, execute};
 pub use export::{LAUNCHER_NAME, export};
 pub use opened::Opened;
 pub use outputs::Finished;
-pub use prepare::{PlannedAction, Prepared, prepare};
+pub use prepare::{PlannedAction, Prepared, check_places, prepare};
 pub use recipe::Recipe;
 pub use statement::{Invocation, TRACE_NAME, dependencies, statement};
 pub use trace::trace;

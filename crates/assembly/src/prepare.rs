@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use counterseal_inputs::{LockedInput, LockedItem, LockedKind};
+use counterseal_inputs::{Lock, LockedInput, LockedItem, LockedKind};
 use counterseal_store::remote_execution::{Action, Command};
 use counterseal_store::tree::{TreeBuilder, merge};
 use counterseal_store::{Digest, Store};
@@ -16,7 +16,7 @@ use counterseal_store::{Digest, Store};
 use crate::assembly::Assembly;
 use crate::error::AssemblyError;
 use crate::package;
-use crate::recipe::{Input, Output, OutputKind, Step};
+use crate::recipe::{Input, Output, OutputKind, Recipe, Step};
 
 /// Directories that the sandbox mounts onto; present and empty in every root.
 const MOUNT_POINTS: [&str; 4] = ["build", "dev", "proc", "tmp"];
@@ -84,7 +84,32 @@ impl Prepared {
 /// # Errors
 /// Missing inputs, packages that cannot be unpacked, two inputs that claim one path.
 pub fn prepare(assembly: &Assembly, store: &Store) -> Result<Prepared, AssemblyError> {
-    let recipe = &assembly.recipe;
+    let everything = |_: &LockedKind| true;
+    let (root, parts) = compose(&assembly.recipe, &assembly.lock, store, everything)?;
+    Ok(Prepared {
+        root,
+        actions: plan(assembly, root),
+        parts,
+    })
+}
+
+/// Refuses a root that cannot be, as [`prepare`] does, of what is known before the packages are
+/// there: it looks at everything else that the recipe places. Costs no more than their directories.
+///
+/// # Errors
+/// Two inputs, links or small files that claim one path; an input that `lock` does not hold.
+pub fn check_places(recipe: &Recipe, lock: &Lock, store: &Store) -> Result<(), AssemblyError> {
+    let is_known = |kind: &LockedKind| !matches!(kind, LockedKind::DebianPackages { .. });
+    compose(recipe, lock, store, is_known).map(drop)
+}
+
+/// The root, of the inputs whose kind is taken, and what each brings into it.
+fn compose(
+    recipe: &Recipe,
+    lock: &Lock,
+    store: &Store,
+    is_taken: impl Fn(&LockedKind) -> bool,
+) -> Result<(Digest, Vec<Part>), AssemblyError> {
     let mut trees: Vec<(&str, Digest)> = Vec::new();
     let mut own = TreeBuilder::new();
     let mut parts = Vec::new();
@@ -92,13 +117,14 @@ pub fn prepare(assembly: &Assembly, store: &Store) -> Result<Prepared, AssemblyE
         own.add_dir(mount_point)?;
     }
     for input in &recipe.inputs {
-        let locked = assembly
-            .lock
+        let locked = lock
             .input(&input.name)
             .ok_or_else(|| AssemblyError::LockStale {
                 input: input.name.clone(),
             })?;
-        parts.extend(add_input(input, locked, store, &mut own, &mut trees)?);
+        if is_taken(&locked.kind) {
+            parts.extend(add_input(input, locked, store, &mut own, &mut trees)?);
+        }
     }
     for (path, target) in &recipe.root_links {
         own.add_symlink(path, target)?;
@@ -108,12 +134,7 @@ pub fn prepare(assembly: &Assembly, store: &Store) -> Result<Prepared, AssemblyE
         own.add_file(&file.path, digest, file.executable)?;
     }
     trees.push(("", own.finish(store)?));
-    let root = merge(store, &trees)?;
-    Ok(Prepared {
-        root,
-        actions: plan(assembly, root),
-        parts,
-    })
+    Ok((merge(store, &trees)?, parts))
 }
 
 fn add_input<'a>(

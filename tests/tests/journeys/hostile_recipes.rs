@@ -112,22 +112,36 @@ fn bounds_and_encodings() {
 
 #[test]
 fn roots_that_cannot_be() {
-    // What only shows when the root is put together is refused by `assemble`.
     let (bench, sound) = locked();
+    let lock = fs::read(bench.path("probe/assembly.lock")).unwrap();
     for (path, name) in [
         ("proc", "proc"),
         ("bin/probe", "bin/probe"),
         ("bin/probe/x", "bin/probe"),
     ] {
         let file = format!("[[root.file]]\npath = \"{path}\"\ncontent = \"\"\n[limits]");
-        fs::write(
-            bench.path("probe/assembly.toml"),
-            with(&sound, "[limits]", &file),
-        )
-        .unwrap();
-        bench.lock("probe").exits(0);
-        refused(bench.assemble("probe", &[]), path, &[name]);
+        refused_by_both(&bench, with(&sound, "[limits]", &file), path, &[name]);
     }
+    // Inputs of every kind whose place the recipe says.
+    fs::create_dir_all(bench.path("probe/tree/bin")).unwrap();
+    fs::write(bench.path("probe/tree/bin/probe"), "another").unwrap();
+    for (kind, location, at, name) in [
+        ("file", "tree/bin/probe", "/bin/probe", "bin/probe"),
+        ("file", "tree/bin/probe", "/bin/probe/x", "bin/probe"),
+        ("directory", "tree", "/bin/probe", "bin/probe"),
+        ("directory", "tree/bin", "/bin", "bin/probe"),
+    ] {
+        let second = format!(
+            "[[input]]\nname = \"second\"\nkind = \"{kind}\"\nlocation = \"{location}\"\n\
+             at = \"{at}\"\n[limits]"
+        );
+        let recipe = with(&sound, "[limits]", &second);
+        fs::write(bench.path("probe/assembly.toml"), recipe).unwrap();
+        let named = ["two different entries at", name];
+        refused(bench.lock("probe"), &format!("{kind} at {at}"), &named);
+    }
+    let after = fs::read(bench.path("probe/assembly.lock")).unwrap();
+    assert_eq!(after, lock, "nothing is pinned that cannot be");
     assert_eq!(bench.entries(), 0);
 }
 

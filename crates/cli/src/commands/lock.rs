@@ -1,8 +1,9 @@
 //! `counterseal lock`: resolve and pin.
 
-use counterseal_assembly::declared;
+use counterseal_assembly::{check_places, declared};
 
 use crate::arguments::RecipeArgs;
+use crate::commands::assemble::failure;
 use crate::error::{CommandError, Exit, read_text};
 use crate::output;
 use crate::session::{RecipeFile, Session, now};
@@ -16,6 +17,8 @@ pub(crate) fn run(session: &Session, arguments: &RecipeArgs) -> Result<Exit, Com
     let lock = counterseal_inputs::resolve(&declared(&recipe), &sources, &store, now(), &bar);
     bar.clear();
     let lock = lock.map_err(|error| super::fetch::unavailable(&error))?;
+    // Two inputs at one path fail here and not when everything has been fetched.
+    check_places(&recipe, &lock, &store).map_err(|error| failure(&error))?;
     let text = lock.to_toml();
     let path = file.lock_path();
     let unchanged = read_text(&path, text.len() as u64).is_ok_and(|old| old == text);
