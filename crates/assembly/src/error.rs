@@ -1,7 +1,8 @@
 //! What can go wrong between a recipe and a finished artifact, as data a caller can match on.
 
-use counterseal_launcher::DescriptionError;
+use counterseal_inputs::{INPUT_NAME_BYTES_MAX, quoted};
 use counterseal_launcher::outputs::OutputDefect;
+use counterseal_launcher::{DescriptionError, NAME_BYTES_MAX, PATH_BYTES_MAX};
 use counterseal_sandbox::SandboxError;
 use thiserror::Error;
 
@@ -17,11 +18,14 @@ use crate::recipe::LIMIT_MAX;
 pub enum RecipeError {
     #[error("source-date-epoch {found} lies beyond the year 9999")]
     Epoch { found: u64 },
-    #[error("output name `{found}` is reserved for evidence")]
+    #[error("output name `{}` is reserved for evidence", quoted(.found))]
     OutputReserved { found: String },
-    #[error("step {step}: directory `{found}` is not an absolute path inside the root")]
+    #[error("step {step}: directory `{}` is not an absolute path inside the root", quoted(.found))]
     StepDirectory { step: String, found: String },
-    #[error("input name `{found}` is not usable: lower-case letters, digits and - . _ only")]
+    #[error(
+        "input name `{}` is not usable: at most {INPUT_NAME_BYTES_MAX} lower-case letters, digits and - . _, starting with a letter or digit",
+        quoted(.found)
+    )]
     InputName { found: String },
     #[error("recipe is larger than {bytes_max} bytes: found {found}")]
     TooLarge { found: usize, bytes_max: usize },
@@ -38,18 +42,21 @@ pub enum RecipeError {
     #[error("recipe lacks {what}")]
     Missing { what: &'static str },
     #[error(
-        "{what} name `{found}` is not usable: letters, digits and . _ + ~ : - only, not starting with . or -"
+        "{what} name `{}` is not usable: at most {NAME_BYTES_MAX} letters, digits and . _ + ~ : -, not starting with . or -",
+        quoted(.found)
     )]
     Name { what: &'static str, found: String },
     #[error(
-        "{what} path `{found}` is not usable: it must stay below its root, without empty, `.` or `..` parts or control characters"
+        "{what} path `{}` is not usable: it must stay below its root, without empty, `.` or `..` parts or control characters, and have at most {PATH_BYTES_MAX} bytes",
+        quoted(.found)
     )]
     Path { what: &'static str, found: String },
     #[error(
-        "output {output}: media type `{found}` is not usable: it must be like application/zstd"
+        "output {output}: media type `{}` is not usable: it must be like application/zstd",
+        quoted(.found)
     )]
     MediaType { output: String, found: String },
-    #[error("{what} {name} is declared twice")]
+    #[error("{what} {} is declared twice", quoted(.name))]
     Duplicate { what: &'static str, name: String },
     #[error("limit {name} is {found}; it must be between 1 and {LIMIT_MAX}")]
     Limit { name: &'static str, found: u64 },
@@ -66,7 +73,8 @@ pub enum RecipeError {
     )]
     HostMemory { found: u64 },
     #[error(
-        "host {name} `{found}` is not usable: 1 to 64 printable ASCII characters, in a release neither space nor /"
+        "host {name} `{}` is not usable: 1 to 64 printable ASCII characters, in a release neither space nor /",
+        quoted(.found)
     )]
     HostText { name: &'static str, found: String },
     #[error("input {input}: {source}")]
@@ -78,13 +86,16 @@ pub enum RecipeError {
     InputKey { input: String, key: &'static str },
     #[error("input {input}: the key `at` is missing; it says where the input appears in the root")]
     InputAt { input: String },
-    #[error("input {input}: /{at} is the sandbox's own, as all of /build, /dev, /proc and /tmp")]
+    #[error(
+        "input {input}: /{} is the sandbox's own, as all of /build, /dev, /proc and /tmp",
+        quoted(.at)
+    )]
     InputPlace { input: String, at: String },
     #[error("step {step}: give either argv (not empty) or script, and shell only with script")]
     StepCommand { step: String },
-    #[error("step {step}: program {found} is not an absolute path inside the root")]
+    #[error("step {step}: program {} is not an absolute path inside the root", quoted(.found))]
     StepProgram { step: String, found: String },
-    #[error("step {step}: variable {key} cannot be set by a recipe")]
+    #[error("step {step}: variable {} cannot be set by a recipe", quoted(.key))]
     StepVariable { step: String, key: String },
     #[error(
         "step {step}: variable {key} is the same in every step and cannot be set by a recipe; a script can set it for a command"

@@ -45,7 +45,7 @@ pub use archive::{ArchiveReport, write_archive};
 pub use error::{Failure, InputsError};
 pub use fetch::{FetchReport, fetch};
 pub use lock::{Lock, LockError, LockMismatch, LockedInput, LockedItem, LockedKind};
-pub use names::is_input_name;
+pub use names::{INPUT_NAME_BYTES_MAX, is_input_name, quoted};
 pub use progress::Progress;
 pub use purl::PackageUrl;
 pub use relative_path::RelativePath;

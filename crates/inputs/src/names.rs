@@ -1,8 +1,24 @@
 //! Which texts are names: of packages, versions, suites, architectures (Debian Policy 5.6), inputs
 //! and places on the web. Everything that ends in a path, a URL or a lock passes through here.
 
+use std::borrow::Cow;
+
 /// Longest accepted URL, in bytes.
 const URL_BYTES_MAX: usize = 4096;
+
+/// Longest name of an input, in bytes.
+pub const INPUT_NAME_BYTES_MAX: usize = 64;
+
+/// Longest text that a message quotes whole, in characters.
+const QUOTED_CHARS_MAX: usize = 80;
+
+/// A refused text as a message quotes it: of a long one the beginning says which it is.
+pub fn quoted(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
 
 /// Debian Policy 5.6.1: lower-case letters, digits, `+`, `-`, `.`; at least two characters; starts
 /// with a letter or digit.
@@ -45,7 +61,7 @@ pub(crate) fn is_version(text: &str) -> bool {
 /// Names of inputs: lower-case letters, digits, `-`, `_` and `.`; starts with a letter or digit.
 pub fn is_input_name(text: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    (1..=64).contains(&text.len())
+    (1..=INPUT_NAME_BYTES_MAX).contains(&text.len())
         && text
             .bytes()
             .all(|b| is_plain(b) || matches!(b, b'-' | b'_' | b'.'))
@@ -71,6 +87,18 @@ mod tests {
         &'static [&'static str],
         &'static [&'static str],
     );
+
+    #[test]
+    fn long_texts_are_quoted_by_their_beginning() {
+        for (text, expect) in [
+            ("", String::new()),
+            ("name", "name".to_owned()),
+            (&"ü".repeat(80), "ü".repeat(80)),
+            (&"ü".repeat(81), format!("{}…", "ü".repeat(80))),
+        ] {
+            assert_eq!(quoted(text), expect);
+        }
+    }
 
     #[test]
     fn names_are_checked() {

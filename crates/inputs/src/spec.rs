@@ -7,7 +7,7 @@
 use counterseal_attestation::Sha256Digest;
 use serde::Deserialize;
 
-use crate::names::{is_architecture, is_package_name, is_suite, is_version, is_web_url};
+use crate::names::{is_architecture, is_package_name, is_suite, is_version, is_web_url, quoted};
 use crate::relative_path::{PathError, RelativePath};
 
 /// Most packages one input may name.
@@ -83,14 +83,15 @@ pub enum SpecError {
     },
     /// No such kind.
     #[error(
-        "`{found}` is not a kind of input; known are debian-packages, debian-source, file, directory"
+        "`{}` is not a kind of input; known are debian-packages, debian-source, file, directory",
+        quoted(.found)
     )]
     UnknownKind {
         /// What was written.
         found: String,
     },
     /// A name that breaks the rules of its field.
-    #[error("`{found}` is not a valid {field}")]
+    #[error("`{}` is not a valid {field}", quoted(.found))]
     Name {
         /// Which field.
         field: &'static str,
@@ -101,7 +102,7 @@ pub enum SpecError {
     #[error("the package list must name between 1 and {PACKAGES_MAX} packages, each once")]
     Packages,
     /// A location that is neither a URL nor an acceptable path.
-    #[error("`{found}` is not a usable location: {source}")]
+    #[error("`{}` is not a usable location: {source}", quoted(.found))]
     Location {
         /// What was written.
         found: String,
@@ -109,7 +110,7 @@ pub enum SpecError {
         source: PathError,
     },
     /// A URL that is not usable.
-    #[error("`{found}` is not a usable http or https URL")]
+    #[error("`{}` is not a usable http or https URL", quoted(.found))]
     Url {
         /// What was written.
         found: String,

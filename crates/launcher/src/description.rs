@@ -24,9 +24,10 @@ const READ: json::Limits = json::Limits {
 };
 /// Most steps, and most outputs.
 const ITEMS_MAX: usize = 4096;
-/// Longest path and longest name of a step, in bytes.
-const PATH_BYTES_MAX: usize = 4096;
-const NAME_BYTES_MAX: usize = 200;
+/// Longest path, in bytes.
+pub const PATH_BYTES_MAX: usize = 4096;
+/// Longest name of a step, an output or a product, in bytes.
+pub const NAME_BYTES_MAX: usize = 200;
 /// The parts of the scratch space that outputs may come from.
 const SCRATCH: [&str; 2] = ["build", "tmp"];
 

@@ -32,7 +32,8 @@ mod place;
 mod result;
 
 pub use description::{
-    Description, DescriptionError, FORMAT, Kind, Output, Step, is_name, is_path,
+    Description, DescriptionError, FORMAT, Kind, NAME_BYTES_MAX, Output, PATH_BYTES_MAX, Step,
+    is_name, is_path,
 };
 pub use error::{LaunchError, Refusal};
 pub use launch::{DESCRIPTION_NAME, Launched, RESULT_NAME, launch};

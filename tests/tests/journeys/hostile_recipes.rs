@@ -110,6 +110,30 @@ fn bounds_and_encodings() {
     refused(bench.lock("probe"), "a directory", &["assembly.toml"]);
 }
 
+/// What is too long to be used is too long to be read: its beginning and the bound are said.
+#[test]
+fn names_that_are_too_long() {
+    let (bench, sound) = locked();
+    let long = "n".repeat(240);
+    for (what, old, bound) in [
+        ("product", "name = \"probe\"\nversion", "at most 200"),
+        ("input", "name = \"probe\"\nkind", "at most 64"),
+        ("step", "name = \"try\"", "at most 200"),
+        ("output", "name = \"probe.out\"", "at most 200"),
+    ] {
+        let (begin, end) = old.rsplit_once('"').unwrap();
+        let (key, _) = begin.split_once('"').unwrap();
+        let recipe = with(&sound, old, &format!("{key}\"{long}\"{end}"));
+        refused_by_both(
+            &bench,
+            &recipe,
+            what,
+            &[&format!("{what} name `nnn"), bound],
+        );
+        bench.lock("probe").exits(2).never_says(&long[..100]);
+    }
+}
+
 #[test]
 fn roots_that_cannot_be() {
     let (bench, sound) = locked();
