@@ -47,13 +47,30 @@ fn with_suffix(artifact: &Path, suffix: &str) -> PathBuf {
 }
 
 /// The evidence file that a person means: the one beside an artifact, or the file itself, which
-/// may have any name.
-pub(crate) fn locate(path: &Path) -> PathBuf {
+/// may have any name. An artifact that has none leaves no conclusion; what is not there at all
+/// cannot be read.
+pub(crate) fn locate(path: &Path) -> Result<PathBuf, CommandError> {
     let beside = beside(path);
     let name = path.as_os_str().as_bytes();
     let is_evidence = name.ends_with(EVIDENCE_SUFFIX.as_bytes())
         || !beside.exists() && begins_like_evidence(path);
-    if is_evidence { path.to_owned() } else { beside }
+    if is_evidence {
+        return Ok(path.to_owned());
+    }
+    // Where it cannot be told whether there is one, reading it will say why.
+    let is_missing = |path: &Path| matches!(path.try_exists(), Ok(false));
+    match (is_missing(&beside), is_missing(path)) {
+        (false, _) => Ok(beside),
+        (true, false) => Err(CommandError::new(
+            Exit::NoConclusion,
+            format!("there is no evidence at {}", beside.display()),
+        )),
+        (true, true) => Err(CommandError::usage(format!(
+            "there is neither {} nor {}",
+            path.display(),
+            beside.display()
+        ))),
+    }
 }
 
 /// Whether a file could be JSON Lines: an artifact without evidence beside it is not taken for
@@ -67,13 +84,6 @@ fn begins_like_evidence(path: &Path) -> bool {
 /// Reads every bundle of an evidence file. One that is damaged is unreadable here; that it fails a
 /// check is for the verifier to say.
 pub(crate) fn read(path: &Path) -> Result<Vec<Bundle>, CommandError> {
-    // Where it cannot be told whether there is one, reading it will say why.
-    if matches!(path.try_exists(), Ok(false)) {
-        return Err(CommandError::new(
-            Exit::NoConclusion,
-            format!("there is no evidence at {}", path.display()),
-        ));
-    }
     let bytes = read_bounded(path, EVIDENCE_BYTES_MAX)?;
     let at =
         |error: &dyn std::fmt::Display| CommandError::usage(format!("{}: {error}", path.display()));

@@ -470,11 +470,27 @@ fn evidence_may_have_any_name() {
 fn there_must_be_something_to_replay() {
     let (bench, file) = published();
     fs::copy(bench.path(&file), bench.path("bare")).unwrap();
-    for nothing in ["nothing", "bare"] {
+    // An artifact without evidence leaves no conclusion; a name that is mistyped is no artifact.
+    for (name, code, said) in [
+        ("bare", 3, "there is no evidence at bare.sigstore.jsonl"),
+        (
+            "nothing",
+            2,
+            "there is neither nothing nor nothing.sigstore.jsonl",
+        ),
+        (
+            "nothing.sigstore.jsonl",
+            2,
+            "cannot read nothing.sigstore.jsonl: No such file",
+        ),
+    ] {
         bench
-            .replay(nothing, "auditor-store", &[])
-            .exits(3)
-            .says(&format!("there is no evidence at {nothing}.sigstore.jsonl"));
+            .replay(name, "auditor-store", &[])
+            .exits(code)
+            .says(said);
+        bench.run(&format!("show {name}")).exits(code).says(said);
+        let ran = bench.verify(Program::Counterseal, &[name], &[]);
+        assert_eq!(ran.code(), Some(code), "{}", ran.spoken());
     }
     fs::write(bench.path("x.sigstore.jsonl"), "").unwrap();
     bench

@@ -22,7 +22,7 @@ use crate::{keys, output};
 const DEFAULT_AUDITOR_ID: &str = "https://counterseal.dev/auditors/unnamed";
 
 pub(crate) fn run(session: &Session, arguments: &ReplayArgs) -> Result<Exit, CommandError> {
-    let path = evidence::locate(&arguments.bundle);
+    let path = evidence::locate(&arguments.bundle)?;
     let bundles = evidence::read(&path)?;
     // The first provenance of our build type is what is replayed; verdicts stand after it.
     let (bundle, replayable) = bundles

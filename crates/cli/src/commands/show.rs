@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::{evidence, output};
 
 pub(crate) fn run(session: &Session, arguments: &ShowArgs) -> Result<Exit, CommandError> {
-    let path = evidence::locate(&arguments.file);
+    let path = evidence::locate(&arguments.file)?;
     let bundles = evidence::read(&path)?;
     if arguments.inputs {
         return super::inputs::run(session, arguments, &path, &bundles);
