@@ -76,6 +76,10 @@ pub(crate) fn bytes(part: &[u8]) -> Result<(), CommandError> {
 
 /// What became of a result. A reader that has gone away is no failure; one that is lost in any
 /// other way is, although every verb prints when its work is done and kept.
+///
+/// Standard output that is closed counts as one that is not wanted: before `main` the runtime opens
+/// the null device in its place, in the very way in which other programs (Python, Node) open it for
+/// a child whose output they throw away, so that nothing tells the two apart.
 pub(crate) fn printed(written: io::Result<()>) -> Result<(), CommandError> {
     match written.and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CommandError::usage(format!(
