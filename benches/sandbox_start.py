@@ -81,7 +81,7 @@ def compare(kind, options, work):
 def benchmark():
     parser = measure.arguments(__doc__, runs=15)
     parser.add_argument(
-        "--block", type=int, default=40, help="starts in each run (default %(default)s)"
+        "--block", type=int, default=100, help="starts in each run (default %(default)s)"
     )
     options = parser.parse_args()
     for kind in PROGRAMS:

@@ -23,7 +23,7 @@ const MOUNT_POINTS: [&str; 4] = ["build", "dev", "proc", "tmp"];
 
 /// Version of everything in this crate and the sandbox that shapes outputs but stands in no
 /// message: raised when the same action could give other bytes than before.
-const ACTION_EPOCH: &str = "4";
+const ACTION_EPOCH: &str = "5";
 
 /// A root and the actions over it, ready to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 
 use crate::error::SetupStep;
-use crate::inside::{GO, REPORT};
+use crate::inside::{GO, Made, REPORT};
 use crate::loopback::Loopback;
 use crate::plan::{ABSENT, Doors};
 use crate::report::{During, Failure, tolerate};
@@ -93,39 +93,17 @@ pub(crate) struct NewSite {
     pub(crate) formats: Option<&'static CStr>,
 }
 
-/// What a finished room is known by, in this order: the mount namespace, the scratch space; if they
-/// were made for it, the network; then the user, uts and cgroup namespaces. Those of waived namespaces
-/// repeat the mount namespace's, and a [`Report::Missing`](crate::report::Report::Missing) has said so
-/// before.
-pub(crate) struct Made {
-    descriptors: [RawFd; 6],
-    count: usize,
-}
-
-impl Made {
-    fn add(&mut self, descriptor: RawFd) {
-        if let Some(place) = self.descriptors.get_mut(self.count) {
-            *place = descriptor;
-            self.count += 1;
-        }
-    }
-
-    pub(crate) fn descriptors(&self) -> &[RawFd] {
-        self.descriptors.get(..self.count).unwrap_or_default()
-    }
-}
-
 /// Makes the room and enters it; `network` is how the making of its network namespace began, if it
 /// needs one. The process has all of its descriptors in place.
-pub(crate) fn make(order: &Order, network: Option<Result<(), Failure>>) -> Result<Made, Failure> {
+pub(crate) fn make(
+    order: &Order,
+    network: Option<Result<(), Failure>>,
+    made: &mut Made,
+) -> Result<(), Failure> {
     sys::set_umask(0);
     sys::unshare(libc::CLONE_NEWNS).during(SetupStep::CreateMountNamespace)?;
     sys::make_mounts_private().during(SetupStep::PrivateMounts)?;
     let mounts = open_namespace(Namespace::Mounts)?;
-    let mut made = Made {
-        descriptors: [mounts; 6],
-        count: 0,
-    };
     made.add(mounts);
     let (site, word) = match &order.site {
         SiteOrder::Vacant(_) => (None, START),
@@ -156,7 +134,7 @@ pub(crate) fn make(order: &Order, network: Option<Result<(), Failure>>) -> Resul
             errno: 0,
         });
     }
-    Ok(made)
+    Ok(())
 }
 
 /// The user, uts and cgroup namespaces; `absent` in place of those that were waived.

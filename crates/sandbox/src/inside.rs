@@ -49,8 +49,9 @@ pub(crate) fn enter(doors: &Doors, mounts: RawFd, plan: &Plan) -> ! {
         .and_then(|()| place_descriptors(plan, ABSENT))
         .and_then(|()| {
             report = REPORT;
-            make_ipc(plan)?;
-            start_first_process(plan, &[])
+            let mut made = Made::nothing();
+            make_ipc(plan, doors.ipc, &mut made)?;
+            start_first_process(plan, &made)
         });
     if let Err(Failure { step, errno }) = started {
         Report::Failed { step, errno }.send(report);
@@ -63,9 +64,9 @@ pub(crate) fn enter(doors: &Doors, mounts: RawFd, plan: &Plan) -> ! {
 pub(crate) fn found(order: &Order, plan: &Plan) -> ! {
     let mut report = plan.report;
     prefer_in_out_of_memory();
-    let (go, entered) = match &order.site {
-        SiteOrder::New(new) => (new.go, Ok(())),
-        SiteOrder::Vacant(doors) => (ABSENT, enter_site(doors)),
+    let (go, ipc, entered) = match &order.site {
+        SiteOrder::New(new) => (new.go, ABSENT, Ok(())),
+        SiteOrder::Vacant(doors) => (ABSENT, doors.ipc, enter_site(doors)),
     };
     let started = entered
         .and_then(|()| place_descriptors(plan, go))
@@ -75,9 +76,10 @@ pub(crate) fn found(order: &Order, plan: &Plan) -> ! {
             sys::reset_signal_handler(libc::SIGCHLD);
             // It takes longest, beside everything else.
             let network = order.network.as_ref().map(Loopback::begin);
-            make_ipc(plan)?;
-            let room = furnish::make(order, network)?;
-            start_first_process(plan, room.descriptors())
+            let mut made = Made::nothing();
+            make_ipc(plan, ipc, &mut made)?;
+            furnish::make(order, network, &mut made)?;
+            start_first_process(plan, &made)
         });
     if let Err(Failure { step, errno }) = started {
         Report::Failed { step, errno }.send(report);
@@ -91,6 +93,7 @@ fn enter_site(doors: &Doors) -> Result<(), Failure> {
         (doors.network, libc::CLONE_NEWNET),
         (doors.host_name, libc::CLONE_NEWUTS),
         (doors.cgroup, libc::CLONE_NEWCGROUP),
+        (doors.ipc, libc::CLONE_NEWIPC),
     ] {
         if namespace != ABSENT {
             sys::enter_namespace(namespace, kind).during(SetupStep::EnterNamespace)?;
@@ -127,14 +130,46 @@ fn place_descriptors(plan: &Plan, go: RawFd) -> Result<(), Failure> {
     sys::close_from(last + 1).during(SetupStep::PlaceDescriptors)
 }
 
-/// The one namespace beside process 1's own that no two steps share.
-fn make_ipc(plan: &Plan) -> Result<(), Failure> {
+/// The one namespace beside process 1's own that no two steps share, unless one has been entered in
+/// which there never was anything.
+fn make_ipc(plan: &Plan, entered: RawFd, made: &mut Made) -> Result<(), Failure> {
+    if entered != ABSENT {
+        return Ok(());
+    }
     let ipc = sys::unshare(libc::CLONE_NEWIPC).during(SetupStep::CreateIpcNamespace);
-    tolerate(ipc, plan.ipc_waived, REPORT).map(drop)
+    if tolerate(ipc, plan.ipc_waived, REPORT)? {
+        made.add(sys::own_namespace(Namespace::Ipc).during(SetupStep::OpenNamespace)?);
+    }
+    Ok(())
 }
 
-/// Starts process 1 and tells the parent, who takes it and the room's descriptors over.
-fn start_first_process(plan: &Plan, room: &[RawFd]) -> Result<(), Failure> {
+/// What was made for a run and stays with the parent, in this order: the ipc namespace; of a room the
+/// mount namespace and the scratch space; the network; of a new site the user, uts and cgroup
+/// namespaces. Each only if it was made for this run. Those of a room or a site that were waived repeat
+/// the mount namespace's, and a [`Report::Missing`] has said so before.
+pub(crate) struct Made {
+    descriptors: [RawFd; sys::DESCRIPTORS_MAX],
+    count: usize,
+}
+
+impl Made {
+    const fn nothing() -> Self {
+        Self {
+            descriptors: [ABSENT; sys::DESCRIPTORS_MAX],
+            count: 0,
+        }
+    }
+
+    pub(crate) fn add(&mut self, descriptor: RawFd) {
+        if let Some(place) = self.descriptors.get_mut(self.count) {
+            *place = descriptor;
+            self.count += 1;
+        }
+    }
+}
+
+/// Starts process 1 and tells the parent, who takes it and the descriptors over.
+fn start_first_process(plan: &Plan, made: &Made) -> Result<(), Failure> {
     let flags = libc::CLONE_VM | libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::CLONE_NEWNS;
     // SAFETY: the stack is the plan's, used by process 1 alone; the plan lies in memory that
     // lives as long as any process shares it, and neither process changes it.
@@ -148,7 +183,8 @@ fn start_first_process(plan: &Plan, room: &[RawFd]) -> Result<(), Failure> {
     }
     .during(SetupStep::CreatePidNamespace)?;
     let started = Report::Started { pid };
-    if room.is_empty() || started.send_with(REPORT, room).is_err() {
+    let made = made.descriptors.get(..made.count).unwrap_or_default();
+    if made.is_empty() || started.send_with(REPORT, made).is_err() {
         // The parent misses the descriptors and ends process 1, which it must hear of for that.
         started.send(REPORT);
     }

@@ -56,6 +56,7 @@ mod report;
 mod room;
 mod root;
 mod run;
+mod serving;
 mod settings;
 mod start;
 mod supervise;

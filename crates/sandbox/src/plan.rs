@@ -74,6 +74,7 @@ pub(crate) struct Doors {
     pub(crate) network: RawFd,
     pub(crate) host_name: RawFd,
     pub(crate) cgroup: RawFd,
+    pub(crate) ipc: RawFd,
 }
 
 /// One run, prepared.

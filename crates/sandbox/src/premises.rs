@@ -2,9 +2,10 @@
 //! and taking them down costs about as much as everything else of a room.
 //!
 //! Steps can change neither the host name nor which users and control groups there are: they have no
-//! capability. They can change their network, but only through a socket, and every call that makes
-//! one is answered by the service, which remembers it. A network is handed on if it is known that
-//! there never was a socket in it.
+//! capability. They can change their network, but only through a socket, and their ipc namespace, but
+//! only through a queue or a set of semaphores. Every call that makes one is answered by the service,
+//! which remembers it. What is handed on, an ipc namespace from each step to the next and a network from
+//! each room to the next, is known to be as new.
 //!
 //! One room at a time has them: the kernel counts a step's processes and signals by its user
 //! namespace, so that rooms side by side would share their limits.
@@ -18,10 +19,11 @@ use crate::error::SetupStep;
 use crate::host::VirtualHost;
 use crate::plan::{ABSENT, Doors};
 use crate::room::HostUser;
+use crate::serving::Servant;
 
 /// Where rooms are made one after the other, faster than each in premises of its own, and no step can
-/// tell. Copies stand for the same premises. Holds at most four descriptors for each room that there
-/// was at the same time, and at most 64 in all.
+/// tell. Copies stand for the same premises. Holds at most five descriptors and a thread for each room
+/// that there was at the same time, and at most 16 times as much in all.
 #[derive(Debug, Clone, Default)]
 pub struct Premises {
     vacant: Arc<Mutex<Vec<Site>>>,
@@ -64,11 +66,14 @@ pub(crate) struct Site {
     /// None if the guarantee was waived and could not be kept, the same below; or, in premises, if the
     /// last room's was used.
     pub(crate) network: Option<OwnedFd>,
+    /// None while a step has it, and if the last step's was used.
+    pub(crate) ipc: Option<OwnedFd>,
     pub(crate) host_name: Option<OwnedFd>,
     pub(crate) cgroup: Option<OwnedFd>,
     /// Why something is missing: the step and the kernel's answer.
     pub(crate) missing: Vec<(SetupStep, i32)>,
     pub(crate) host_user: HostUser,
+    pub(crate) servant: Option<Servant>,
     /// User and name that it was made for.
     pub(crate) made_for: (u32, String),
 }
@@ -87,6 +92,7 @@ impl Site {
             network: number(&self.network),
             host_name: number(&self.host_name),
             cgroup: number(&self.cgroup),
+            ipc: number(&self.ipc),
         }
     }
 }
@@ -97,20 +103,43 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::{Action, Limits, Scratch, run};
+    use crate::{Action, Limits, SandboxError, Scratch, run};
 
-    /// The user and the network namespace of the one vacant site, if it has a network.
-    fn vacant(premises: &Premises) -> (u64, Option<u64>) {
-        let number = |fd: &OwnedFd| rustix::fs::fstat(fd).unwrap().st_ino;
+    /// Numbers of the namespaces of the one vacant site, as far as it has them.
+    #[derive(Debug, PartialEq)]
+    struct Seen {
+        user: u64,
+        network: Option<u64>,
+        ipc: Option<u64>,
+    }
+
+    fn vacant(premises: &Premises) -> Seen {
         let vacant = premises.vacant();
         let [site] = vacant.as_slice() else {
             panic!("{} sites", vacant.len());
         };
-        (number(&site.user), site.network.as_ref().map(number))
+        Seen {
+            user: number(&site.user),
+            network: site.network.as_ref().map(number),
+            ipc: site.ipc.as_ref().map(number),
+        }
+    }
+
+    fn number(fd: &OwnedFd) -> u64 {
+        rustix::fs::fstat(fd).unwrap().st_ino
     }
 
     /// Runs each of these, one after the other, in one room.
     fn run_in(premises: &Premises, host: &VirtualHost, experiments: &[&str]) {
+        run_within(premises, host, &Limits::default(), experiments).unwrap();
+    }
+
+    fn run_within(
+        premises: &Premises,
+        host: &VirtualHost,
+        limits: &Limits,
+        experiments: &[&str],
+    ) -> Result<(), SandboxError> {
         let root = tempfile::tempdir().unwrap();
         let logs = tempfile::tempdir().unwrap();
         for (name, program) in [
@@ -129,14 +158,15 @@ mod tests {
                 argv: &argv,
                 environment: &BTreeMap::new(),
                 working_directory: "/build",
-                limits: &Limits::default(),
+                limits,
                 source_date_epoch: 0,
                 host,
                 waived: &BTreeSet::new(),
             };
-            let outcome = run(&action, &mut scratch, logs.path()).unwrap();
+            let outcome = run(&action, &mut scratch, logs.path())?;
             assert!(outcome.exit.is_success(), "{experiment}: {}", outcome.exit);
         }
+        Ok(())
     }
 
     fn host() -> VirtualHost {
@@ -144,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_without_sockets_goes_to_the_next_room() {
+    fn what_nobody_used_goes_to_the_next_room() {
         let premises = Premises::new();
         run_in(
             &premises,
@@ -152,7 +182,7 @@ mod tests {
             &["/probe print a", "/probe write /build/a 1"],
         );
         let first = vacant(&premises);
-        assert!(first.1.is_some());
+        assert!(first.network.is_some() && first.ipc.is_some(), "{first:?}");
         run_in(&premises, &host(), &["/probe print a"]);
         assert_eq!(vacant(&premises), first);
     }
@@ -170,14 +200,52 @@ mod tests {
                 &host(),
                 &["/probe print a", experiment, "/probe print a"],
             );
-            let (user, network) = vacant(&premises);
-            assert_eq!(network, None, "{experiment}");
+            let first = vacant(&premises);
+            assert_eq!(first.network, None, "{experiment}");
             // The next room makes one, and leaves it.
             run_in(&premises, &host(), &["/probe print a"]);
-            let (next_user, network) = vacant(&premises);
-            assert_eq!(next_user, user);
-            assert!(network.is_some(), "{experiment}");
+            let next = vacant(&premises);
+            assert_eq!(next.user, first.user);
+            assert!(next.network.is_some(), "{experiment}");
         }
+    }
+
+    #[test]
+    fn an_ipc_namespace_in_which_queues_were_made_goes_to_nobody() {
+        let premises = Premises::new();
+        run_in(
+            &premises,
+            &host(),
+            &["/probe print a", "/leak-probe process"],
+        );
+        assert_eq!(vacant(&premises).ipc, None);
+        run_in(&premises, &host(), &["/probe print a"]);
+        let first = vacant(&premises);
+        assert!(first.ipc.is_some());
+        // From step to step, too.
+        run_in(
+            &premises,
+            &host(),
+            &["/leak-probe process", "/probe print a"],
+        );
+        let next = vacant(&premises);
+        assert!(next.ipc.is_some());
+        assert_ne!(next.ipc, first.ipc);
+    }
+
+    #[test]
+    fn what_a_step_that_failed_may_have_left_goes_to_nobody() {
+        let premises = Premises::new();
+        run_in(&premises, &host(), &["/probe print a"]);
+        let first = vacant(&premises);
+        let too_much = Limits {
+            log_bytes: 1,
+            ..Limits::default()
+        };
+        run_within(&premises, &host(), &too_much, &["/probe print abc"]).unwrap_err();
+        let next = vacant(&premises);
+        assert_eq!((next.network, next.ipc), (None, None));
+        assert_eq!(next.user, first.user);
     }
 
     #[test]
@@ -186,8 +254,7 @@ mod tests {
         run_in(&premises, &host(), &["/probe print a"]);
         let site = premises.take(&host()).unwrap();
         run_in(&premises, &host(), &["/probe print a"]);
-        let number = |fd: &OwnedFd| rustix::fs::fstat(fd).unwrap().st_ino;
-        assert_ne!(vacant(&premises).0, number(&site.user));
+        assert_ne!(vacant(&premises).user, number(&site.user));
     }
 
     #[test]

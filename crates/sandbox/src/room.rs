@@ -71,18 +71,18 @@ impl Scratch {
     }
 
     /// The room that an action with this root runs in, if it has been made.
-    pub(crate) fn room(&self, root: &Path) -> Result<Option<&Room>, SandboxError> {
-        match &self.room {
+    pub(crate) fn room(&mut self, root: &Path) -> Result<Option<&mut Room>, SandboxError> {
+        match &mut self.room {
             Some(made) if made.root != root => Err(SandboxError::RootChanged {
                 expected: made.root.clone(),
                 found: root.to_owned(),
             }),
-            made => Ok(made.as_ref()),
+            made => Ok(made.as_mut()),
         }
     }
 
     /// Keeps a room that has been made.
-    pub(crate) fn keep(&mut self, room: Room) -> &Room {
+    pub(crate) fn keep(&mut self, room: Room) -> &mut Room {
         self.room.insert(room)
     }
 
@@ -97,7 +97,7 @@ impl Scratch {
     }
 
     /// Whether no socket was ever made in the room's network, if there is a room. From here on that is
-    /// unknown, until [`Self::network_is_unused`] says it again.
+    /// unknown, until [`Self::hand_on`] says it again.
     pub(crate) fn doubt_network(&mut self) -> bool {
         let Some(room) = &mut self.room else {
             return true;
@@ -105,9 +105,11 @@ impl Scratch {
         std::mem::take(&mut room.is_network_unused)
     }
 
-    pub(crate) fn network_is_unused(&mut self) {
+    /// After a run that left its ipc namespace like this, and its network.
+    pub(crate) fn hand_on(&mut self, ipc: Option<OwnedFd>, is_network_unused: bool) {
         if let Some(room) = &mut self.room {
-            room.is_network_unused = true;
+            room.site.ipc = ipc;
+            room.is_network_unused = is_network_unused;
         }
     }
 }
@@ -145,6 +147,16 @@ pub(crate) enum Foundation {
     Vacant(Site),
     /// New ones, whose user is this one.
     New(HostUser),
+}
+
+impl Foundation {
+    /// The ipc namespace that the site's last step left.
+    pub(crate) fn take_ipc(&mut self) -> Option<OwnedFd> {
+        match self {
+            Self::Vacant(site) => site.ipc.take(),
+            Self::New(_) => None,
+        }
+    }
 }
 
 /// What the process that makes a room has to know. A site that is not there yet begins when `go` says so.
@@ -194,13 +206,12 @@ impl Room {
         host: &VirtualHost,
         site: Foundation,
         missing: Vec<(SetupStep, i32)>,
-        descriptors: Vec<OwnedFd>,
+        mut descriptors: impl Iterator<Item = OwnedFd>,
     ) -> Result<Self, SandboxError> {
         let lost: BTreeSet<_> = missing
             .iter()
             .filter_map(|(step, _)| step.guarantee())
             .collect();
-        let mut descriptors = descriptors.into_iter();
         let mut next = || {
             let descriptor = descriptors.next();
             descriptor.ok_or_else(|| SetupStep::OpenNamespace.failed(0))
@@ -220,8 +231,10 @@ impl Room {
                 user: next()?,
                 host_name: unless_lost(Guarantee::HostName, next()?),
                 cgroup: unless_lost(Guarantee::CgroupNamespace, next()?),
+                ipc: None,
                 missing: Vec::new(),
                 host_user,
+                servant: None,
                 made_for: (host.user_id, host.host_name.clone()),
             },
         };

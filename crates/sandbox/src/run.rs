@@ -17,8 +17,9 @@ use crate::room::{
     self, Foundation, HostUser, Room, Scratch, hand_pipe_over, map_user, moved, pipe,
     report_sockets,
 };
+use crate::serving::{HostOrder, Serving};
 use crate::start::{Child, Started};
-use crate::supervise::{Ending, HostOrder, Serving, Supervision};
+use crate::supervise::{Ending, Supervision};
 use crate::{filter, inside, limits, manifest, settings, usage};
 
 /// Runs an action to its end and reports what it did and how it was isolated.
@@ -115,7 +116,11 @@ pub(crate) fn run_with(
         report: report.as_fd(),
         traps,
     };
-    let (begun, serving) = begin(action, scratch, &directory, &plan, ends, host)?;
+    let Begun {
+        started: processes,
+        serving,
+        ipc,
+    } = begin(action, scratch, &directory, &plan, ends, host)?;
     let room = scratch.made()?;
     let supervision = Supervision::new(
         action,
@@ -126,7 +131,7 @@ pub(crate) fn run_with(
         ],
         report,
         can_sample,
-        begun,
+        processes,
         serving,
     );
     let mut carried = Carried::default();
@@ -149,9 +154,11 @@ pub(crate) fn run_with(
     };
     let isolation = manifest::isolation(action, room, &missing, can_sample, findings.as_ref());
     scratch.carried = carried;
-    if was_network_unused && findings.as_ref().is_some_and(|found| !found.has_sockets) {
-        scratch.network_is_unused();
-    }
+    let left = findings.as_ref().map(|findings| findings.traces);
+    scratch.hand_on(
+        ipc.filter(|_| left.is_some_and(|left| !left.queues)),
+        was_network_unused && left.is_some_and(|left| !left.sockets),
+    );
     Ok(Outcome {
         exit,
         isolation,
@@ -170,6 +177,14 @@ struct Ends<'a> {
     traps: OwnedFd,
 }
 
+/// A run whose process 1 is there.
+struct Begun {
+    started: Started,
+    serving: Serving,
+    /// None if it was waived and could not be made.
+    ipc: Option<OwnedFd>,
+}
+
 /// Starts process 1 in the room of a scratch space, which is made if there is none, and who answers
 /// the step's calls.
 fn begin(
@@ -179,7 +194,7 @@ fn begin(
     plan: &Plan,
     ends: Ends<'_>,
     host: HostOrder,
-) -> Result<(Started, Serving), SandboxError> {
+) -> Result<Begun, SandboxError> {
     let Ends {
         inside,
         report,
@@ -188,26 +203,50 @@ fn begin(
     let [stdout, stderr, ..] = &inside;
     let logs = [stdout, stderr];
     // A failure to start the service is told once process 1 is known, so that it can be ended.
-    let (entrant, started, serving) = if let Some(room) = scratch.room(directory)? {
+    let (entrant, begun) = if let Some(room) = scratch.room(directory)? {
         let entrant = enter(action, room, plan, logs)?;
         drop(inside);
+        let ipc = room.site.ipc.take();
         let serving = Serving::start(host, traps, room);
-        (entrant, Started::hear(report)?, serving)
+        let mut started = Started::hear(report)?;
+        let ipc = started.ipc(ipc);
+        (
+            entrant,
+            serving.map(|serving| Begun {
+                started,
+                serving,
+                ipc,
+            }),
+        )
     } else {
         let site = scratch.site(action);
-        let (entrant, foundation) = found(action, directory, site, plan, logs)?;
+        let (entrant, mut foundation) = found(action, directory, site, plan, logs)?;
         drop(inside);
         // While a room is made every processor has work, so the service starts after that.
         let mut started = Started::hear(report)?;
+        let ipc = started.ipc(foundation.take_ipc());
         let missing = started.take_missing();
         let descriptors = std::mem::take(&mut started.descriptors);
-        let room = Room::new(directory, action.host, foundation, missing, descriptors)?;
+        let room = Room::new(
+            directory,
+            action.host,
+            foundation,
+            missing,
+            descriptors.into_iter(),
+        )?;
         let serving = Serving::start(host, traps, scratch.keep(room));
-        (entrant, started, serving)
+        (
+            entrant,
+            serving.map(|serving| Begun {
+                started,
+                serving,
+                ipc,
+            }),
+        )
     };
     // It has left, and while nobody collects it counts among the step's processes.
     drop(entrant);
-    Ok((started, serving?))
+    begun
 }
 
 /// Forks the process that enters a room and starts process 1 there.

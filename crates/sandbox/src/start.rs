@@ -1,5 +1,6 @@
 //! The parent's side of a start: forks, and hears from the processes inside until process 1 runs.
 
+use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -105,8 +106,8 @@ pub(crate) struct Started {
     pub(crate) first: FirstProcess,
     /// What was reported before that, by the entrant or by process 1.
     pub(crate) reports: Vec<Report>,
-    /// Of a room that was made.
-    pub(crate) descriptors: Vec<OwnedFd>,
+    /// What was made for the run ([`Made`](crate::inside::Made)).
+    pub(crate) descriptors: VecDeque<OwnedFd>,
 }
 
 impl Started {
@@ -119,7 +120,7 @@ impl Started {
                     return Ok(Self {
                         first: FirstProcess::adopt(pid)?,
                         reports,
-                        descriptors,
+                        descriptors: descriptors.into(),
                     });
                 }
                 // A failure may be that of process 1, which is faster than who tells of it.
@@ -135,6 +136,18 @@ impl Started {
                 Err(errno) => return Err(io("hearing from the setup", errno)),
             }
         }
+    }
+
+    /// The ipc namespace of the run: the one that was entered, or else what was made.
+    pub(crate) fn ipc(&mut self, entered: Option<OwnedFd>) -> Option<OwnedFd> {
+        let is_missing = |report: &Report| match report {
+            Report::Missing { step, .. } => step.guarantee() == Some(Guarantee::IpcNamespace),
+            _ => false,
+        };
+        if entered.is_some() || self.reports.iter().any(is_missing) {
+            return entered;
+        }
+        self.descriptors.pop_front()
     }
 
     /// What a room had to be made without: the step and the kernel's answer.

@@ -6,7 +6,6 @@
 //! only when all of them are gone (`pid_namespaces(7)`): that is the one way a run ends.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -14,9 +13,10 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use crate::action::{Action, Captured, Exit, Limits};
 use crate::capture::{Intake, Stream};
 use crate::error::{SandboxError, SetupStep, io};
-use crate::host::{Carried, Findings, Ground, Patch, Service, VirtualHost};
+use crate::host::{Carried, Findings};
 use crate::report::Report;
-use crate::room::{HostUser, Lack, NOBODY, Room, receive_report};
+use crate::room::{HostUser, Lack, Room, receive_report};
+use crate::serving::Serving;
 use crate::start::{FirstProcess, Started, collect};
 use crate::usage;
 
@@ -34,75 +34,6 @@ pub(crate) struct Ending {
     pub(crate) missing: Vec<(SetupStep, i32)>,
     /// None if the step's system calls could not be trapped.
     pub(crate) findings: Option<Findings>,
-}
-
-/// What a step's service has to know.
-pub(crate) struct HostOrder {
-    pub(crate) host: VirtualHost,
-    pub(crate) patch: &'static Patch,
-    pub(crate) carried: Carried,
-    /// Paths at which the step's program is tried, in this order.
-    pub(crate) programs: Vec<Vec<u8>>,
-    /// Whether the step may go on if its calls could not be trapped.
-    pub(crate) is_waived: bool,
-}
-
-/// The thread that answers a step's trapped calls.
-pub(crate) struct Serving {
-    /// One message at its end: none if it got nothing to answer.
-    findings: Receiver<Option<Findings>>,
-    is_waived: bool,
-    /// Its end tells the thread that process 1 is gone.
-    _over: Sender<()>,
-}
-
-impl Serving {
-    /// Starts the thread. It waits for the step's means to trap, or for the step's end.
-    pub(crate) fn start(
-        order: HostOrder,
-        traps: OwnedFd,
-        room: &Room,
-    ) -> Result<Self, SandboxError> {
-        let file_user = (room.site.host_user == HostUser::Nobody).then_some(NOBODY);
-        let room_mounts = room.mounts()?;
-        let is_waived = order.is_waived;
-        let (sender, findings) = mpsc::sync_channel(1);
-        let (over, is_over) = mpsc::channel();
-        std::thread::Builder::new()
-            .name("virtual host".to_owned())
-            .spawn(move || {
-                let Some([step_root, mounts]) = descriptors_from(&traps) else {
-                    let _ = sender.send(None);
-                    return;
-                };
-                let ground = Ground::enter(step_root, &order.host, file_user);
-                let found = descriptors_from(&traps)
-                    .map(|[listener]| Service::new(order, ground, listener).serve());
-                // Nobody waits for what the service leaves behind to be taken down …
-                let _ = sender.send(found);
-                // … nor for mounts: whoever lets go of them last waits for the kernel, and that is
-                // neither process 1 nor whoever drops the room.
-                let _: Result<(), _> = is_over.recv();
-                drop((mounts, room_mounts));
-            })
-            .map_err(|source| io("starting to answer system calls", source))?;
-        Ok(Self {
-            findings,
-            is_waived,
-            _over: over,
-        })
-    }
-}
-
-/// What a step sends with its next message; none if it ends without.
-fn descriptors_from<const N: usize>(socket: &OwnedFd) -> Option<[OwnedFd; N]> {
-    loop {
-        match receive_report(socket.as_fd()) {
-            Ok((_, descriptors)) => return descriptors.try_into().ok(),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return None,
-        }
-    }
 }
 
 /// Everything known about a run in progress.

@@ -127,6 +127,10 @@ pub(super) const TRAPPED_CALLS: &[i64] = &[
     libc::SYS_timer_gettime,
     libc::SYS_timer_delete,
     libc::SYS_timerfd_gettime,
+    // Queues and semaphores.
+    libc::SYS_msgget,
+    libc::SYS_semget,
+    libc::SYS_mq_open,
     // Sockets.
     libc::SYS_socketpair,
     libc::SYS_bind,

@@ -27,8 +27,6 @@ const INET6_BYTES: RangeInclusive<i32> = 24..=128;
 pub(super) struct Names {
     ports: u16,
     locals: u32,
-    /// Whether the step has tried to make one.
-    pub(super) has_sockets: bool,
 }
 
 /// What the kernel would make up for a socket that is bound.
@@ -68,10 +66,6 @@ impl MadeUp {
 impl Service {
     pub(super) fn network_call(&mut self, call: &Call) -> Option<Answer> {
         Some(match call.number {
-            libc::SYS_socket | libc::SYS_socketpair => {
-                self.names.has_sockets = true;
-                Ok(Reply::Proceed)
-            }
             libc::SYS_bind => self.binding(call),
             // Each of these gives a socket without a name one.
             libc::SYS_connect

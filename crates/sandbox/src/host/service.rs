@@ -24,8 +24,8 @@ use crate::host::time::deadlines::Mend;
 use crate::host::time::sleepers::{Later, Sleepers};
 use crate::host::time::times::CUT_SHORT_NS;
 use crate::host::time::tracer::Launch;
+use crate::serving::HostOrder;
 use crate::settings::is_kernel_since;
-use crate::supervise::HostOrder;
 use crate::sys::{self, Errno, Notification};
 
 /// How a trapped call ends.
@@ -83,10 +83,18 @@ pub(crate) struct Findings {
     pub(crate) opened: Vec<Vec<u8>>,
     /// Whether a program ran that had the host's clocks and random bytes before it.
     pub(crate) is_uncovered: bool,
-    /// Whether there may have been a socket in the step's network.
-    pub(crate) has_sockets: bool,
+    pub(crate) traces: Traces,
     /// What the next step of the same assembly goes on from.
     pub(crate) carried: Carried,
+}
+
+/// What a step has tried to make, of all that stays in a namespace when its processes are gone.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Traces {
+    /// In its network.
+    pub(crate) sockets: bool,
+    /// Queues of messages and sets of semaphores: all that there is in an ipc namespace.
+    pub(crate) queues: bool,
 }
 
 /// What the steps of an assembly share: the clock goes on, and files keep their times.
@@ -134,6 +142,7 @@ pub(crate) struct Service {
     pub(super) listings: Listings,
     pub(super) devices: Devices,
     pub(super) names: Names,
+    traces: Traces,
     /// Until the step is traced, if it is to be.
     pub(super) launch: Option<Launch>,
     /// Whether calls that are mended come to the tracer, and not here.
@@ -165,6 +174,7 @@ impl Service {
             listings: Listings::default(),
             devices: Devices::default(),
             names: Names::default(),
+            traces: Traces::default(),
             launch: None,
             is_traced: false,
             is_uncovered: false,
@@ -214,7 +224,10 @@ impl Service {
             opened: self.paths.take_opened(),
             // Those that are left were killed before they said anything.
             is_uncovered: self.is_uncovered || !self.tasks.executing.is_empty(),
-            has_sockets: self.names.has_sockets || self.devices.has_sockets(),
+            traces: Traces {
+                sockets: self.traces.sockets || self.devices.has_sockets(),
+                ..self.traces
+            },
             carried: Carried {
                 elapsed_ns: self.tasks.latest_ns(),
                 stamps: std::mem::take(&mut self.stamps),
@@ -353,6 +366,14 @@ impl Service {
                 Ok(Reply::Proceed)
             }
             libc::SYS_getrandom => self.random(call),
+            libc::SYS_socket | libc::SYS_socketpair => {
+                self.traces.sockets = true;
+                Ok(Reply::Proceed)
+            }
+            libc::SYS_msgget | libc::SYS_semget | libc::SYS_mq_open => {
+                self.traces.queues = true;
+                Ok(Reply::Proceed)
+            }
             libc::SYS_prctl => self.timestamp_counter_state(call),
             _ => self
                 .time_call(call)

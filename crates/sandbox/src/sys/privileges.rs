@@ -84,6 +84,7 @@ pub(crate) enum Namespace {
     Network,
     HostName,
     Cgroup,
+    Ipc,
 }
 
 /// Opens a namespace of the calling process. Without `/proc` from Linux 6.11 on, which saves most
@@ -93,6 +94,7 @@ pub(crate) fn own_namespace(namespace: Namespace) -> Result<RawFd> {
     const PIDFD_REQUEST: usize = 0xff00;
     let (request, path) = match namespace {
         Namespace::Cgroup => (1, c"/proc/self/ns/cgroup"),
+        Namespace::Ipc => (2, c"/proc/self/ns/ipc"),
         Namespace::Mounts => (3, c"/proc/self/ns/mnt"),
         Namespace::Network => (4, c"/proc/self/ns/net"),
         Namespace::User => (9, c"/proc/self/ns/user"),
