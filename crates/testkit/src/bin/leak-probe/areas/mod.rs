@@ -37,12 +37,13 @@ pub(crate) const ALL: [Area; 16] = [
     ("procfs", procfs::look),
     ("descriptors", descriptors::look),
     ("network", network::look),
-    ("waits", waits::look),
     ("children", children::look),
     ("clocks", clocks::look),
     ("again", again::look),
     ("processor", processor::look),
     ("surface", surface::look),
+    // The last, since what is seen of the host's time there stays in the clock of who has seen it.
+    ("waits", waits::look),
     ("storms", children::under_signals),
 ];
 
