@@ -22,8 +22,8 @@ use crate::room::HostUser;
 use crate::serving::Servant;
 
 /// Where rooms are made one after the other, faster than each in premises of its own, and no step can
-/// tell. Copies stand for the same premises. Holds at most five descriptors and a thread for each room
-/// that there was at the same time, and at most 16 times as much in all.
+/// tell. Copies stand for the same premises. Hold five descriptors and a thread for each room that there
+/// was at the same time, of 16 rooms at most.
 #[derive(Debug, Clone, Default)]
 pub struct Premises {
     vacant: Arc<Mutex<Vec<Site>>>,
