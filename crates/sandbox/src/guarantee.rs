@@ -29,7 +29,7 @@ pub enum Guarantee {
     Network,
     /// The host name is the virtual host's, `assembly` by default.
     HostName,
-    /// System V and POSIX message queues, semaphores and segments are private.
+    /// System V message queues and semaphores are private; segments and POSIX queues there are none.
     IpcNamespace,
     /// The control group hierarchy looks like a root.
     CgroupNamespace,

@@ -246,6 +246,8 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
     // What the room was made with.
     sys::close_from(TRAPS + 1).during(SetupStep::PlaceDescriptors)?;
     sys::reset_signal_handlers();
+    // What is blocked stays pending, the word of a child's end, too, and the step has one signal less.
+    sys::set_signal_mask(0);
     sys::set_user_and_group(plan.user).during(SetupStep::TakeUser)?;
     sys::new_session().during(SetupStep::Session)?;
 

@@ -14,6 +14,13 @@ pub(super) const MISSING_CALLS: &[i64] = &[
     libc::SYS_memfd_create,
     libc::SYS_memfd_secret,
     libc::SYS_shmget,
+    // What they hold the kernel counts by the host's user, and gives back some time after their end.
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_mq_timedsend,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_mq_notify,
+    libc::SYS_mq_getsetattr,
     // Registered, the kernel would write the processor's number into the thread's memory.
     libc::SYS_rseq,
     // Kernel interfaces that a host may or may not have.
@@ -130,7 +137,6 @@ pub(super) const TRAPPED_CALLS: &[i64] = &[
     // Queues and semaphores.
     libc::SYS_msgget,
     libc::SYS_semget,
-    libc::SYS_mq_open,
     // Sockets.
     libc::SYS_socketpair,
     libc::SYS_bind,

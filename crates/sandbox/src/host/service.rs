@@ -370,7 +370,7 @@ impl Service {
                 self.traces.sockets = true;
                 Ok(Reply::Proceed)
             }
-            libc::SYS_msgget | libc::SYS_semget | libc::SYS_mq_open => {
+            libc::SYS_msgget | libc::SYS_semget => {
                 self.traces.queues = true;
                 Ok(Reply::Proceed)
             }

@@ -1,13 +1,65 @@
 //! Children: what they cost, as waiting for them and the signal of their end tell, and what their
 //! signals interrupt.
 
+use std::io::{Read as _, Write as _};
+
 use super::waits::compute;
 use crate::raw::{Answer, Errno, Memory, call};
 use crate::report::Report;
 
+/// The first signal of which several can wait (signal(7)).
+const SIGRTMIN: i32 = 32;
+
 pub(crate) fn look(report: &mut Report) {
     end_of_a_child(report);
     waited_for(report);
+    pending(report);
+}
+
+/// How many signals may wait for a user's processes, when one of them has left an orphan: the end of
+/// each process that nobody else waits for is a signal to process 1.
+fn pending(report: &mut Report) {
+    let counted = || -> Result<u64, Errno> {
+        let memory = Memory::new();
+        memory.put_u64(0, 1 << (SIGRTMIN - 1));
+        call!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &memory, 0, 8)?;
+        if let Some(child) = crate::raw::fork()? {
+            call!(libc::SYS_wait4, child, 0, 0, 0)?;
+        } else {
+            let _ = crate::raw::fork();
+            let _ = call!(libc::SYS_exit_group, 0);
+        }
+        // It has ended by then.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        memory.put(0, &[0; 128]);
+        memory.put(8, &(-1_i32).to_ne_bytes()); // SI_QUEUE
+        let own = std::process::id();
+        let mut count = 0;
+        while call!(libc::SYS_rt_sigqueueinfo, own, SIGRTMIN, &memory).is_ok() {
+            count += 1;
+        }
+        Ok(count)
+    };
+    // What is left waiting ends with this process.
+    let (mut reader, mut writer) = match std::io::pipe() {
+        Ok(ends) => ends,
+        Err(error) => return report.note("pending", error),
+    };
+    match crate::raw::fork() {
+        Ok(Some(child)) => {
+            drop(writer);
+            let mut text = String::new();
+            let _ = reader.read_to_string(&mut text);
+            let _ = call!(libc::SYS_wait4, child, 0, 0, 0);
+            report.note("pending", text);
+        }
+        Ok(None) => {
+            let text = counted().map_or_else(|errno| errno.to_string(), |count| count.to_string());
+            let _ = writer.write_all(text.as_bytes());
+            let _ = call!(libc::SYS_exit_group, 0);
+        }
+        Err(errno) => report.note("pending", errno),
+    }
 }
 
 /// Whether calls that never wait are interrupted while a child sends signals: the kernel finishes
