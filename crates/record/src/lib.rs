@@ -165,6 +165,26 @@ impl Record {
         Self { waiting, ..self }
     }
 
+    /// Refuses a signer that did not sign what the record holds now; [`Self::append`] does so, too.
+    ///
+    /// # Errors
+    /// [`RecordError::SignerName`], [`RecordError::SignerKey`] and [`RecordError::SignerSignature`];
+    /// errors in the checkpoint.
+    pub fn check_signer(&self, signer: &dyn NoteSigner) -> Result<(), RecordError> {
+        self.check_name(signer)?;
+        append::check_signer(self.storage(), &self.checkpoint()?, signer)
+    }
+
+    fn check_name(&self, signer: &dyn NoteSigner) -> Result<(), RecordError> {
+        if signer.name() == self.origin {
+            return Ok(());
+        }
+        Err(RecordError::SignerName {
+            expected: self.origin.clone(),
+            found: signer.name().into(),
+        })
+    }
+
     /// Records entries and returns a receipt for each, in their order.
     ///
     /// An entry that is in the record already, or twice in the batch, is not
@@ -184,12 +204,7 @@ impl Record {
         signer: &dyn NoteSigner,
     ) -> Result<Vec<Receipt>, RecordError> {
         let storage = self.storage();
-        if signer.name() != self.origin {
-            return Err(RecordError::SignerName {
-                expected: self.origin.clone(),
-                found: signer.name().into(),
-            });
-        }
+        self.check_name(signer)?;
         append::check_lengths(entries)?;
         if entries.is_empty() {
             return Ok(Vec::new());

@@ -83,6 +83,13 @@ fn a_verdict_does_not_go_into_another_record_than_the_evidence() {
         .exits(2)
         .says("its receipt is not of the record other-record")
         .never_says("step compile");
+    // With the wrong key nothing is said about the receipts.
+    bench
+        .run(&format!(
+            "record add record {evidence} --public-key keys/vendor.key.pub --key keys/other.key"
+        ))
+        .exits(2)
+        .says("did not sign the checkpoint of this record");
     assert_eq!(fs::read(bench.path(&evidence)).unwrap(), before);
     let after = fs::read(bench.path("other-record/checkpoint")).unwrap();
     assert_eq!(after, recorded);

@@ -62,6 +62,10 @@ fn add(
     let record = Record::open(directory).or_usage()?;
     let record = record.telling(session.waiting_for_record());
     let key = keys::record(key)?;
+    // Of another key nothing could be said about the receipts.
+    record
+        .check_signer(&key)
+        .map_err(|error| CommandError::usage(chain(&error)))?;
     // Everything is checked before anything is recorded.
     let mut signed_by = Vec::new();
     for (index, bundle) in bundles.iter().enumerate() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use counterseal_assembly::AssemblyError;
 use counterseal_attestation::bundle::Bundle;
 use counterseal_replay::{
     Auditor, ReplayError, ReplayOptions, Replayable, Replayed, Verdict, replay, statement,
@@ -134,10 +135,14 @@ fn rebuild(
     bar.clear();
     let replayed = replayed.map_err(|error| {
         let failure = CommandError::usage(chain(&error));
-        match error {
+        match &error {
             ReplayError::Inputs(_) => failure.hint(
                 "name the vendor's input archive with --input-archive DIR; no verdict was made",
             ),
+            ReplayError::Machine(AssemblyError::Sandbox { source, .. }) => match source.advice() {
+                Some(advice) => failure.hint(advice),
+                None => failure,
+            },
             _ => failure,
         }
     })?;
