@@ -188,7 +188,11 @@ pub(crate) fn failure(error: &AssemblyError) -> CommandError {
         | AssemblyError::OutputRefused { .. } => Exit::Failed,
         _ => Exit::Usage,
     };
-    let failure = CommandError::new(exit, chain(error));
+    advised(CommandError::new(exit, chain(error)), error)
+}
+
+/// Adds what can be done about it, if the sandbox knows.
+pub(crate) fn advised(failure: CommandError, error: &AssemblyError) -> CommandError {
     match error {
         AssemblyError::Sandbox { source, .. } => match source.advice() {
             Some(advice) => failure.hint(advice),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use counterseal_assembly::AssemblyError;
 use counterseal_attestation::bundle::Bundle;
 use counterseal_replay::{
     Auditor, ReplayError, ReplayOptions, Replayable, Replayed, Verdict, replay, statement,
@@ -14,6 +13,7 @@ use counterseal_verify_cli::native_provider::Native;
 
 use crate::arguments::ReplayArgs;
 use crate::blob_files::replace_with_blob;
+use crate::commands::assemble::advised;
 use crate::error::{CommandError, Exit, OrExit, chain, read_bounded, read_text};
 use crate::evidence::{self, RecordPlace};
 use crate::session::{Session, checked_identity, now};
@@ -139,10 +139,7 @@ fn rebuild(
             ReplayError::Inputs(_) => failure.hint(
                 "name the vendor's input archive with --input-archive DIR; no verdict was made",
             ),
-            ReplayError::Machine(AssemblyError::Sandbox { source, .. }) => match source.advice() {
-                Some(advice) => failure.hint(advice),
-                None => failure,
-            },
+            ReplayError::Machine(error) => advised(failure, error),
             _ => failure,
         }
     })?;
