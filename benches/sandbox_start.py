@@ -7,7 +7,7 @@ also filters system calls, sets limits, answers calls and captures both streams,
 not.
 
 Two programs: one of bare system calls, whose own time is next to nothing, and one with a C library.
-The start of the GNU one asks the processor some eighty times what it can (CPUID), which on a virtual
+The start of the GNU one asks the processor again and again what it can (CPUID), which on a virtual
 machine ends in its supervisor each time; bubblewrap pays for it once more, as a program with a C
 library itself.
 """

@@ -1,7 +1,8 @@
 //! Times trivial actions: `bench_start PROGRAM [COUNT]`, where PROGRAM is a static executable
 //! that does nothing (`true`). Prints medians in milliseconds, one `name value` a line: plain
 //! fork and execute; an action in a sandbox of its own, as a process starts its first and as it
-//! starts the others; and a further step in the same one. Measures nothing else: hashing, staging and evidence are other crates' work.
+//! starts the others; and a further step in the same one. Measures nothing else: hashing, staging and
+//! evidence are other crates' work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use counterseal_sandbox::{Action, Limits, Premises, Scratch, VirtualHost, run};
 
-/// How long the kernel gets for that.
+/// How long the kernel gets to take down what was there before.
 const SETTLE: Duration = Duration::from_millis(300);
 
 type Failure = Box<dyn std::error::Error>;
@@ -81,7 +82,6 @@ fn report(
     count: usize,
     mut once: impl FnMut() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    // The kernel takes namespaces down when it has time: those of others are not measured here.
     std::thread::sleep(SETTLE);
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {

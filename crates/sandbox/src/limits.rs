@@ -88,9 +88,8 @@ pub(crate) fn of(action: &Action<'_>) -> Vec<ResourceLimit> {
 
 /// Limits that a user namespace takes over for all that is in it: the soft ones of the process that
 /// makes it.
-const TAKEN_OVER: [u32; 4] = [
+const TAKEN_OVER: [u32; 3] = [
     libc::RLIMIT_NPROC,
-    libc::RLIMIT_MSGQUEUE,
     libc::RLIMIT_SIGPENDING,
     libc::RLIMIT_MEMLOCK,
 ];

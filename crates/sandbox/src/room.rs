@@ -22,7 +22,7 @@ use crate::furnish::{NewSite, Order, SiteOrder};
 use crate::guarantee::Guarantee;
 use crate::host::{Carried, VirtualHost};
 use crate::loopback::Loopback;
-use crate::plan;
+use crate::plan::{self, ABSENT};
 use crate::premises::{Premises, Site};
 use crate::proc_text::proc_text;
 use crate::report::Report;
@@ -159,27 +159,29 @@ impl Foundation {
     }
 }
 
-/// What the process that makes a room has to know. A site that is not there yet begins when `go` says so.
+/// A site that is not there yet. Whoever makes it goes on when `go` says so.
+pub(crate) fn new_site(action: &Action<'_>, go: &OwnedFd) -> Result<SiteOrder, SandboxError> {
+    let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
+    Ok(SiteOrder::New(NewSite {
+        go: go.as_raw_fd(),
+        host_name: plan::host_name(action.host)?,
+        host_name_waived: waived(Guarantee::HostName),
+        cgroup_waived: waived(Guarantee::CgroupNamespace),
+        formats: settings::has_formats().then_some(c"binfmt_misc"),
+    }))
+}
+
+/// What the process that makes a room has to know.
 pub(crate) fn order(
     action: &Action<'_>,
     root: &Path,
-    site: Result<&Site, &OwnedFd>,
+    site: SiteOrder,
 ) -> Result<Order, SandboxError> {
-    let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
-    let has_network = site.is_ok_and(|site| site.network.is_some());
+    let has_network = matches!(&site, SiteOrder::Vacant(doors) if doors.network != ABSENT);
     Ok(Order {
-        site: match site {
-            Ok(site) => SiteOrder::Vacant(site.doors()),
-            Err(go) => SiteOrder::New(NewSite {
-                go: go.as_raw_fd(),
-                host_name: plan::host_name(action.host)?,
-                host_name_waived: waived(Guarantee::HostName),
-                cgroup_waived: waived(Guarantee::CgroupNamespace),
-                formats: settings::has_formats().then_some(c"binfmt_misc"),
-            }),
-        },
+        site,
         network: (!has_network).then(Loopback::new),
-        network_waived: waived(Guarantee::Network),
+        network_waived: action.waived.contains(&Guarantee::Network),
         entries: root::root_entries(root)?,
         root: CString::new(root.as_os_str().as_bytes()).map_err(|_| {
             SandboxError::InvalidAction {

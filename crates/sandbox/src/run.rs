@@ -8,7 +8,7 @@ use crate::action::{Action, Outcome};
 use crate::capture::Stream;
 use crate::error::{SandboxError, SetupStep, io, io_at};
 use crate::filter::Tracer;
-use crate::furnish::{MAKE_ONLY, START};
+use crate::furnish::{MAKE_ONLY, START, SiteOrder};
 use crate::guarantee::Guarantee;
 use crate::host::{Carried, Patch, VirtualHost};
 use crate::plan::{self, Goal, Plan, Stack};
@@ -28,9 +28,9 @@ use crate::{filter, inside, limits, manifest, settings, usage};
 /// must exist; they are there after an error, too, as far as the step came. A program that
 /// fails is an [`Outcome`], not an error. Blocks the calling thread; several threads may run
 /// actions in scratch spaces of their own. Costs about two forks and an execute; the first
-/// run in a scratch space makes its room as well, which costs about half as much again, and twice that
-/// if its premises have nothing for it. Raises the soft limits of the calling process for processes,
-/// signals, message queues and locked memory to the hard ones, for good: rooms are bounded by them.
+/// run in a scratch space makes its room as well, which costs about a third of that again, and more than
+/// twice as much if its premises have nothing for it. Raises the soft limits of the calling process for processes,
+/// signals and locked memory to the hard ones, for good: rooms are bounded by them.
 ///
 /// # Errors
 /// [`SandboxError`]: a guarantee that cannot be kept and was not waived, a malformed action,
@@ -285,7 +285,7 @@ fn found(
         return Ok((entrant, Foundation::New(host_user)));
     };
     prepare_for(site.host_user, action, logs)?;
-    let order = room::order(action, root, Ok(&site))?;
+    let order = room::order(action, root, SiteOrder::Vacant(site.doors()))?;
     let entrant = Child::fork(0, || inside::found(&order, plan))
         .map_err(|errno| SetupStep::Fork.failed(errno))?;
     Ok((entrant, Foundation::Vacant(site)))
@@ -300,7 +300,7 @@ fn found_anew(
 ) -> Result<(Child, HostUser), SandboxError> {
     let (go_inside, go) = pipe()?;
     let [go_inside] = moved([go_inside])?;
-    let order = room::order(action, root, Err(&go_inside))?;
+    let order = room::order(action, root, room::new_site(action, &go_inside)?)?;
     let entrant = Child::fork(libc::CLONE_NEWUSER, || inside::found(&order, plan))
         .map_err(|errno| SetupStep::CreateUserNamespace.failed(errno))?;
     drop(go_inside);
