@@ -72,7 +72,7 @@ fn inner_pid(pid: i32) -> Option<i32> {
     line.split_ascii_whitespace().last()?.parse().ok()
 }
 
-fn descendants(first_process: i32) -> Vec<i32> {
+pub(crate) fn descendants(first_process: i32) -> Vec<i32> {
     let mut found = Vec::new();
     let mut unvisited = vec![first_process];
     while let Some(parent) = unvisited.pop() {
@@ -87,14 +87,20 @@ fn descendants(first_process: i32) -> Vec<i32> {
     found
 }
 
+/// All threads of a process.
+pub(crate) fn threads(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let numbers = threads.into_iter().flatten().flatten();
+    numbers
+        .filter_map(|thread| thread.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
 /// Children of all threads of a process.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
-    };
     let mut children = Vec::new();
-    for thread in threads.flatten() {
-        let listed = proc_text(thread.path().join("children")).unwrap_or_default();
+    for thread in threads(pid) {
+        let listed = proc_text(format!("/proc/{pid}/task/{thread}/children")).unwrap_or_default();
         children.extend(
             listed
                 .split_ascii_whitespace()

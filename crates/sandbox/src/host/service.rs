@@ -93,6 +93,8 @@ pub(crate) struct Findings {
 pub(crate) struct Traces {
     /// In its network.
     pub(crate) sockets: bool,
+    /// One of them not local.
+    pub(crate) network: bool,
     /// Queues of messages and sets of semaphores: all that there is in an ipc namespace.
     pub(crate) queues: bool,
 }
@@ -142,7 +144,7 @@ pub(crate) struct Service {
     pub(super) listings: Listings,
     pub(super) devices: Devices,
     pub(super) names: Names,
-    traces: Traces,
+    pub(super) traces: Traces,
     /// Until the step is traced, if it is to be.
     pub(super) launch: Option<Launch>,
     /// Whether calls that are mended come to the tracer, and not here.
@@ -250,6 +252,7 @@ impl Service {
             arguments,
             instruction,
         };
+        self.sleepers.hear(thread);
         if self.continue_sleep(&call) {
             return;
         }
@@ -264,12 +267,16 @@ impl Service {
             Ok(Reply::Value(value)) => sys::answer(listener, id, value, 0, false),
             Ok(Reply::Proceed) => sys::answer(listener, id, 0, 0, true),
             Ok(Reply::Mend(mend)) => self.hold_and_mend(&call, mend),
-            Ok(Reply::Again(delay)) => self.sleepers.push(Later {
-                due: Instant::now() + delay,
-                call,
-                is_asked_again: true,
-                left: None,
-            }),
+            Ok(Reply::Again(delay)) => {
+                let later = Later {
+                    due: Instant::now() + delay,
+                    call,
+                    is_asked_again: true,
+                    left: None,
+                    due_ns: self.task(&call).clock.now(),
+                };
+                self.sleepers.push(later);
+            }
             Ok(Reply::Descriptor {
                 descriptor,
                 close_on_exec,
@@ -280,12 +287,17 @@ impl Service {
                 }
             }
             Ok(Reply::After(delay, left)) => match Instant::now().checked_add(delay) {
-                Some(due) => self.sleepers.push(Later {
-                    due,
-                    call,
-                    is_asked_again: false,
-                    left: left.map(|address| (address, delay)),
-                }),
+                Some(due) => {
+                    let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+                    let later = Later {
+                        due,
+                        call,
+                        is_asked_again: false,
+                        left: left.map(|address| (address, delay)),
+                        due_ns: self.task(&call).clock.now().saturating_add(delay_ns),
+                    };
+                    self.sleepers.push(later);
+                }
                 None => sys::answer(listener, id, 0, libc::EINVAL, false),
             },
             // The step has as many descriptors as other steps: this process has none left.
@@ -368,6 +380,7 @@ impl Service {
             libc::SYS_getrandom => self.random(call),
             libc::SYS_socket | libc::SYS_socketpair => {
                 self.traces.sockets = true;
+                self.traces.network |= call.int(0) != libc::AF_UNIX;
                 Ok(Reply::Proceed)
             }
             libc::SYS_msgget | libc::SYS_semget => {
@@ -428,6 +441,11 @@ fn poll_listener(listener: &OwnedFd, timeout: Option<&Timespec>) -> Listener {
     } else {
         Listener::IsOver
     }
+}
+
+/// Whether a call waits to be taken.
+pub(super) fn has_call(listener: &OwnedFd) -> bool {
+    poll_listener(listener, Some(&Timespec::default())) == Listener::HasCall
 }
 
 pub(super) fn lock(service: &Mutex<Service>) -> MutexGuard<'_, Service> {

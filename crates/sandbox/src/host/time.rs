@@ -7,6 +7,7 @@
 pub(super) mod clock;
 pub(super) mod deadlines;
 pub(super) mod sleepers;
+pub(super) mod stillness;
 pub(super) mod timers;
 pub(super) mod times;
 pub(super) mod tracer;

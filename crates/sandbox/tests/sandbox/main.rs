@@ -11,6 +11,7 @@ mod host_limits;
 mod hostile;
 mod isolation;
 mod limits;
+mod sleep;
 mod stage;
 mod timestamp_counter;
 mod virtual_host;

@@ -2,12 +2,14 @@
 //!
 //! A new thread shows itself with its first trapped call; `kinship.rs` says whose it is.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::{Pid, test_kill_process};
 
 use super::handles::Handles;
 use super::kinship::{Heritage, Inherited, Started, numbers, vdso_address};
 use super::memory::Memory;
-use super::task::{Birth, Fate, NOBODY, Process, Task, boot_ns};
+use super::task::{Birth, Fate, NOBODY, Process, Task, Timeout, boot_ns};
 use super::vdso::Patch;
 use crate::host::random::stream::{Draws, Lineage};
 use crate::host::time::clock::Clock;
@@ -70,6 +72,27 @@ impl Tasks {
         self.threads
             .entry(thread)
             .or_insert_with(|| Task::first(thread, start_ns))
+    }
+
+    /// Whether a timer runs, or anybody but these is in a wait whose end the kernel sees to.
+    pub(in crate::host) fn await_host(&self, is_sleeping: impl Fn(i32) -> bool) -> bool {
+        let now = Instant::now();
+        let awaits = |(thread, task): (&i32, &Task)| {
+            let is_ahead = |timeout: &Timeout| timeout.until > now;
+            task.timeout.as_ref().is_some_and(is_ahead) && !is_sleeping(*thread)
+        };
+        let mut processes = self.processes.values();
+        processes.any(|process| process.timers.run_by_host()) || self.threads.iter().any(awaits)
+    }
+
+    /// So much of the host's time is not waited for; one thread has waited long enough now.
+    pub(in crate::host) fn skip(&mut self, woken: i32, skipped: Duration, now: Instant) {
+        for (thread, task) in &mut self.threads {
+            if let Some(timeout) = &mut task.timeout {
+                let sooner = timeout.until.checked_sub(skipped).unwrap_or(now);
+                timeout.until = if *thread == woken { now } else { sooner };
+            }
+        }
     }
 
     pub(in crate::host) fn process(&mut self, id: i32) -> &mut Process {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
 
+use super::stillness::Stillness;
 use crate::host::service::{Call, DONE, Service};
 use crate::host::{Map, Set};
 use crate::proc_text::proc_text;
@@ -32,6 +33,15 @@ pub(in crate::host) struct Later {
     pub(in crate::host) is_asked_again: bool,
     /// Where what is left of it goes, and of how much, if a signal ends it.
     pub(in crate::host) left: Option<(u64, Duration)>,
+    /// Its time by the thread's clock.
+    pub(in crate::host) due_ns: u64,
+}
+
+impl Later {
+    /// Who comes first, if several could.
+    fn order(&self) -> (u64, i32) {
+        (self.due_ns, self.call.thread)
+    }
 }
 
 /// All of them.
@@ -45,6 +55,7 @@ pub(in crate::host) struct Sleepers {
     resumed: Map<i32, Later>,
     /// Traced threads that were sent a stop which is none.
     prodded: Set<i32>,
+    pub(super) stillness: Stillness,
 }
 
 impl Sleepers {
@@ -55,7 +66,32 @@ impl Sleepers {
             looked: Instant::now(),
             resumed: Map::default(),
             prodded: Set::default(),
+            stillness: Stillness::unseen(),
         }
+    }
+
+    /// A thread calls.
+    pub(in crate::host) fn hear(&mut self, thread: i32) {
+        self.stillness.know(thread);
+        if !self.calls.is_empty() {
+            self.stillness.end(Instant::now());
+        }
+    }
+
+    pub(super) fn any(&self) -> Option<i32> {
+        self.calls.first().map(|later| later.call.thread)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub(super) fn has(&self, thread: i32) -> bool {
+        self.calls.iter().any(|later| later.call.thread == thread)
+    }
+
+    pub(super) fn is_one_asked_again(&self) -> bool {
+        self.calls.iter().any(|later| later.is_asked_again)
     }
 
     pub(in crate::host) fn push(&mut self, later: Later) {
@@ -68,11 +104,30 @@ impl Sleepers {
         std::mem::take(&mut self.calls)
     }
 
+    /// In the order of the action's time.
     fn take_due(&mut self, now: Instant) -> Vec<Later> {
-        let (due, later) = self.calls.drain(..).partition(|later| later.due <= now);
+        let (mut due, later): (Vec<_>, _) =
+            self.calls.drain(..).partition(|later| later.due <= now);
+        due.sort_by_key(Later::order);
         self.calls = later;
-        self.due = self.calls.iter().map(|later| later.due).min();
+        self.set_due();
         due
+    }
+
+    /// Takes the next one in the action's time before its own, and as much from the others'.
+    pub(super) fn take_next(&mut self, now: Instant) -> Option<(Later, Duration)> {
+        let next = (0..self.calls.len()).min_by_key(|index| self.calls.get(*index).map(Later::order))?;
+        let next = self.calls.swap_remove(next);
+        let skipped = next.due.saturating_duration_since(now);
+        for later in &mut self.calls {
+            later.due = later.due.checked_sub(skipped).unwrap_or(now);
+        }
+        self.set_due();
+        Some((next, skipped))
+    }
+
+    fn set_due(&mut self) {
+        self.due = self.calls.iter().map(|later| later.due).min();
     }
 
     /// What is left of a sleep that this call continues.
@@ -108,8 +163,11 @@ impl Service {
             self.sleepers.looked = now;
             self.look_for_signals();
         }
+        self.pass_stillness(now);
         let due = self.sleepers.due?;
-        let left = due.min(self.sleepers.looked + SIGNALS_EVERY);
+        let left = due
+            .min(self.sleepers.looked + SIGNALS_EVERY)
+            .min(self.sleepers.stillness.look_at);
         Some(Timespec {
             tv_sec: 0,
             tv_nsec: left.saturating_duration_since(now).subsec_nanos().into(),
@@ -127,7 +185,7 @@ impl Service {
         }
     }
 
-    fn look_for_signals(&mut self) {
+    pub(super) fn look_for_signals(&mut self) {
         let mut calls = self.sleepers.take();
         // Who takes a signal that any thread of a process may take.
         calls.sort_by_key(|later| later.call.thread);

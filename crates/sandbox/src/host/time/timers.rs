@@ -76,6 +76,10 @@ impl Timers {
         self.0.retain(|timer, _| !matches!(timer, Timer::Posix(_)));
     }
 
+    pub(in crate::host) fn run_by_host(&self) -> bool {
+        self.0.values().any(|armed| armed.due.is_some())
+    }
+
     pub(super) fn are_any(&self) -> bool {
         !self.0.is_empty()
     }

@@ -147,11 +147,9 @@ impl Service {
     fn sleep(&mut self, call: &Call, request: u64, left: u64) -> Answer {
         let ns = duration(call.memory().read_pair(request)?, 1)?;
         self.note_timeout(call, ns, None);
-        if left == 0 {
-            return Ok(Reply::Proceed);
-        }
         // The program may look at what is left before it calls again, so the kernel does not write it.
-        Ok(Reply::After(Duration::from_nanos(ns), Some(left)))
+        let left = (left != 0).then_some(left);
+        Ok(Reply::After(Duration::from_nanos(ns), left))
     }
 
     /// A signal ends a wait that the service keeps: writes what is left of it.

@@ -11,6 +11,7 @@
 
 mod crowd;
 mod sights;
+mod waiting;
 
 use std::env;
 use std::fs;
@@ -27,6 +28,7 @@ use crowd::{
     clock_storm, draw_in_threads, fork_bomb, hold_together, in_threads, start_storm, threads,
 };
 use sights::{environment, identity, list, print_file, see, stat, surroundings};
+use waiting::{sleep, sleep_beside_work, sleep_beside_device, sleep_together, work};
 
 const USAGE: &str = "\
 usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
@@ -40,6 +42,8 @@ usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
   flood BYTES                environment            identity
   mounts                     descriptors            surroundings
   leave-behind               leave-briefly          loop
+  leave-asleep               sleep SECONDS          sleep-together
+  sleep-beside-work          sleep-beside-device    work
   allocate MIB               hold MIB               hold-together COUNT MIB
   fork-bomb                  threads COUNT          make-files PATH COUNT
   now                        waits                  processors
@@ -101,6 +105,12 @@ fn perform(words: &[&str]) -> io::Result<Option<ExitCode>> {
         ["surroundings"] => surroundings()?,
         ["leave-behind"] => leave(&["loop"])?,
         ["leave-briefly"] => leave(&["print", "late"])?,
+        ["leave-asleep"] => leave(&["sleep", "1000"])?,
+        ["sleep", seconds] => sleep(parse(seconds)?),
+        ["sleep-together"] => sleep_together()?,
+        ["sleep-beside-work"] => sleep_beside_work()?,
+        ["sleep-beside-device"] => sleep_beside_device()?,
+        ["work"] => work(),
         ["loop"] => loop {
             std::hint::spin_loop();
         },

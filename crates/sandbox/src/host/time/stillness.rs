@@ -1,0 +1,316 @@
+//! Sleeping while nothing else can happen takes none of the host's time: when every thread waits for
+//! another, the one whose sleep ends first in the action's time is answered at once. What any of them
+//! can see is the same as if all had waited.
+//!
+//! Whether all wait is seen from outside, in the host's `/proc`: twice, with some time in between, and
+//! nobody may have run meanwhile, by the kernel's count of switches. Then there was a moment at which
+//! nobody did, and only what the action itself does could change that. Whatever comes by the host's time
+//! (a timer that runs, a time limit that the kernel keeps, a network's retransmissions) or from outside
+//! (the random device, a reader of the logs) means that sleeps take their time.
+
+use std::time::{Duration, Instant};
+
+use crate::host::service::{DONE, Service, has_call};
+use crate::proc_text::{last_word, proc_text};
+use crate::usage;
+
+/// How long all must have been still.
+const STILL_FOR: Duration = Duration::from_millis(1);
+/// How often a busy action is looked at.
+const LOOK_EVERY_MAX: Duration = Duration::from_millis(20);
+/// More threads than this are not looked at: builds that have so many have work.
+const THREADS_MAX: usize = 512;
+
+/// What was seen of an action some of whose threads sleep.
+pub(in crate::host) struct Stillness {
+    /// Everybody, as they waited.
+    seen: Option<Vec<Waiting>>,
+    pub(super) look_at: Instant,
+    every: Duration,
+    /// Process 1 on the host.
+    first_process: Option<i32>,
+    /// The step's main process. What it leaves behind is not helped to end.
+    step: Option<i32>,
+}
+
+/// A thread, and how often it has been switched to or from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Waiting {
+    thread: i32,
+    switches: u64,
+}
+
+impl Stillness {
+    pub(super) fn unseen() -> Self {
+        Self {
+            seen: None,
+            look_at: Instant::now(),
+            every: STILL_FOR,
+            first_process: None,
+            step: None,
+        }
+    }
+
+    /// A thread does something.
+    pub(super) fn end(&mut self, now: Instant) {
+        self.seen = None;
+        self.every = STILL_FOR;
+        self.look_at = now + self.every;
+    }
+
+    /// The first call of all is that of the step's main thread.
+    pub(super) fn know(&mut self, caller: i32) {
+        self.step.get_or_insert(caller);
+    }
+
+    /// Looks at everybody; whether they wait as they did the last time.
+    fn look(&mut self, sleeper: i32, feeds: Feeds, now: Instant) -> bool {
+        let found = self.find(sleeper, feeds);
+        let is_still = found.is_some() && found == self.seen;
+        self.every = if found.is_some() {
+            STILL_FOR
+        } else {
+            (self.every * 2).min(LOOK_EVERY_MAX)
+        };
+        self.look_at = now + self.every;
+        self.seen = found;
+        is_still
+    }
+
+    /// Everybody, if all of them wait and the step's main process is among them.
+    fn find(&mut self, sleeper: i32, feeds: Feeds) -> Option<Vec<Waiting>> {
+        let first = match self.first_process {
+            Some(first) => first,
+            None => *self.first_process.insert(first_process(sleeper)?),
+        };
+        let mut found = Vec::new();
+        for process in usage::descendants(first) {
+            for thread in usage::threads(process) {
+                let Some(waiting) = look(process, thread, feeds)? else {
+                    continue;
+                };
+                found.push(waiting);
+                if found.len() > THREADS_MAX {
+                    return None;
+                }
+            }
+        }
+        let has_step = found.iter().any(|waiting| Some(waiting.thread) == self.step);
+        has_step.then_some(found)
+    }
+}
+
+impl Service {
+    /// Answers the sleeper that is next in the action's time, if nothing else can happen before.
+    pub(super) fn pass_stillness(&mut self, now: Instant) {
+        let Some(sleeper) = self.sleepers.any() else {
+            return;
+        };
+        if now < self.sleepers.stillness.look_at {
+            return;
+        }
+        if self.depends_on_host() {
+            self.sleepers.stillness.end(now);
+            self.sleepers.stillness.look_at = now + LOOK_EVERY_MAX;
+            return;
+        }
+        let feeds = if self.devices.has_sockets() {
+            Feeds::Some
+        } else {
+            Feeds::None
+        };
+        let is_still = self.sleepers.stillness.look(sleeper, feeds, now);
+        if !is_still || has_call(&self.listener) {
+            return;
+        }
+        // A signal that waits for one of them comes first.
+        let before = self.sleepers.count();
+        self.look_for_signals();
+        if self.sleepers.count() != before {
+            return self.sleepers.stillness.end(now);
+        }
+        let Some((later, skipped)) = self.sleepers.take_next(now) else {
+            return;
+        };
+        self.tasks.skip(later.call.thread, skipped, now);
+        self.sleepers.stillness.end(now);
+        self.answer(later.call, DONE);
+    }
+
+    /// Whether something of the host's may wake a thread, or is waited for in the host's time.
+    fn depends_on_host(&self) -> bool {
+        self.traces.network
+            || self.sleepers.is_one_asked_again()
+            || self.tasks.await_host(|thread| self.sleepers.has(thread))
+    }
+}
+
+/// Process 1 of the action that a thread belongs to.
+fn first_process(thread: i32) -> Option<i32> {
+    let mut process = thread;
+    loop {
+        let status = proc_text(format!("/proc/{process}/status")).ok()?;
+        let mut numbers = status
+            .lines()
+            .find_map(|line| line.strip_prefix("NSpid:"))?
+            .split_ascii_whitespace()
+            .rev();
+        match (numbers.next()?, numbers.next()) {
+            ("1", Some(_)) => return Some(process),
+            (_, Some(_)) => process = last_word(&status, "PPid:")?.parse().ok()?,
+            // Nobody's that is inside.
+            (_, None) => return None,
+        }
+    }
+}
+
+/// A thread that waits; nothing inside for one that has ended, nothing at all if it may go on without
+/// another's doing.
+#[allow(clippy::option_option)]
+fn look(process: i32, thread: i32, feeds: Feeds) -> Option<Option<Waiting>> {
+    let about = |file| proc_text(format!("/proc/{process}/task/{thread}/{file}")).ok();
+    // It was there when it was listed, so it has done something since.
+    let status = about("status")?;
+    let state = status.lines().find_map(|line| line.strip_prefix("State:\t"))?;
+    match state.as_bytes().first()? {
+        b'Z' | b'X' => return Some(None),
+        b'T' => {}
+        b'S' => {
+            let call = about("syscall")?;
+            let mut words = call.split_ascii_whitespace();
+            let number: i64 = words.next()?.parse().ok()?;
+            let is_read = READS.contains(&number);
+            if !is_read && !WAITS_FOR_EVENTS.contains(&number) && !WAITS.contains(&number) {
+                return None;
+            }
+            if feeds == Feeds::Some {
+                if WAITS_FOR_EVENTS.contains(&number) {
+                    return None;
+                }
+                let first = words.next()?.strip_prefix("0x")?;
+                if is_read && is_socket(process, i32::from_str_radix(first, 16).ok()?) {
+                    return None;
+                }
+            }
+        }
+        _ => return None,
+    }
+    let count = |label| last_word(&status, label)?.parse::<u64>().ok();
+    Some(Some(Waiting {
+        thread,
+        switches: count("voluntary_ctxt_switches:")?
+            .wrapping_add(count("nonvoluntary_ctxt_switches:")?),
+    }))
+}
+
+/// Whether the service has a thread that writes random bytes into sockets of the action's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Feeds {
+    None,
+    Some,
+}
+
+fn is_socket(process: i32, descriptor: i32) -> bool {
+    let target = std::fs::read_link(format!("/proc/{process}/fd/{descriptor}"));
+    target.is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+}
+
+/// Calls that wait for bytes, from the descriptor that is their first argument.
+const READS: [i64; 4] = [
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+];
+
+/// Calls that wait for any of several descriptors.
+const WAITS_FOR_EVENTS: [i64; 6] = [
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_select,
+    libc::SYS_pselect6,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+];
+
+/// Calls in which a thread waits for another, for a signal, or for its sleep to end. Absent on purpose:
+/// writes, which may wait for a reader of the logs.
+const WAITS: [i64; 18] = [
+    libc::SYS_open,
+    libc::SYS_openat,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_futex,
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_restart_syscall,
+    libc::SYS_pause,
+    libc::SYS_rt_sigsuspend,
+    libc::SYS_rt_sigtimedwait,
+    libc::SYS_flock,
+    libc::SYS_fcntl,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_msgrcv,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// What is seen of a thread once it sleeps in the kernel.
+    fn seen(thread: i32, feeds: Feeds) -> Option<Waiting> {
+        let process = std::process::id().cast_signed();
+        let path = format!("/proc/{process}/task/{thread}/stat");
+        while !proc_text(&path).unwrap().contains(") S ") {
+            std::thread::yield_now();
+        }
+        look(process, thread, feeds).map(Option::unwrap)
+    }
+
+    /// Starts a thread; its number.
+    fn start(work: impl FnOnce() + Send + 'static) -> i32 {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            sender.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+            work();
+        });
+        receiver.recv().unwrap()
+    }
+
+    #[test]
+    fn who_reads_waits_for_another_and_who_writes_may_wait_for_the_host() {
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        let reading = start(move || drop(reader.read(&mut [0])));
+        let first = seen(reading, Feeds::Some).unwrap();
+        assert_eq!(seen(reading, Feeds::None), Some(first));
+        writer.write_all(b"x").unwrap();
+
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let writing = start(move || drop(writer.write_all(&[0; 1 << 20])));
+        assert_eq!(seen(writing, Feeds::None), None);
+        drop(reader);
+    }
+
+    #[test]
+    fn a_socket_may_be_the_random_device() {
+        let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        let reading = start(move || drop(here.read(&mut [0])));
+        assert_eq!(seen(reading, Feeds::Some), None);
+        assert!(seen(reading, Feeds::None).is_some());
+        drop(there);
+    }
+
+    #[test]
+    fn who_runs_is_not_still() {
+        let process = std::process::id().cast_signed();
+        let own = rustix::thread::gettid().as_raw_nonzero().get();
+        assert_eq!(look(process, own, Feeds::None), None);
+        assert_eq!(first_process(own), None, "this is nobody's sandbox");
+    }
+}

@@ -1,0 +1,47 @@
+//! Sleep takes the time that the action's clock says, and of the host's only if something else happens
+//! meanwhile. Every step here would be ended by its limit, a minute, if it slept in the host's time.
+
+use counterseal_sandbox::SandboxError;
+
+use crate::stage::Stage;
+
+#[test]
+fn an_hour_passes_while_nothing_else_happens() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.prints("sleep 3600 then sleep 1"), "3600\n1\n");
+}
+
+#[test]
+fn sleepers_wake_in_the_order_of_their_own_time() {
+    let mut stage = Stage::new();
+    let shown = stage.prints("sleep-together");
+    assert_eq!(shown, "1000\n2000\n3000\n4000\n5000\n");
+}
+
+#[test]
+fn who_works_meanwhile_is_waited_for() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.prints("sleep-beside-work"), "1000\ntrue\n");
+}
+
+#[test]
+fn sleep_ends_beside_a_random_device_that_is_open() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.prints("sleep-beside-device"), "3600\n3600\n");
+}
+
+#[test]
+fn what_is_left_behind_is_not_helped_to_its_end() {
+    let mut stage = Stage::new();
+    let error = stage.fails("leave-asleep");
+    assert!(matches!(error, SandboxError::LeftBehind { .. }), "{error}");
+}
+
+#[test]
+fn a_virtual_counter_changes_none_of_this() {
+    let mut stage = Stage::new();
+    stage.host.virtual_timestamp_counter = true;
+    assert_eq!(stage.prints("sleep 3600"), "3600\n");
+    let shown = stage.prints("sleep-together");
+    assert_eq!(shown, "1000\n2000\n3000\n4000\n5000\n");
+}
