@@ -72,6 +72,19 @@ fn who_was_stopped_sleeps_on_for_the_rest() {
 }
 
 #[test]
+fn who_waits_for_nothing_sleeps() {
+    for seen in observed("sleepers") {
+        for wait in ["poll", "ppoll", "select", "pselect"] {
+            let (answer, passed) = (
+                format!("for-nothing.{wait}"),
+                format!("for-nothing.{wait}.passed"),
+            );
+            check(&seen, &[(&answer, "= 0"), (&passed, "1000")]);
+        }
+    }
+}
+
+#[test]
 fn answers_are_the_kernel_s() {
     for seen in observed("answers") {
         check(

@@ -179,10 +179,12 @@ impl Service {
     }
 
     fn wait_ms(&mut self, call: &Call, ms: i32) -> Reply {
-        if let Ok(ms) = u64::try_from(ms) {
-            self.note_timeout(call, ms.saturating_mul(1_000_000), None);
-        }
-        Reply::Proceed
+        let Ok(ms) = u64::try_from(ms) else {
+            return Reply::Proceed;
+        };
+        let ns = ms.saturating_mul(1_000_000);
+        self.note_timeout(call, ns, None);
+        Self::after_nothing(call, ns)
     }
 
     /// A time limit of two words; `scale` is what one unit of the second has in nanoseconds.
@@ -199,8 +201,26 @@ impl Service {
             );
             let left = is_written.then_some((address, scale.unsigned_abs()));
             self.note_timeout(call, ns, left);
+            return Self::after_nothing(call, ns);
         }
         Reply::Proceed
+    }
+
+    /// A wait of this length for nothing in particular is a sleep; others are the kernel's.
+    fn after_nothing(call: &Call, ns: u64) -> Reply {
+        let [_, second, third, fourth, _, sixth] = call.arguments;
+        let is_for_nothing = match call.number {
+            libc::SYS_poll => second == 0,
+            libc::SYS_ppoll => second == 0 && fourth == 0,
+            libc::SYS_select => second | third | fourth == 0,
+            libc::SYS_pselect6 => second | third | fourth | sixth == 0,
+            _ => false,
+        };
+        if is_for_nothing && ns > 0 {
+            Reply::After(Duration::from_nanos(ns), None)
+        } else {
+            Reply::Proceed
+        }
     }
 
     /// The kernel waits for so long or for something else; which of both it was shows the

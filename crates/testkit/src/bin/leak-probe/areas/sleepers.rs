@@ -19,6 +19,7 @@ pub(crate) fn look(report: &mut Report) {
     report.in_child("stopped.several.end", |report| {
         stopped(report, "stopped.several", 3);
     });
+    for_nothing(report);
     report.note("undisturbed.passed", sleep(0, SHORT_NS, true).1.as_nanos());
 }
 
@@ -39,6 +40,24 @@ fn sleep(seconds: u64, nanoseconds: u64, asks_for_rest: bool) -> (Answer, Durati
         call!(libc::SYS_clock_nanosleep, 1, flags, memory.at(128), 0)
     };
     (answer, start.elapsed())
+}
+
+/// Waits for nothing but their time limit, a long one.
+fn for_nothing(report: &mut Report) {
+    let memory = Memory::new();
+    let limit = || memory.put_u64(0, LONG_S).put_u64(8, 0);
+    let mut timed = |name: &str, wait: &dyn Fn() -> Answer| {
+        let start = Instant::now();
+        report.answer(format!("for-nothing.{name}"), wait());
+        let seconds = start.elapsed().as_secs();
+        report.note(format!("for-nothing.{name}.passed"), seconds);
+    };
+    timed("poll", &|| call!(libc::SYS_poll, 0, 0, LONG_S * 1000));
+    timed("ppoll", &|| call!(libc::SYS_ppoll, 0, 0, limit(), 0, 8));
+    timed("select", &|| call!(libc::SYS_select, 0, 0, 0, 0, limit()));
+    timed("pselect", &|| {
+        call!(libc::SYS_pselect6, 0, 0, 0, 0, limit(), 0)
+    });
 }
 
 /// Signals to a process whose threads all sleep but one, which takes none.
