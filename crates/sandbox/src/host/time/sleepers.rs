@@ -116,7 +116,8 @@ impl Sleepers {
 
     /// Takes the next one in the action's time before its own, and as much from the others'.
     pub(super) fn take_next(&mut self, now: Instant) -> Option<(Later, Duration)> {
-        let next = (0..self.calls.len()).min_by_key(|index| self.calls.get(*index).map(Later::order))?;
+        let next =
+            (0..self.calls.len()).min_by_key(|index| self.calls.get(*index).map(Later::order))?;
         let next = self.calls.swap_remove(next);
         let skipped = next.due.saturating_duration_since(now);
         for later in &mut self.calls {

@@ -86,16 +86,16 @@ impl Stillness {
         let mut found = Vec::new();
         for process in usage::descendants(first) {
             for thread in usage::threads(process) {
-                let Some(waiting) = look(process, thread, feeds)? else {
-                    continue;
-                };
-                found.push(waiting);
-                if found.len() > THREADS_MAX {
-                    return None;
+                match look(process, thread, feeds) {
+                    Doing::HasEnded => {}
+                    Doing::Waits(waiting) if found.len() < THREADS_MAX => found.push(waiting),
+                    Doing::Waits(_) | Doing::Acts => return None,
                 }
             }
         }
-        let has_step = found.iter().any(|waiting| Some(waiting.thread) == self.step);
+        let has_step = found
+            .iter()
+            .any(|waiting| Some(waiting.thread) == self.step);
         has_step.then_some(found)
     }
 }
@@ -164,43 +164,60 @@ fn first_process(thread: i32) -> Option<i32> {
     }
 }
 
-/// A thread that waits; nothing inside for one that has ended, nothing at all if it may go on without
-/// another's doing.
-#[allow(clippy::option_option)]
-fn look(process: i32, thread: i32, feeds: Feeds) -> Option<Option<Waiting>> {
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Waits(Waiting),
+    HasEnded,
+    /// It runs, or may go on without another's doing.
+    Acts,
+}
+
+fn look(process: i32, thread: i32, feeds: Feeds) -> Doing {
     let about = |file| proc_text(format!("/proc/{process}/task/{thread}/{file}")).ok();
-    // It was there when it was listed, so it has done something since.
-    let status = about("status")?;
-    let state = status.lines().find_map(|line| line.strip_prefix("State:\t"))?;
-    match state.as_bytes().first()? {
-        b'Z' | b'X' => return Some(None),
-        b'T' => {}
-        b'S' => {
-            let call = about("syscall")?;
-            let mut words = call.split_ascii_whitespace();
-            let number: i64 = words.next()?.parse().ok()?;
-            let is_read = READS.contains(&number);
-            if !is_read && !WAITS_FOR_EVENTS.contains(&number) && !WAITS.contains(&number) {
-                return None;
-            }
-            if feeds == Feeds::Some {
-                if WAITS_FOR_EVENTS.contains(&number) {
-                    return None;
-                }
-                let first = words.next()?.strip_prefix("0x")?;
-                if is_read && is_socket(process, i32::from_str_radix(first, 16).ok()?) {
-                    return None;
-                }
-            }
-        }
-        _ => return None,
-    }
+    let Some(status) = about("status") else {
+        return Doing::Acts; // It was there when it was listed, so it has done something since.
+    };
+    let may_wait = match state(&status) {
+        Some(b'Z' | b'X') => return Doing::HasEnded,
+        Some(b'T') => true,
+        Some(b'S') => about("syscall").is_some_and(|call| waits(process, &call, feeds)),
+        _ => false,
+    };
     let count = |label| last_word(&status, label)?.parse::<u64>().ok();
-    Some(Some(Waiting {
-        thread,
-        switches: count("voluntary_ctxt_switches:")?
-            .wrapping_add(count("nonvoluntary_ctxt_switches:")?),
-    }))
+    let switches = count("voluntary_ctxt_switches:").zip(count("nonvoluntary_ctxt_switches:"));
+    match switches {
+        Some((voluntary, other)) if may_wait => Doing::Waits(Waiting {
+            thread,
+            switches: voluntary.wrapping_add(other),
+        }),
+        _ => Doing::Acts,
+    }
+}
+
+/// A thread's state by `/proc/pid/task/tid/status` (proc(5)).
+fn state(status: &str) -> Option<u8> {
+    let mut lines = status.lines();
+    let letters = lines.find_map(|line| line.strip_prefix("State:\t"))?;
+    letters.bytes().next()
+}
+
+/// Whether a call is one in which a thread waits for another, by `/proc/pid/task/tid/syscall` (proc(5)).
+fn waits(process: i32, call: &str, feeds: Feeds) -> bool {
+    let mut words = call.split_ascii_whitespace();
+    let Some(number) = words.next().and_then(|word| word.parse::<i64>().ok()) else {
+        return false; // It runs, or a page is on its way to it.
+    };
+    let first = words.next().and_then(|word| word.strip_prefix("0x"));
+    let descriptor = first.and_then(|digits| i32::from_str_radix(digits, 16).ok());
+    if READS.contains(&number) {
+        let is_fed = |descriptor| is_socket(process, descriptor);
+        feeds == Feeds::None || descriptor.is_some_and(|descriptor| !is_fed(descriptor))
+    } else if WAITS_FOR_EVENTS.contains(&number) {
+        feeds == Feeds::None
+    } else {
+        WAITS.contains(&number)
+    }
 }
 
 /// Whether the service has a thread that writes random bytes into sockets of the action's.
@@ -212,7 +229,12 @@ enum Feeds {
 
 fn is_socket(process: i32, descriptor: i32) -> bool {
     let target = std::fs::read_link(format!("/proc/{process}/fd/{descriptor}"));
-    target.is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+    target.is_ok_and(|target| {
+        target
+            .as_os_str()
+            .as_encoded_bytes()
+            .starts_with(b"socket:")
+    })
 }
 
 /// Calls that wait for bytes, from the descriptor that is their first argument.
@@ -264,20 +286,22 @@ mod tests {
     use super::*;
 
     /// What is seen of a thread once it sleeps in the kernel.
-    fn seen(thread: i32, feeds: Feeds) -> Option<Waiting> {
+    fn seen(thread: i32, feeds: Feeds) -> Doing {
         let process = std::process::id().cast_signed();
-        let path = format!("/proc/{process}/task/{thread}/stat");
-        while !proc_text(&path).unwrap().contains(") S ") {
+        let path = format!("/proc/{process}/task/{thread}/status");
+        while state(&proc_text(&path).unwrap()) != Some(b'S') {
             std::thread::yield_now();
         }
-        look(process, thread, feeds).map(Option::unwrap)
+        look(process, thread, feeds)
     }
 
     /// Starts a thread; its number.
     fn start(work: impl FnOnce() + Send + 'static) -> i32 {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
-            sender.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+            sender
+                .send(rustix::thread::gettid().as_raw_nonzero().get())
+                .unwrap();
             work();
         });
         receiver.recv().unwrap()
@@ -287,13 +311,14 @@ mod tests {
     fn who_reads_waits_for_another_and_who_writes_may_wait_for_the_host() {
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         let reading = start(move || drop(reader.read(&mut [0])));
-        let first = seen(reading, Feeds::Some).unwrap();
-        assert_eq!(seen(reading, Feeds::None), Some(first));
+        let first = seen(reading, Feeds::Some);
+        assert!(matches!(first, Doing::Waits(_)), "{first:?}");
+        assert_eq!(seen(reading, Feeds::None), first);
         writer.write_all(b"x").unwrap();
 
         let (reader, mut writer) = std::io::pipe().unwrap();
-        let writing = start(move || drop(writer.write_all(&[0; 1 << 20])));
-        assert_eq!(seen(writing, Feeds::None), None);
+        let writing = start(move || drop(writer.write_all(&vec![0; 1 << 20])));
+        assert_eq!(seen(writing, Feeds::None), Doing::Acts);
         drop(reader);
     }
 
@@ -301,8 +326,9 @@ mod tests {
     fn a_socket_may_be_the_random_device() {
         let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
         let reading = start(move || drop(here.read(&mut [0])));
-        assert_eq!(seen(reading, Feeds::Some), None);
-        assert!(seen(reading, Feeds::None).is_some());
+        assert_eq!(seen(reading, Feeds::Some), Doing::Acts);
+        let unfed = seen(reading, Feeds::None);
+        assert!(matches!(unfed, Doing::Waits(_)), "{unfed:?}");
         drop(there);
     }
 
@@ -310,7 +336,7 @@ mod tests {
     fn who_runs_is_not_still() {
         let process = std::process::id().cast_signed();
         let own = rustix::thread::gettid().as_raw_nonzero().get();
-        assert_eq!(look(process, own, Feeds::None), None);
+        assert_eq!(look(process, own, Feeds::None), Doing::Acts);
         assert_eq!(first_process(own), None, "this is nobody's sandbox");
     }
 }

@@ -28,7 +28,7 @@ use crowd::{
     clock_storm, draw_in_threads, fork_bomb, hold_together, in_threads, start_storm, threads,
 };
 use sights::{environment, identity, list, print_file, see, stat, surroundings};
-use waiting::{sleep, sleep_beside_work, sleep_beside_device, sleep_together, work};
+use waiting::{sleep, sleep_beside_device, sleep_beside_work, sleep_together, work};
 
 const USAGE: &str = "\
 usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
