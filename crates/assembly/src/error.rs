@@ -87,8 +87,8 @@ pub enum RecipeError {
     #[error("input {input}: the key `at` is missing; it says where the input appears in the root")]
     InputAt { input: String },
     #[error(
-        "input {input}: /{} is the sandbox's own, as all of /build, /dev, /proc and /tmp",
-        quoted(.at)
+        "input {input}: {} is the sandbox's own, as all of /build, /dev, /proc and /tmp",
+        quoted(&format!("/{at}"))
     )]
     InputPlace { input: String, at: String },
     #[error("step {step}: give either argv (not empty) or script, and shell only with script")]
@@ -131,6 +131,14 @@ pub enum AssemblyError {
     LockMismatch(#[from] counterseal_inputs::LockMismatch),
     #[error(transparent)]
     Tree(#[from] counterseal_store::tree::TreeError),
+    #[error(
+        "input {}: {source}; each has its place there",
+        .inputs.join(" and input ")
+    )]
+    PlaceTaken {
+        inputs: Vec<String>,
+        source: counterseal_store::tree::TreeError,
+    },
     #[error("package {package} cannot be unpacked: {detail}")]
     Package { package: String, detail: String },
     #[error("step {step} ended with {exit}{}", said(.tail))]

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use counterseal_inputs::{Lock, LockedInput, LockedItem, LockedKind};
 use counterseal_store::remote_execution::{Action, Command};
-use counterseal_store::tree::{TreeBuilder, merge};
-use counterseal_store::{Digest, Store};
+use counterseal_store::tree::{TreeBuilder, TreeError, merge};
+use counterseal_store::{Digest, Store, StoreError};
 
 use crate::assembly::Assembly;
 use crate::error::AssemblyError;
@@ -105,6 +105,38 @@ pub fn check_places(recipe: &Recipe, lock: &Lock, store: &Store) -> Result<(), A
 
 /// The root, of the inputs whose kind is taken, and what each brings into it.
 fn compose(
+    recipe: &Recipe,
+    lock: &Lock,
+    store: &Store,
+    is_taken: impl Fn(&LockedKind) -> bool,
+) -> Result<(Digest, Vec<Part>), AssemblyError> {
+    compose_parts(recipe, lock, store, is_taken).map_err(|error| match error {
+        AssemblyError::Tree(TreeError::Conflict { path })
+        | AssemblyError::Store(StoreError::Tree(TreeError::Conflict { path })) => {
+            place_taken(recipe, path)
+        }
+        other => other,
+    })
+}
+
+/// Which inputs have a place at or around a disputed one.
+fn place_taken(recipe: &Recipe, path: String) -> AssemblyError {
+    let is_below = |inner: &str, outer: &str| {
+        let rest = inner.strip_prefix(outer);
+        rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
+    };
+    let claims = |input: &&Input| is_below(&path, &input.at) || is_below(&input.at, &path);
+    let claiming = recipe.inputs.iter().filter(claims);
+    let inputs: Vec<String> = claiming.map(|input| input.name.clone()).collect();
+    let source = TreeError::Conflict { path };
+    if inputs.is_empty() {
+        AssemblyError::Tree(source)
+    } else {
+        AssemblyError::PlaceTaken { inputs, source }
+    }
+}
+
+fn compose_parts(
     recipe: &Recipe,
     lock: &Lock,
     store: &Store,

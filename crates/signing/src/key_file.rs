@@ -264,6 +264,10 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SigningError> {
         .tempfile_in(directory)
         .map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
+    // A public key is for everybody, whatever the mask.
+    file.as_file()
+        .set_permissions(Permissions::from_mode(mode))
+        .map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist_noclobber(path)
         .map_err(|error| match error.error.kind() {

@@ -143,6 +143,9 @@ fn what_is_published_can_be_read_by_everybody() {
         Ran::of(command).exits(0);
     };
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    private("keys new record own.key --origin own.example");
+    assert_eq!(mode(&bench.path("own.key")), 0o600);
+    assert_eq!(mode(&bench.path("own.key.pub")), 0o644);
     private("record init private --key keys/record.key");
     private(&Bench::assemble_line("probe").replace("--record record", "--record private"));
     let record = bench.path("private");
