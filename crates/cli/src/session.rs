@@ -10,7 +10,7 @@ use counterseal_attestation::UnixSeconds;
 use counterseal_inputs::sources::APT_DIRECTORY;
 use counterseal_inputs::{DebianSettings, Sources};
 use counterseal_record::Waiting;
-use counterseal_store::Store;
+use counterseal_store::{Store, StoreError};
 
 use crate::arguments::{SourceOptions, StoreOption};
 use crate::error::{CommandError, OrExit, read_text};
@@ -94,12 +94,25 @@ impl Session {
 
     /// Opens the store, making it on first use; goes on where the making was interrupted.
     pub(crate) fn store(&self, option: &StoreOption) -> Result<Store, CommandError> {
-        Store::create(&self.store_path(option)?).or_usage()
+        self.open_store(option, Store::create)
     }
 
     /// Opens the store; one that does not exist is not made.
     pub(crate) fn existing_store(&self, option: &StoreOption) -> Result<Store, CommandError> {
-        Store::open(&self.store_path(option)?).or_usage()
+        self.open_store(option, Store::open)
+    }
+
+    fn open_store(
+        &self,
+        option: &StoreOption,
+        open: fn(&Path) -> Result<Store, StoreError>,
+    ) -> Result<Store, CommandError> {
+        let path = self.store_path(option)?;
+        let _wait = self.wait(format!(
+            "the store in {}: another process collects what nobody needs any more",
+            path.display()
+        ));
+        open(&path).or_usage()
     }
 
     fn store_path(&self, option: &StoreOption) -> Result<PathBuf, CommandError> {

@@ -113,6 +113,9 @@ fn whoever_waits_long_is_told_for_what() {
     let mut bundle = Bundle::parse(text.trim().as_bytes()).unwrap();
     bundle.entry = None;
     fs::write(bench.path(evidence), bundle.to_line()).unwrap();
+    let said = "waiting for the store in store: another process collects what nobody needs any \
+                more\n";
+    waits_for(&bench, "store/lock", "store check --store store", said);
     let check = "record check record --public-key keys/record.key.pub";
     let add = format!(
         "record add record {evidence} --public-key keys/vendor.key.pub --key keys/record.key"
