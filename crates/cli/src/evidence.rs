@@ -61,6 +61,11 @@ pub(crate) fn locate(path: &Path) -> Result<PathBuf, CommandError> {
     let is_missing = |path: &Path| matches!(path.try_exists(), Ok(false));
     match (is_missing(&beside), is_missing(path)) {
         (false, _) => Ok(beside),
+        (true, false) if path.is_dir() => Err(CommandError::usage(format!(
+            "{} is a directory, and there is no {}",
+            path.display(),
+            beside.display()
+        ))),
         (true, false) => Err(CommandError::new(
             Exit::NoConclusion,
             format!("there is no evidence at {}", beside.display()),

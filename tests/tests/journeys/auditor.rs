@@ -485,6 +485,7 @@ fn there_must_be_something_to_replay() {
             2,
             "there is neither nothing nor nothing.sigstore.jsonl",
         ),
+        ("keys", 2, "keys is a directory, and there is no"),
         (
             "nothing.sigstore.jsonl",
             2,
