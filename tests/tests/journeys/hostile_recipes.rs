@@ -161,7 +161,11 @@ fn roots_that_cannot_be() {
         );
         let recipe = with(&sound, "[limits]", &second);
         fs::write(bench.path("probe/assembly.toml"), recipe).unwrap();
-        let named = ["input probe and input second", "two different entries at", name];
+        let named = [
+            "input probe and input second",
+            "two different entries at",
+            name,
+        ];
         refused(bench.lock("probe"), &format!("{kind} at {at}"), &named);
     }
     let after = fs::read(bench.path("probe/assembly.lock")).unwrap();
