@@ -170,7 +170,7 @@ pub(crate) struct Job<'a> {
     pub(crate) prepared: &'a Prepared,
     pub(crate) store: &'a Store,
     pub(crate) description: &'a Description,
-    /// Where, if it is done more than once.
+    /// Where; it may be done there more than once.
     pub(crate) premises: &'a Premises,
 }
 
@@ -179,6 +179,9 @@ impl Job<'_> {
     pub(crate) fn run(&self, on_step: &mut dyn FnMut(&str)) -> Result<Assembled, AssemblyError> {
         let epoch = UnixSeconds(self.assembly.recipe.product.source_date_epoch);
         let (store, root) = (self.store, &self.prepared.root);
+        if let Some(first) = self.description.steps.first() {
+            self.premises.prepare(&first.host);
+        }
         // The root on disk is read while the steps run. What they made in one that is not what it
         // should be is thrown away, whatever came of it, and made in a new one.
         let unread = store.checkout_unread(root, epoch)?;

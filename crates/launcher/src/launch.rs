@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use counterseal_attestation::json;
-use counterseal_sandbox::{Exit, Scratch};
+use counterseal_sandbox::{Exit, Premises, Scratch};
 
 use crate::delivery::{OUTPUTS, create, deliver, make_directory};
 use crate::description::{Description, FORMAT};
@@ -87,9 +87,14 @@ impl Launch {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Launched, LaunchError> {
+        // Looking through the root takes longer than what is made meanwhile.
+        let premises = Premises::new();
+        if let Some(first) = self.description.steps.first() {
+            premises.prepare(&first.host);
+        }
         let root = place.root(&self.description.root)?;
         self.make(LOGS)?;
-        let mut scratch = Scratch::new();
+        let mut scratch = Scratch::within(&premises);
         for step in &self.description.steps {
             let name = format!("{LOGS}/{}", step.name);
             self.make(&name)?;

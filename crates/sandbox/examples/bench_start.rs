@@ -1,8 +1,8 @@
 //! Times trivial actions: `bench_start PROGRAM [COUNT]`, where PROGRAM is a static executable
 //! that does nothing (`true`). Prints medians in milliseconds, one `name value` a line: plain
-//! fork and execute; an action in a sandbox of its own, as a process starts its first and as it
-//! starts the others; and a further step in the same one. Measures nothing else: hashing, staging and
-//! evidence are other crates' work.
+//! fork and execute; an action in a sandbox of its own, as a process starts its first, the same if it has
+//! prepared for it a moment before, and as it starts the others; and a further step in the same one.
+//! Measures nothing else: hashing, staging and evidence are other crates' work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +13,8 @@ use counterseal_sandbox::{Action, Limits, Premises, Scratch, VirtualHost, run};
 
 /// How long the kernel gets to take down what was there before.
 const SETTLE: Duration = Duration::from_millis(300);
+/// What a program does between knowing the host and having the root takes at least this long.
+const MOMENT: Duration = Duration::from_millis(1);
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -68,6 +70,15 @@ fn bench() -> Result<(), Failure> {
         }
     })?;
     report("sandbox-first", count, || step(&mut Scratch::new()))?;
+    let prepare = || {
+        let premises = Premises::new();
+        premises.prepare(&host);
+        std::thread::sleep(MOMENT);
+        premises
+    };
+    report_with("sandbox-prepared", count, prepare, |premises| {
+        step(&mut Scratch::within(&premises))
+    })?;
     let premises = Premises::new();
     report("sandbox-fresh", count, || {
         step(&mut Scratch::within(&premises))
@@ -82,11 +93,22 @@ fn report(
     count: usize,
     mut once: impl FnMut() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    report_with(name, count, || (), |()| once())
+}
+
+/// The same with something done before each that is not timed.
+fn report_with<Ready>(
+    name: &str,
+    count: usize,
+    before: impl Fn() -> Ready,
+    mut once: impl FnMut(Ready) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     std::thread::sleep(SETTLE);
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
+        let ready = before();
         let started = Instant::now();
-        once()?;
+        once(ready)?;
         times.push(started.elapsed());
     }
     times.sort();

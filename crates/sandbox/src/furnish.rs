@@ -1,5 +1,5 @@
-//! Makes a room from the inside: namespaces as far as no other room has left them, the scratch file
-//! system, and the root assembled from read-only binds. Runs once per assembly, in the forked process
+//! Makes a room from the inside: a mount namespace in its site, the scratch file system, and the root
+//! assembled from read-only binds. Runs once per assembly, in the forked process
 //! that then goes on to start the first step there; it holds every capability in a user namespace
 //! without anybody else and nothing outside it.
 //!
@@ -21,10 +21,9 @@ use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 
 use crate::error::SetupStep;
-use crate::inside::{GO, Made, REPORT};
-use crate::loopback::Loopback;
+use crate::inside::{Made, open_namespace};
 use crate::plan::{ABSENT, Doors};
-use crate::report::{During, Failure, tolerate};
+use crate::report::{During, Failure};
 use crate::root::{RootEntry, RootEntryKind};
 use crate::sys::{self, Namespace, Reach};
 
@@ -52,17 +51,12 @@ const DEVICE_LINKS: [(&CStr, &CStr); 4] = [
     (c"/proc/self/fd/2", c"root/dev/stderr"),
 ];
 
-/// What the parent says once it has mapped user and group: go on, or end as soon as the room is
-/// made, because no process limit binds the user.
-pub(crate) const START: u8 = 1;
-pub(crate) const MAKE_ONLY: u8 = 2;
-
 /// A room to be made; prepared by the parent.
 pub(crate) struct Order {
-    pub(crate) site: SiteOrder,
-    /// The network to be made, unless the site has one.
-    pub(crate) network: Option<Loopback>,
-    pub(crate) network_waived: bool,
+    /// The site that it is made in.
+    pub(crate) doors: Doors,
+    /// The file system by which a new site gets formats of programs of its own, if there are any.
+    pub(crate) formats: Option<&'static CStr>,
     pub(crate) root: CString,
     pub(crate) entries: Vec<RootEntry>,
     pub(crate) scratch_bytes: CString,
@@ -75,95 +69,14 @@ pub(crate) struct Order {
     pub(crate) epoch: i64,
 }
 
-/// Where a room is made.
-pub(crate) enum SiteOrder {
-    /// In namespaces that are there, and have been entered.
-    Vacant(Doors),
-    New(NewSite),
-}
-
-/// A site to be made, by a process that has been forked into its user namespace.
-pub(crate) struct NewSite {
-    /// Reads [`START`] or [`MAKE_ONLY`].
-    pub(crate) go: RawFd,
-    pub(crate) host_name: CString,
-    pub(crate) host_name_waived: bool,
-    pub(crate) cgroup_waived: bool,
-    /// The file system by which the site gets formats of programs of its own, if there are any.
-    pub(crate) formats: Option<&'static CStr>,
-}
-
-/// Makes the room and enters it; `network` is how the making of its network namespace began, if it
-/// needs one. The process has all of its descriptors in place.
-pub(crate) fn make(
-    order: &Order,
-    network: Option<Result<(), Failure>>,
-    made: &mut Made,
-) -> Result<(), Failure> {
+/// Makes the room and enters it. The process is in its site and has all of its descriptors in place.
+pub(crate) fn make(order: &Order, made: &mut Made) -> Result<(), Failure> {
     sys::set_umask(0);
     sys::unshare(libc::CLONE_NEWNS).during(SetupStep::CreateMountNamespace)?;
     sys::make_mounts_private().during(SetupStep::PrivateMounts)?;
-    let mounts = open_namespace(Namespace::Mounts)?;
-    made.add(mounts);
-    let (site, word) = match &order.site {
-        SiteOrder::Vacant(_) => (None, START),
-        SiteOrder::New(new) => {
-            let site = make_site(new, mounts)?;
-            // Only what comes from here on needs a user.
-            let mut byte = [0];
-            if sys::read(GO, &mut byte) != Ok(1) {
-                // The parent could not map the user, or is gone: it knows.
-                sys::exit(0);
-            }
-            (Some(site), byte[0])
-        }
-    };
+    made.add(open_namespace(Namespace::Mounts)?);
     made.add(furnish(order)?);
-    if let (Some(begun), Some(loopback)) = (network, &order.network) {
-        let network = begun.and_then(|()| loopback.end());
-        made.add(*network.as_ref().unwrap_or(&mounts));
-        tolerate(network.map(drop), order.network_waived, REPORT)?;
-    }
-    for descriptor in site.into_iter().flatten() {
-        made.add(descriptor);
-    }
-    // The last, because whatever else is missing comes with better advice.
-    if word == MAKE_ONLY {
-        return Err(Failure {
-            step: SetupStep::SetProcessLimit,
-            errno: 0,
-        });
-    }
     Ok(())
-}
-
-/// The user, uts and cgroup namespaces; `absent` in place of those that were waived.
-fn make_site(order: &NewSite, absent: RawFd) -> Result<[RawFd; 3], Failure> {
-    let user = open_namespace(Namespace::User)?;
-    let opened = |is_made: bool, namespace| {
-        if is_made {
-            open_namespace(namespace)
-        } else {
-            Ok(absent)
-        }
-    };
-    let host_name = make_host_name(&order.host_name);
-    let host_name = tolerate(host_name, order.host_name_waived, REPORT)?;
-    let host_name = opened(host_name, Namespace::HostName)?;
-    let cgroup = sys::unshare(libc::CLONE_NEWCGROUP).during(SetupStep::CreateCgroupNamespace);
-    let cgroup = tolerate(cgroup, order.cgroup_waived, REPORT)?;
-    let cgroup = opened(cgroup, Namespace::Cgroup)?;
-    Ok([user, host_name, cgroup])
-}
-
-fn open_namespace(namespace: Namespace) -> Result<RawFd, Failure> {
-    sys::own_namespace(namespace).during(SetupStep::OpenNamespace)
-}
-
-fn make_host_name(name: &CStr) -> Result<(), Failure> {
-    sys::unshare(libc::CLONE_NEWUTS).during(SetupStep::CreateHostNameNamespace)?;
-    sys::set_host_name(name.to_bytes()).during(SetupStep::SetHostName)?;
-    sys::set_domain_name(b"(none)").during(SetupStep::SetHostName)
 }
 
 /// Builds the mount table and returns an open directory of the scratch file system.
@@ -248,15 +161,10 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
         place_entry(tree, entry)?;
     }
     seal(order, root)?;
-    if let SiteOrder::New(NewSite {
-        formats: Some(formats),
-        ..
-    }) = &order.site
-    {
+    if let Some(formats) = order.formats {
         own_formats(formats);
     }
-    // The base takes the place of the host's root. Detaching that waits for the kernel's readers,
-    // and so for the network namespace, too, which by now has had its time.
+    // The base takes the place of the host's root.
     sys::swap_root().during(SetupStep::SwapRoot)?;
     let directory = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
     sys::open(libc::AT_FDCWD, c"scratch", directory, 0).during(SetupStep::OpenScratch)
@@ -265,7 +173,8 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
 /// From Linux 6.7 on a user namespace can have formats of programs of its own, none to begin with: the
 /// host's would run programs of the host inside. An older kernel refuses, and the manifest names them.
 fn own_formats(file_system: &CStr) {
-    if let Ok(formats) = sys::new_file_system(file_system, &[], SCRATCH) {
+    // It stays when its file system goes; mounted, taking it down would wait for the kernel's readers.
+    if let Ok(formats) = sys::create_file_system(file_system, &[]) {
         sys::close(formats);
     }
 }

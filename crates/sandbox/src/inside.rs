@@ -14,8 +14,7 @@ use std::os::fd::RawFd;
 
 use crate::error::SetupStep;
 use crate::filter::Tracer;
-use crate::furnish::{self, Order, SiteOrder};
-use crate::loopback::Loopback;
+use crate::furnish::{self, Order};
 use crate::plan::{ABSENT, Doors, Goal, Plan};
 use crate::report::{During, Failure, Report, tolerate};
 use crate::sys::{self, Namespace};
@@ -27,8 +26,6 @@ const STDERR: RawFd = 2;
 pub(crate) const REPORT: RawFd = 3;
 const LIFE: RawFd = 4;
 const TRAPS: RawFd = 5;
-/// While a room is made.
-pub(crate) const GO: RawFd = 6;
 
 /// What a pipe holds as long as its user has few (pipe(7)).
 const PIPE_BYTES: usize = 64 << 10;
@@ -46,7 +43,7 @@ pub(crate) fn enter(doors: &Doors, mounts: RawFd, plan: &Plan) -> ! {
     prefer_in_out_of_memory();
     let started = enter_site(doors)
         .and_then(|()| enter_mounts(mounts))
-        .and_then(|()| place_descriptors(plan, ABSENT))
+        .and_then(|()| place_descriptors(plan))
         .and_then(|()| {
             report = REPORT;
             let mut made = Made::nothing();
@@ -59,26 +56,17 @@ pub(crate) fn enter(doors: &Doors, mounts: RawFd, plan: &Plan) -> ! {
     sys::exit(0)
 }
 
-/// The body of the forked process that makes a room; if there is no site for it, it has been forked
-/// into the user namespace of a new one.
+/// The body of the forked process that makes a room.
 pub(crate) fn found(order: &Order, plan: &Plan) -> ! {
     let mut report = plan.report;
     prefer_in_out_of_memory();
-    let (go, ipc, entered) = match &order.site {
-        SiteOrder::New(new) => (new.go, ABSENT, Ok(())),
-        SiteOrder::Vacant(doors) => (ABSENT, doors.ipc, enter_site(doors)),
-    };
-    let started = entered
-        .and_then(|()| place_descriptors(plan, go))
+    let started = enter_site(&order.doors)
+        .and_then(|()| place_descriptors(plan))
         .and_then(|()| {
             report = REPORT;
-            // Where it is ignored, children leave no word of their end.
-            sys::reset_signal_handler(libc::SIGCHLD);
-            // It takes longest, beside everything else.
-            let network = order.network.as_ref().map(Loopback::begin);
             let mut made = Made::nothing();
-            make_ipc(plan, ipc, &mut made)?;
-            furnish::make(order, network, &mut made)?;
+            make_ipc(plan, order.doors.ipc, &mut made)?;
+            furnish::make(order, &mut made)?;
             start_first_process(plan, &made)
         });
     if let Err(Failure { step, errno }) = started {
@@ -111,8 +99,7 @@ fn enter_mounts(mounts: RawFd) -> Result<(), Failure> {
 
 /// Everything else that the parent has open is let go: a writable program or the end of a pipe,
 /// kept here, would disturb other threads of the parent.
-fn place_descriptors(plan: &Plan, go: RawFd) -> Result<(), Failure> {
-    let mut last = TRAPS;
+fn place_descriptors(plan: &Plan) -> Result<(), Failure> {
     // The parent keeps the sources at 10 and above, so no place is overwritten too early.
     for (from, onto, flags) in [
         (plan.stdout, STDOUT, 0),
@@ -120,14 +107,10 @@ fn place_descriptors(plan: &Plan, go: RawFd) -> Result<(), Failure> {
         (plan.report, REPORT, libc::O_CLOEXEC),
         (plan.life, LIFE, libc::O_CLOEXEC),
         (plan.traps, TRAPS, libc::O_CLOEXEC),
-        (go, GO, libc::O_CLOEXEC),
     ] {
-        if from != ABSENT {
-            sys::duplicate_onto(from, onto, flags).during(SetupStep::PlaceDescriptors)?;
-            last = onto;
-        }
+        sys::duplicate_onto(from, onto, flags).during(SetupStep::PlaceDescriptors)?;
     }
-    sys::close_from(last + 1).during(SetupStep::PlaceDescriptors)
+    sys::close_range(TRAPS + 1, RawFd::MAX).during(SetupStep::PlaceDescriptors)
 }
 
 /// The one namespace beside process 1's own that no two steps share, unless one has been entered in
@@ -138,22 +121,25 @@ fn make_ipc(plan: &Plan, entered: RawFd, made: &mut Made) -> Result<(), Failure>
     }
     let ipc = sys::unshare(libc::CLONE_NEWIPC).during(SetupStep::CreateIpcNamespace);
     if tolerate(ipc, plan.ipc_waived, REPORT)? {
-        made.add(sys::own_namespace(Namespace::Ipc).during(SetupStep::OpenNamespace)?);
+        made.add(open_namespace(Namespace::Ipc)?);
     }
     Ok(())
 }
 
-/// What was made for a run and stays with the parent, in this order: the ipc namespace; of a room the
-/// mount namespace and the scratch space; the network; of a new site the user, uts and cgroup
-/// namespaces. Each only if it was made for this run. Those of a room or a site that were waived repeat
-/// the mount namespace's, and a [`Report::Missing`] has said so before.
+pub(crate) fn open_namespace(namespace: Namespace) -> Result<RawFd, Failure> {
+    sys::own_namespace(namespace).during(SetupStep::OpenNamespace)
+}
+
+/// What was made and stays with the parent, each only if it was. With process 1, in this order: the ipc
+/// namespace; of a room the mount namespace and the scratch space. Of a site the user, uts, cgroup and
+/// network namespaces.
 pub(crate) struct Made {
     descriptors: [RawFd; sys::DESCRIPTORS_MAX],
     count: usize,
 }
 
 impl Made {
-    const fn nothing() -> Self {
+    pub(crate) const fn nothing() -> Self {
         Self {
             descriptors: [ABSENT; sys::DESCRIPTORS_MAX],
             count: 0,
@@ -165,6 +151,10 @@ impl Made {
             *place = descriptor;
             self.count += 1;
         }
+    }
+
+    pub(crate) fn descriptors(&self) -> &[RawFd] {
+        self.descriptors.get(..self.count).unwrap_or_default()
     }
 }
 
@@ -183,7 +173,7 @@ fn start_first_process(plan: &Plan, made: &Made) -> Result<(), Failure> {
     }
     .during(SetupStep::CreatePidNamespace)?;
     let started = Report::Started { pid };
-    let made = made.descriptors.get(..made.count).unwrap_or_default();
+    let made = made.descriptors();
     if made.is_empty() || started.send_with(REPORT, made).is_err() {
         // The parent misses the descriptors and ends process 1, which it must hear of for that.
         started.send(REPORT);
@@ -244,7 +234,7 @@ fn skip_process_ids(first: i32) {
 /// Everything up to and including the loss of all privileges.
 fn take_place(plan: &Plan) -> Result<(), Failure> {
     // What the room was made with.
-    sys::close_from(TRAPS + 1).during(SetupStep::PlaceDescriptors)?;
+    sys::close_range(TRAPS + 1, RawFd::MAX).during(SetupStep::PlaceDescriptors)?;
     sys::reset_signal_handlers();
     // What is blocked stays pending, the word of a child's end, too, and the step has one signal less.
     sys::set_signal_mask(0);
@@ -287,6 +277,13 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
     let slack_ns = 50_000;
     sys::process_control(libc::PR_SET_TIMERSLACK, slack_ns).during(SetupStep::Personality)?;
     sys::process_control(libc::PR_SET_NO_NEW_PRIVS, 1).during(SetupStep::SetNoNewPrivileges)?;
+    // So late because whatever else is missing comes with better advice.
+    if plan.is_unlimited {
+        return Err(Failure {
+            step: SetupStep::SetProcessLimit,
+            errno: 0,
+        });
+    }
     for capability in 0..64 {
         // The first number that the kernel does not know ends the list.
         if sys::process_control(libc::PR_CAPBSET_DROP, capability).is_err() {

@@ -7,7 +7,7 @@
 //!
 //! 1. The first run with a [`Scratch`] makes a *room*: user, mount, network, uts and
 //!    cgroup namespaces, the scratch file system, and the root assembled from binds
-//!    (`room.rs`, `furnish.rs`, `loopback.rs`). The room lives as long as the [`Scratch`] and is
+//!    (`groundwork.rs`, `room.rs`, `furnish.rs`). The room lives as long as the [`Scratch`] and is
 //!    shared by the steps of one assembly; no process stays in it. What looks the same after them as
 //!    before is left to the next room (`premises.rs`).
 //! 2. Each run forks a process that enters the room, if it has not just made it, and starts
@@ -42,11 +42,11 @@ mod doctor;
 mod error;
 mod filter;
 mod furnish;
+mod groundwork;
 mod guarantee;
 mod host;
 mod inside;
 mod limits;
-mod loopback;
 mod manifest;
 mod plan;
 mod premises;

@@ -106,6 +106,8 @@ pub(crate) struct Plan {
     pub(crate) ipc_waived: bool,
     pub(crate) filter_waived: bool,
     pub(crate) host_name_waived: bool,
+    /// No process limit binds the user, which was not waived: the step is not started.
+    pub(crate) is_unlimited: bool,
     pub(crate) first_process_stack: Stack,
     pub(crate) step_stack: Stack,
 }
@@ -120,6 +122,7 @@ impl Plan {
 }
 
 /// A stack for a process that shares memory with its parent.
+#[derive(Debug)]
 pub(crate) struct Stack(Vec<[u128; 256]>);
 
 impl Stack {

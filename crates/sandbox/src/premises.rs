@@ -12,10 +12,12 @@
 //!
 //! Absent on purpose: mounts, which belong to one root and hold what steps wrote.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::SetupStep;
+use crate::groundwork::Groundwork;
 use crate::host::VirtualHost;
 use crate::plan::{ABSENT, Doors};
 use crate::room::HostUser;
@@ -26,7 +28,7 @@ use crate::serving::Servant;
 /// was at the same time, of 16 rooms at most.
 #[derive(Debug, Clone, Default)]
 pub struct Premises {
-    vacant: Arc<Mutex<Vec<Site>>>,
+    vacant: Arc<Mutex<Vec<Groundwork>>>,
 }
 
 /// How many sites wait for a room.
@@ -38,22 +40,41 @@ impl Premises {
         Self::default()
     }
 
+    /// Begins to make what the first room for a host needs, so that it is there when the room comes:
+    /// for who knows the host before the root is at hand. Takes little more than starting a process that
+    /// shares its memory; the rest goes on beside the caller. What cannot be made here the run tells
+    /// that needs it.
+    pub fn prepare(&self, host: &VirtualHost) {
+        if self.vacant().iter().any(|site| site.suits(host)) {
+            return;
+        }
+        if let Ok(groundwork) = Groundwork::begin(host, &BTreeSet::new()) {
+            self.keep(groundwork);
+        }
+    }
+
     /// One that suits a host, if there is any.
-    pub(crate) fn take(&self, host: &VirtualHost) -> Option<Site> {
+    pub(crate) fn take(&self, host: &VirtualHost) -> Option<Groundwork> {
         let mut vacant = self.vacant();
         let suiting = vacant.iter().position(|site| site.suits(host))?;
         Some(vacant.swap_remove(suiting))
     }
 
     pub(crate) fn give_back(&self, site: Site) {
-        let mut vacant = self.vacant();
         // One that something is missing in stands for what was waived, and by whom.
-        if site.missing.is_empty() && vacant.len() < VACANT_MAX {
-            vacant.push(site);
+        if site.missing.is_empty() {
+            self.keep(Groundwork::of(site));
         }
     }
 
-    fn vacant(&self) -> MutexGuard<'_, Vec<Site>> {
+    fn keep(&self, groundwork: Groundwork) {
+        let mut vacant = self.vacant();
+        if vacant.len() < VACANT_MAX {
+            vacant.push(groundwork);
+        }
+    }
+
+    fn vacant(&self) -> MutexGuard<'_, Vec<Groundwork>> {
         // Nothing in here panics between two states.
         self.vacant.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,14 +97,11 @@ pub(crate) struct Site {
     pub(crate) servant: Option<Servant>,
     /// User and name that it was made for.
     pub(crate) made_for: (u32, String),
+    /// Whether a room was made in it: what a user namespace has for all of its rooms is there.
+    pub(crate) had_rooms: bool,
 }
 
 impl Site {
-    fn suits(&self, host: &VirtualHost) -> bool {
-        let (user, name) = &self.made_for;
-        *user == host.user_id && *name == host.host_name
-    }
-
     /// For the process that enters.
     pub(crate) fn doors(&self) -> Doors {
         let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(ABSENT, AsRawFd::as_raw_fd);
@@ -99,7 +117,7 @@ impl Site {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -115,9 +133,10 @@ mod tests {
 
     fn vacant(premises: &Premises) -> Seen {
         let vacant = premises.vacant();
-        let [site] = vacant.as_slice() else {
+        let [groundwork] = vacant.as_slice() else {
             panic!("{} sites", vacant.len());
         };
+        let site = groundwork.made().unwrap();
         Seen {
             user: number(&site.user),
             network: site.network.as_ref().map(number),
@@ -253,7 +272,7 @@ mod tests {
     fn rooms_at_the_same_time_have_sites_of_their_own() {
         let premises = Premises::new();
         run_in(&premises, &host(), &["/probe print a"]);
-        let site = premises.take(&host()).unwrap();
+        let site = premises.take(&host()).unwrap().finish().unwrap();
         run_in(&premises, &host(), &["/probe print a"]);
         assert_ne!(vacant(&premises).user, number(&site.user));
     }
@@ -275,6 +294,30 @@ mod tests {
             run_in(&premises, &other, &["/probe print a"]);
         }
         assert_eq!(premises.vacant().len(), 3);
+    }
+
+    #[test]
+    fn what_was_prepared_is_used() {
+        let premises = Premises::new();
+        premises.prepare(&host());
+        premises.prepare(&host());
+        assert_eq!(premises.vacant().len(), 1);
+        let site = premises.take(&host()).unwrap().finish().unwrap();
+        let (user, network) = (number(&site.user), site.network.as_ref().map(number));
+        assert!(network.is_some());
+        premises.give_back(site);
+        run_in(&premises, &host(), &["/probe print a"]);
+        let after = vacant(&premises);
+        assert_eq!((after.user, after.network), (user, network));
+    }
+
+    #[test]
+    fn what_was_prepared_for_nothing_leaves_nobody() {
+        let premises = Premises::new();
+        premises.prepare(&host());
+        let process = premises.vacant()[0].process().unwrap();
+        drop(premises);
+        assert!(!std::path::Path::new(&format!("/proc/{process}")).exists());
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) enum Report {
     /// Process 1 runs under this process id of the host; the descriptors of a room that was
     /// made for it come with this message.
     Started { pid: i32 },
+    /// Namespaces of a site, which come with this message.
+    Made,
     /// The step's root and mounts, which come with this message. Goes to who answers trapped calls.
     Rooted,
     /// Everything is in place and checked; the program comes next. Goes to who answers trapped
@@ -36,6 +38,7 @@ impl Report {
             Self::Started { pid } => (3, pid.cast_unsigned(), 0),
             Self::Ready => (4, 0, 0),
             Self::Rooted => (6, 0, 0),
+            Self::Made => (7, 0, 0),
             Self::Ended {
                 status,
                 resident_kib_max,
@@ -67,6 +70,7 @@ impl Report {
                 resident_kib_max: value,
             },
             6 => Self::Rooted,
+            7 => Self::Made,
             _ => return None,
         })
     }
@@ -131,6 +135,7 @@ mod tests {
                 errno: 22,
             },
             Report::Started { pid: 4_194_304 },
+            Report::Made,
             Report::Rooted,
             Report::Ready,
             Report::Ended {

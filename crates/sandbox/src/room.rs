@@ -2,7 +2,6 @@
 //! caller a way to read the scratch space. No process stays in a room between runs, and what others
 //! can use of it goes back to its [`Premises`] in the end.
 
-use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
@@ -18,11 +17,10 @@ use rustix::net::{
 
 use crate::action::Action;
 use crate::error::{SandboxError, SetupStep, io};
-use crate::furnish::{NewSite, Order, SiteOrder};
-use crate::guarantee::Guarantee;
-use crate::host::{Carried, VirtualHost};
-use crate::loopback::Loopback;
-use crate::plan::{self, ABSENT};
+use crate::furnish::Order;
+use crate::groundwork::Groundwork;
+use crate::host::Carried;
+use crate::plan;
 use crate::premises::{Premises, Site};
 use crate::proc_text::proc_text;
 use crate::report::Report;
@@ -70,14 +68,14 @@ impl Scratch {
             .map_err(|source| io("opening the scratch space", source))
     }
 
-    /// The room that an action with this root runs in, if it has been made.
-    pub(crate) fn room(&mut self, root: &Path) -> Result<Option<&mut Room>, SandboxError> {
-        match &mut self.room {
+    /// Whether the room that an action with this root runs in has been made.
+    pub(crate) fn has_room(&self, root: &Path) -> Result<bool, SandboxError> {
+        match &self.room {
             Some(made) if made.root != root => Err(SandboxError::RootChanged {
                 expected: made.root.clone(),
                 found: root.to_owned(),
             }),
-            made => Ok(made.as_mut()),
+            made => Ok(made.is_some()),
         }
     }
 
@@ -86,14 +84,21 @@ impl Scratch {
         self.room.insert(room)
     }
 
+    pub(crate) fn made_mut(&mut self) -> Result<&mut Room, SandboxError> {
+        self.room.as_mut().ok_or(SandboxError::ScratchUnused)
+    }
+
     /// The room that has been made.
     pub(crate) fn made(&self) -> Result<&Room, SandboxError> {
         self.room.as_ref().ok_or(SandboxError::ScratchUnused)
     }
 
-    /// A vacant site for the room that this action needs.
-    pub(crate) fn site(&self, action: &Action<'_>) -> Option<Site> {
-        self.premises.take(action.host)
+    /// The site for the room that this action needs, as far as it is there.
+    pub(crate) fn groundwork(&self, action: &Action<'_>) -> Result<Groundwork, SandboxError> {
+        match self.premises.take(action.host) {
+            Some(vacant) => vacant.resume(action.host, action.waived),
+            None => Groundwork::begin(action.host, action.waived),
+        }
     }
 
     /// Whether no socket was ever made in the room's network, if there is a room. From here on that is
@@ -141,47 +146,11 @@ pub(crate) struct Room {
     is_network_unused: bool,
 }
 
-/// What a room was made in.
-pub(crate) enum Foundation {
-    /// Namespaces that were there.
-    Vacant(Site),
-    /// New ones, whose user is this one.
-    New(HostUser),
-}
-
-impl Foundation {
-    /// The ipc namespace that the site's last step left.
-    pub(crate) fn take_ipc(&mut self) -> Option<OwnedFd> {
-        match self {
-            Self::Vacant(site) => site.ipc.take(),
-            Self::New(_) => None,
-        }
-    }
-}
-
-/// A site that is not there yet. Whoever makes it goes on when `go` says so.
-pub(crate) fn new_site(action: &Action<'_>, go: &OwnedFd) -> Result<SiteOrder, SandboxError> {
-    let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
-    Ok(SiteOrder::New(NewSite {
-        go: go.as_raw_fd(),
-        host_name: plan::host_name(action.host)?,
-        host_name_waived: waived(Guarantee::HostName),
-        cgroup_waived: waived(Guarantee::CgroupNamespace),
-        formats: settings::has_formats().then_some(c"binfmt_misc"),
-    }))
-}
-
 /// What the process that makes a room has to know.
-pub(crate) fn order(
-    action: &Action<'_>,
-    root: &Path,
-    site: SiteOrder,
-) -> Result<Order, SandboxError> {
-    let has_network = matches!(&site, SiteOrder::Vacant(doors) if doors.network != ABSENT);
+pub(crate) fn order(action: &Action<'_>, root: &Path, site: &Site) -> Result<Order, SandboxError> {
     Ok(Order {
-        site,
-        network: (!has_network).then(Loopback::new),
-        network_waived: action.waived.contains(&Guarantee::Network),
+        doors: site.doors(),
+        formats: (!site.had_rooms && settings::has_formats()).then_some(c"binfmt_misc"),
         entries: root::root_entries(root)?,
         root: CString::new(root.as_os_str().as_bytes()).map_err(|_| {
             SandboxError::InvalidAction {
@@ -202,50 +171,22 @@ pub(crate) fn order(
 }
 
 impl Room {
-    /// Takes over what a process has made by an [`order`]: for a host, in a site or with a new one.
+    /// Takes over what a process has made by an [`order`].
     pub(crate) fn new(
         root: &Path,
-        host: &VirtualHost,
-        site: Foundation,
-        missing: Vec<(SetupStep, i32)>,
+        mut site: Site,
         mut descriptors: impl Iterator<Item = OwnedFd>,
     ) -> Result<Self, SandboxError> {
-        let lost: BTreeSet<_> = missing
-            .iter()
-            .filter_map(|(step, _)| step.guarantee())
-            .collect();
         let mut next = || {
             let descriptor = descriptors.next();
             descriptor.ok_or_else(|| SetupStep::OpenNamespace.failed(0))
         };
-        let unless_lost = |guarantee, fd| (!lost.contains(&guarantee)).then_some(fd);
-        let (mounts, scratch) = (next()?, next()?);
-        let mut site = match site {
-            Foundation::Vacant(site) => {
-                let network = match site.network {
-                    Some(network) => Some(network),
-                    None => unless_lost(Guarantee::Network, next()?),
-                };
-                Site { network, ..site }
-            }
-            Foundation::New(host_user) => Site {
-                network: unless_lost(Guarantee::Network, next()?),
-                user: next()?,
-                host_name: unless_lost(Guarantee::HostName, next()?),
-                cgroup: unless_lost(Guarantee::CgroupNamespace, next()?),
-                ipc: None,
-                missing: Vec::new(),
-                host_user,
-                servant: None,
-                made_for: (host.user_id, host.host_name.clone()),
-            },
-        };
-        site.missing = missing;
+        site.had_rooms = true;
         Ok(Self {
             root: root.to_owned(),
             site,
-            mounts,
-            scratch,
+            mounts: next()?,
+            scratch: next()?,
             is_network_unused: false,
         })
     }

@@ -6,17 +6,14 @@ use std::time::Instant;
 
 use crate::action::{Action, Outcome};
 use crate::capture::Stream;
-use crate::error::{SandboxError, SetupStep, io, io_at};
+use crate::error::{SandboxError, SetupStep, io_at};
 use crate::filter::Tracer;
-use crate::furnish::{MAKE_ONLY, START, SiteOrder};
+use crate::groundwork::Groundwork;
 use crate::guarantee::Guarantee;
 use crate::host::{Carried, Patch, VirtualHost};
 use crate::plan::{self, Goal, Plan, Stack};
 use crate::premises::Site;
-use crate::room::{
-    self, Foundation, HostUser, Room, Scratch, hand_pipe_over, map_user, moved, pipe,
-    report_sockets,
-};
+use crate::room::{self, HostUser, Room, Scratch, hand_pipe_over, moved, pipe, report_sockets};
 use crate::serving::{HostOrder, Serving};
 use crate::start::{Child, Started};
 use crate::supervise::{Ending, Supervision};
@@ -80,6 +77,13 @@ pub(crate) fn run_with(
         .canonicalize()
         .map_err(|source| io_at("opening the root", action.root, source))?;
 
+    // Before anything else: it takes longest.
+    let groundwork = if scratch.has_room(&directory)? {
+        None
+    } else {
+        Some(scratch.groundwork(action)?)
+    };
+
     let (stdout, stdout_inside) = pipe()?;
     let (stderr, stderr_inside) = pipe()?;
     let (report, report_inside) = report_sockets()?;
@@ -120,7 +124,7 @@ pub(crate) fn run_with(
         started: processes,
         serving,
         ipc,
-    } = begin(action, scratch, &directory, &plan, ends, host)?;
+    } = begin(action, scratch, &directory, groundwork, plan, ends, host)?;
     let room = scratch.made()?;
     let supervision = Supervision::new(
         action,
@@ -191,7 +195,8 @@ fn begin(
     action: &Action<'_>,
     scratch: &mut Scratch,
     directory: &Path,
-    plan: &Plan,
+    groundwork: Option<Groundwork>,
+    mut plan: Plan,
     ends: Ends<'_>,
     host: HostOrder,
 ) -> Result<Begun, SandboxError> {
@@ -203,50 +208,46 @@ fn begin(
     let [stdout, stderr, ..] = &inside;
     let logs = [stdout, stderr];
     // A failure to start the service is told once process 1 is known, so that it can be ended.
-    let (entrant, begun) = if let Some(room) = scratch.room(directory)? {
-        let entrant = enter(action, room, plan, logs)?;
+    let (entrant, started, serving, ipc) = if let Some(groundwork) = groundwork {
+        let mut site = finish(groundwork, action)?;
+        plan.is_unlimited = check_host_user(action, site.host_user).is_err();
+        let entrant = found(action, directory, &site, &plan, logs)?;
+        drop(inside);
+        // While a room is made every processor has work, so the service starts after that.
+        let mut started = Started::hear(report)?;
+        let ipc = site.ipc.take().or_else(|| started.ipc());
+        let descriptors = std::mem::take(&mut started.descriptors);
+        let room = Room::new(directory, site, descriptors.into_iter())?;
+        let serving = Serving::start(host, traps, scratch.keep(room));
+        (entrant, started, serving, ipc)
+    } else {
+        let room = scratch.made_mut()?;
+        let entrant = enter(action, room, &plan, logs)?;
         drop(inside);
         let ipc = room.site.ipc.take();
         let serving = Serving::start(host, traps, room);
         let mut started = Started::hear(report)?;
-        let ipc = started.ipc(ipc);
-        (
-            entrant,
-            serving.map(|serving| Begun {
-                started,
-                serving,
-                ipc,
-            }),
-        )
-    } else {
-        let site = scratch.site(action);
-        let (entrant, mut foundation) = found(action, directory, site, plan, logs)?;
-        drop(inside);
-        // While a room is made every processor has work, so the service starts after that.
-        let mut started = Started::hear(report)?;
-        let ipc = started.ipc(foundation.take_ipc());
-        let missing = started.take_missing();
-        let descriptors = std::mem::take(&mut started.descriptors);
-        let room = Room::new(
-            directory,
-            action.host,
-            foundation,
-            missing,
-            descriptors.into_iter(),
-        )?;
-        let serving = Serving::start(host, traps, scratch.keep(room));
-        (
-            entrant,
-            serving.map(|serving| Begun {
-                started,
-                serving,
-                ipc,
-            }),
-        )
+        let ipc = ipc.or_else(|| started.ipc());
+        (entrant, started, serving, ipc)
     };
     // It has left, and while nobody collects it counts among the step's processes.
     drop(entrant);
-    begun
+    Ok(Begun {
+        started,
+        serving: serving?,
+        ipc,
+    })
+}
+
+/// The site that an action needs. One that was prepared for whoever waives nothing is made anew for who
+/// waives what it lacks.
+fn finish(groundwork: Groundwork, action: &Action<'_>) -> Result<Site, SandboxError> {
+    match groundwork.finish() {
+        Err(_) if !action.waived.is_empty() => {
+            Groundwork::begin(action.host, action.waived)?.finish()
+        }
+        finished => finished,
+    }
 }
 
 /// Forks the process that enters a room and starts process 1 there.
@@ -266,9 +267,10 @@ fn enter(
             return Err(step.failed(*errno));
         }
     }
-    prepare_for(site.host_user, action, logs)?;
+    check_host_user(action, site.host_user)?;
+    hand_pipes_over(logs, site.host_user)?;
     let (doors, mounts) = (site.doors(), room.mount_door());
-    Child::fork(0, || inside::enter(&doors, mounts, plan))
+    Child::fork(|| inside::enter(&doors, mounts, plan))
         .map_err(|errno| SetupStep::Fork.failed(errno))
 }
 
@@ -276,57 +278,16 @@ fn enter(
 fn found(
     action: &Action<'_>,
     root: &Path,
-    site: Option<Site>,
+    site: &Site,
     plan: &Plan,
     logs: [&OwnedFd; 2],
-) -> Result<(Child, Foundation), SandboxError> {
-    let Some(site) = site else {
-        let (entrant, host_user) = found_anew(action, root, plan, logs)?;
-        return Ok((entrant, Foundation::New(host_user)));
-    };
-    prepare_for(site.host_user, action, logs)?;
-    let order = room::order(action, root, SiteOrder::Vacant(site.doors()))?;
-    let entrant = Child::fork(0, || inside::found(&order, plan))
-        .map_err(|errno| SetupStep::Fork.failed(errno))?;
-    Ok((entrant, Foundation::Vacant(site)))
+) -> Result<Child, SandboxError> {
+    hand_pipes_over(logs, site.host_user)?;
+    let order = room::order(action, root, site)?;
+    Child::fork(|| inside::found(&order, plan)).map_err(|errno| SetupStep::Fork.failed(errno))
 }
 
-/// The same with a site of its own, whose user is mapped from here.
-fn found_anew(
-    action: &Action<'_>,
-    root: &Path,
-    plan: &Plan,
-    logs: [&OwnedFd; 2],
-) -> Result<(Child, HostUser), SandboxError> {
-    let (go_inside, go) = pipe()?;
-    let [go_inside] = moved([go_inside])?;
-    let order = room::order(action, root, room::new_site(action, &go_inside)?)?;
-    let entrant = Child::fork(libc::CLONE_NEWUSER, || inside::found(&order, plan))
-        .map_err(|errno| SetupStep::CreateUserNamespace.failed(errno))?;
-    drop(go_inside);
-    let mapped = map_user(entrant.pid, action.host.user_id).and_then(|host_user| {
-        for log in logs {
-            hand_pipe_over(log, host_user)?;
-        }
-        let word = match check_host_user(action, host_user) {
-            Ok(()) => START,
-            Err(_) => MAKE_ONLY,
-        };
-        rustix::io::write(&go, &[word]).map_err(|errno| io("starting the setup", errno))?;
-        Ok(host_user)
-    });
-    // On failure the child sees the pipe close and leaves; only then it can be collected.
-    drop(go);
-    Ok((entrant, mapped?))
-}
-
-/// What a known user needs before anything is started for it.
-fn prepare_for(
-    user: HostUser,
-    action: &Action<'_>,
-    logs: [&OwnedFd; 2],
-) -> Result<(), SandboxError> {
-    check_host_user(action, user)?;
+fn hand_pipes_over(logs: [&OwnedFd; 2], user: HostUser) -> Result<(), SandboxError> {
     logs.into_iter()
         .try_for_each(|log| hand_pipe_over(log, user))
 }
@@ -404,6 +365,7 @@ fn make_plan(
         ipc_waived: waived(Guarantee::IpcNamespace),
         filter_waived: waived(Guarantee::Seccomp),
         host_name_waived: waived(Guarantee::HostName),
+        is_unlimited: false,
         first_process_stack: Stack::new(),
         step_stack: Stack::new(),
     })

@@ -6,7 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use crate::error::{SandboxError, SetupStep, io};
+use crate::error::{SandboxError, io};
 use crate::guarantee::Guarantee;
 use crate::plan::SignalsBlocked;
 use crate::report::Report;
@@ -14,17 +14,18 @@ use crate::room::receive_report;
 use crate::sys;
 
 /// A forked process that is collected when this is dropped.
+#[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pid: i32,
 }
 
 impl Child {
     /// Forks; `body` runs in the child with all signals blocked.
-    pub(crate) fn fork(flags: i32, body: impl FnOnce()) -> Result<Self, i32> {
+    pub(crate) fn fork(body: impl FnOnce()) -> Result<Self, i32> {
         let blocked = SignalsBlocked::new();
-        // SAFETY: the flags hold neither CLONE_VM nor CLONE_SETTLS, and `body` exits;
-        // it runs code of this crate that neither allocates nor locks nor unwinds.
-        let forked = unsafe { sys::fork(flags) };
+        // SAFETY: there are no flags, and `body` exits; it runs code of this crate that neither
+        // allocates nor locks nor unwinds.
+        let forked = unsafe { sys::fork(0) };
         match forked {
             Ok(0) => {
                 body();
@@ -138,33 +139,15 @@ impl Started {
         }
     }
 
-    /// The ipc namespace of the run: the one that was entered, or else what was made.
-    pub(crate) fn ipc(&mut self, entered: Option<OwnedFd>) -> Option<OwnedFd> {
+    /// The ipc namespace that was made for the run; called only if none was entered.
+    pub(crate) fn ipc(&mut self) -> Option<OwnedFd> {
         let is_missing = |report: &Report| match report {
             Report::Missing { step, .. } => step.guarantee() == Some(Guarantee::IpcNamespace),
             _ => false,
         };
-        if entered.is_some() || self.reports.iter().any(is_missing) {
-            return entered;
+        if self.reports.iter().any(is_missing) {
+            return None;
         }
         self.descriptors.pop_front()
-    }
-
-    /// What a room had to be made without: the step and the kernel's answer.
-    pub(crate) fn take_missing(&mut self) -> Vec<(SetupStep, i32)> {
-        let of_room = |report: &mut Report| match report {
-            Report::Missing { step, .. } => matches!(
-                step.guarantee(),
-                Some(Guarantee::Network | Guarantee::HostName | Guarantee::CgroupNamespace)
-            ),
-            _ => false,
-        };
-        self.reports
-            .extract_if(.., of_room)
-            .filter_map(|report| match report {
-                Report::Missing { step, errno } => Some((step, errno)),
-                _ => None,
-            })
-            .collect()
     }
 }

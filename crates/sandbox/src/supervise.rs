@@ -227,7 +227,7 @@ impl<'a> Supervision<'a> {
                 let resident_bytes = u64::try_from(resident_kib_max).unwrap_or(0) * 1024;
                 self.progress = Progress::Ended(exit_from(status), resident_bytes);
             }
-            Report::Started { .. } | Report::Rooted => {}
+            Report::Started { .. } | Report::Made | Report::Rooted => {}
         }
     }
 

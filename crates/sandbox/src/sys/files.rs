@@ -38,9 +38,9 @@ pub(crate) fn new_pipe_bytes() -> Result<usize> {
     }
 }
 
-pub(crate) fn close_from(first: RawFd) -> Result<()> {
+pub(crate) fn close_range(first: RawFd, last: RawFd) -> Result<()> {
     // SAFETY: takes no pointer.
-    unsafe { call!(libc::SYS_close_range, first, u32::MAX, 0) }.map(drop)
+    unsafe { call!(libc::SYS_close_range, first, last, 0) }.map(drop)
 }
 
 pub(crate) fn duplicate_onto(from: RawFd, onto: RawFd, flags: i32) -> Result<()> {

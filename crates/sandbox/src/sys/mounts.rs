@@ -19,6 +19,23 @@ pub(crate) fn new_file_system(
     options: &[(&CStr, &CStr)],
     attributes: u64,
 ) -> Result<RawFd> {
+    let context = create_file_system(kind, options)?;
+    // SAFETY: takes no pointer.
+    let mounted = unsafe {
+        call!(
+            libc::SYS_fsmount,
+            context,
+            libc::FSMOUNT_CLOEXEC,
+            attributes
+        )
+    };
+    close(context);
+    mounted.map(|fd| fd as RawFd)
+}
+
+/// The same without a mount: what the kernel has of it from then on. The descriptor is good for a
+/// mount only.
+pub(crate) fn create_file_system(kind: &CStr, options: &[(&CStr, &CStr)]) -> Result<RawFd> {
     // SAFETY: the string is terminated.
     let context = unsafe { call!(libc::SYS_fsopen, kind.as_ptr(), libc::FSOPEN_CLOEXEC) }? as RawFd;
     let configured = options.iter().try_for_each(|(key, value)| {
@@ -40,20 +57,14 @@ pub(crate) fn new_file_system(
         }
         .map(drop)
     });
-    let mounted = configured.and_then(|()| {
-        // SAFETY: neither call takes a pointer here.
-        unsafe {
-            call!(libc::SYS_fsconfig, context, FSCONFIG_CREATE, 0, 0, 0)?;
-            call!(
-                libc::SYS_fsmount,
-                context,
-                libc::FSMOUNT_CLOEXEC,
-                attributes
-            )
-        }
+    let created = configured.and_then(|()| {
+        // SAFETY: takes no pointer here.
+        unsafe { call!(libc::SYS_fsconfig, context, FSCONFIG_CREATE, 0, 0, 0) }
     });
-    close(context);
-    mounted.map(|fd| fd as RawFd)
+    if created.is_err() {
+        close(context);
+    }
+    created.map(|_| context)
 }
 
 /// A detached copy of the mounts at and below a path, which is not followed if it is a link.
