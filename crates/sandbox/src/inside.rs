@@ -277,12 +277,8 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
     let slack_ns = 50_000;
     sys::process_control(libc::PR_SET_TIMERSLACK, slack_ns).during(SetupStep::Personality)?;
     sys::process_control(libc::PR_SET_NO_NEW_PRIVS, 1).during(SetupStep::SetNoNewPrivileges)?;
-    // So late because whatever else is missing comes with better advice.
-    if plan.is_unlimited {
-        return Err(Failure {
-            step: SetupStep::SetProcessLimit,
-            errno: 0,
-        });
+    if let Some(step) = plan.bound_to_fail {
+        return Err(Failure { step, errno: 0 });
     }
     for capability in 0..64 {
         // The first number that the kernel does not know ends the list.

@@ -8,7 +8,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::os::fd::RawFd;
 
 use crate::action::{Action, BUILD_DIRECTORY, TEMPORARY_DIRECTORY};
-use crate::error::SandboxError;
+use crate::error::{SandboxError, SetupStep};
 use crate::filter::Tracer;
 use crate::host::VirtualHost;
 use crate::limits::ResourceLimit;
@@ -106,8 +106,9 @@ pub(crate) struct Plan {
     pub(crate) ipc_waived: bool,
     pub(crate) filter_waived: bool,
     pub(crate) host_name_waived: bool,
-    /// No process limit binds the user, which was not waived: the step is not started.
-    pub(crate) is_unlimited: bool,
+    /// What is known to fail. It is told when all else has been done, which comes with better advice,
+    /// and the step is not started.
+    pub(crate) bound_to_fail: Option<SetupStep>,
     pub(crate) first_process_stack: Stack,
     pub(crate) step_stack: Stack,
 }

@@ -210,7 +210,7 @@ fn begin(
     // A failure to start the service is told once process 1 is known, so that it can be ended.
     let (entrant, started, serving, ipc) = if let Some(groundwork) = groundwork {
         let mut site = finish(groundwork, action)?;
-        plan.is_unlimited = check_host_user(action, site.host_user).is_err();
+        plan.bound_to_fail = lacks_limit(action, site.host_user);
         let entrant = found(action, directory, &site, &plan, logs)?;
         drop(inside);
         // While a room is made every processor has work, so the service starts after that.
@@ -267,7 +267,9 @@ fn enter(
             return Err(step.failed(*errno));
         }
     }
-    check_host_user(action, site.host_user)?;
+    if let Some(step) = lacks_limit(action, site.host_user) {
+        return Err(step.failed(0));
+    }
     hand_pipes_over(logs, site.host_user)?;
     let (doors, mounts) = (site.doors(), room.mount_door());
     Child::fork(|| inside::enter(&doors, mounts, plan))
@@ -292,11 +294,10 @@ fn hand_pipes_over(logs: [&OwnedFd; 2], user: HostUser) -> Result<(), SandboxErr
         .try_for_each(|log| hand_pipe_over(log, user))
 }
 
-fn check_host_user(action: &Action<'_>, user: HostUser) -> Result<(), SandboxError> {
-    if user == HostUser::Root && !action.waived.contains(&Guarantee::ProcessLimit) {
-        return Err(SetupStep::SetProcessLimit.failed(0));
-    }
-    Ok(())
+/// No process limit binds root: the step that fails, unless that was waived.
+fn lacks_limit(action: &Action<'_>, user: HostUser) -> Option<SetupStep> {
+    let is_waived = action.waived.contains(&Guarantee::ProcessLimit);
+    (user == HostUser::Root && !is_waived).then_some(SetupStep::SetProcessLimit)
 }
 
 /// Refuses a host on which steps would see other values than elsewhere; whether memory can be measured.
@@ -365,7 +366,7 @@ fn make_plan(
         ipc_waived: waived(Guarantee::IpcNamespace),
         filter_waived: waived(Guarantee::Seccomp),
         host_name_waived: waived(Guarantee::HostName),
-        is_unlimited: false,
+        bound_to_fail: None,
         first_process_stack: Stack::new(),
         step_stack: Stack::new(),
     })
