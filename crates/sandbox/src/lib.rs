@@ -5,9 +5,9 @@
 //!
 //! # How a run is made
 //!
-//! 1. The first run with a [`Scratch`] makes a *room*: user, mount, network, uts and
-//!    cgroup namespaces, the scratch file system, and the root assembled from binds
-//!    (`groundwork.rs`, `room.rs`, `furnish.rs`). The room lives as long as the [`Scratch`] and is
+//! 1. The first run with a [`Scratch`] makes a *room*: a *site* of user, network, uts and cgroup
+//!    namespaces (`groundwork.rs`), and in it a mount namespace, the scratch file system, and the root
+//!    assembled from binds (`room.rs`, `furnish.rs`). The room lives as long as the [`Scratch`] and is
 //!    shared by the steps of one assembly; no process stays in it. What looks the same after them as
 //!    before is left to the next room (`premises.rs`).
 //! 2. Each run forks a process that enters the room, if it has not just made it, and starts
@@ -15,7 +15,8 @@
 //!    assembled root the root, gives up every privilege, and starts the step, which
 //!    installs the system call filter (`filter.rs`), checks what it can check, and
 //!    executes the program.
-//! 3. The calling thread hears of process 1 (`start.rs`) and supervises: logs, time, memory, leftovers (`supervise.rs`).
+//! 3. The calling thread hears of process 1 (`start.rs`) and supervises: logs, time, memory, leftovers
+//!    (`supervise.rs`).
 //!
 //! What runs between fork and execute is a function over a prepared plan (`plan.rs`): no
 //! allocation, no C library, direct system calls only.
