@@ -22,7 +22,7 @@ use crate::host::process::vdso::Patch;
 use crate::host::random::device::Devices;
 use crate::host::time::deadlines::Mend;
 use crate::host::time::sleepers::{Later, Sleepers};
-use crate::host::time::times::CUT_SHORT_NS;
+use crate::host::time::times::{CUT_SHORT_NS, used_up_limit};
 use crate::host::time::tracer::Launch;
 use crate::serving::HostOrder;
 use crate::settings::is_kernel_since;
@@ -274,6 +274,7 @@ impl Service {
                     is_asked_again: true,
                     left: None,
                     due_ns: self.task(&call).clock.now(),
+                    used_up: None,
                 };
                 self.sleepers.push(later);
             }
@@ -295,6 +296,7 @@ impl Service {
                         is_asked_again: false,
                         left: left.map(|address| (address, delay)),
                         due_ns: self.task(&call).clock.now().saturating_add(delay_ns),
+                        used_up: used_up_limit(&call),
                     };
                     self.sleepers.push(later);
                 }

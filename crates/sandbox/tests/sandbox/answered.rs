@@ -81,6 +81,20 @@ fn who_waits_for_nothing_sleeps() {
             );
             check(&seen, &[(&answer, "= 0"), (&passed, "1000")]);
         }
+        check(
+            &seen,
+            &[
+                ("for-nothing.select.left", "0 0"),
+                ("for-nothing.microseconds", "= 0"),
+                ("for-nothing.microseconds.passed", "1500"),
+                ("for-nothing.negative", "errno 22"),
+                ("clock.3", "errno 95"),
+                ("clock.6", "errno 95"),
+                ("clock.9", "errno 95"),
+                ("clock.10", "errno 22"),
+                ("clock.99", "errno 22"),
+            ],
+        );
     }
 }
 

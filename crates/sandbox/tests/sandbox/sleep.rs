@@ -19,6 +19,29 @@ fn sleepers_wake_in_the_order_of_their_own_time() {
 }
 
 #[test]
+fn it_is_as_late_for_who_waits_as_for_who_sleeps() {
+    let mut stage = Stage::new();
+    for is_traced in [false, true] {
+        stage.host.virtual_timestamp_counter = is_traced;
+        assert_eq!(stage.prints("sleep-after-word"), "10\ntrue\n15\n");
+    }
+}
+
+#[test]
+fn who_fell_asleep_first_wakes_first() {
+    let mut stage = Stage::new();
+    let shown = stage.prints("sleep-alike 20");
+    let expected: String = (0..20).map(|number| format!("{number}\n")).collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn nobody_waits_for_the_dead() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.prints("sleep-after-death"), "1\n3600\n");
+}
+
+#[test]
 fn who_works_meanwhile_is_waited_for() {
     let mut stage = Stage::new();
     assert_eq!(stage.prints("sleep-beside-work"), "1000\ntrue\n");

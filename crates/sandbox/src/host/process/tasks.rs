@@ -9,10 +9,11 @@ use rustix::process::{Pid, test_kill_process};
 use super::handles::Handles;
 use super::kinship::{Heritage, Inherited, Started, numbers, vdso_address};
 use super::memory::Memory;
-use super::task::{Birth, Fate, NOBODY, Process, Task, Timeout, boot_ns};
+use super::task::{Birth, Fate, NOBODY, Process, Task, boot_ns};
 use super::vdso::Patch;
 use crate::host::random::stream::{Draws, Lineage};
 use crate::host::time::clock::Clock;
+use crate::host::time::sleepers::Later;
 use crate::host::{Map, Set};
 use crate::proc_text::proc_text;
 
@@ -38,6 +39,8 @@ pub(in crate::host) struct Tasks {
     start_ns: u64,
     /// The latest time at which a process ended.
     latest_ns: u64,
+    /// Whether a timer that is a descriptor was ever set.
+    pub(in crate::host) has_armed_descriptor: bool,
 }
 
 impl Tasks {
@@ -54,6 +57,7 @@ impl Tasks {
             is_before_first: true,
             start_ns,
             latest_ns: start_ns,
+            has_armed_descriptor: false,
         }
     }
 
@@ -74,23 +78,38 @@ impl Tasks {
             .or_insert_with(|| Task::first(thread, start_ns))
     }
 
-    /// Whether a timer runs, or anybody but these is in a wait whose end the kernel sees to.
-    pub(in crate::host) fn await_host(&self, is_sleeping: impl Fn(i32) -> bool) -> bool {
+    /// Whether a timer runs, or anybody is in a wait whose end the kernel sees to, of those that are
+    /// there and do not sleep.
+    pub(in crate::host) fn await_host(&self, is_there: impl Fn(i32) -> bool) -> bool {
         let now = Instant::now();
-        let awaits = |(thread, task): (&i32, &Task)| {
-            let is_ahead = |timeout: &Timeout| timeout.until > now;
-            task.timeout.as_ref().is_some_and(is_ahead) && !is_sleeping(*thread)
-        };
-        let mut processes = self.processes.values();
-        processes.any(|process| process.timers.run_by_host()) || self.threads.iter().any(awaits)
+        self.threads.iter().any(|(thread, task)| {
+            let has_limit = task.timeout.as_ref().is_some_and(|limit| limit.until > now);
+            let process = self.processes.get(&task.process);
+            let has_timer = process.is_some_and(|process| process.timers.run_by_host());
+            has_limit && is_there(*thread) || has_timer && exists(task.process)
+        })
     }
 
-    /// So much of the host's time is not waited for; one thread has waited long enough now.
-    pub(in crate::host) fn skip(&mut self, woken: i32, skipped: Duration, now: Instant) {
+    /// A sleeper is answered although so much of the host's time is left. It is as late as that for
+    /// everybody, and those that go on sleeping wait so much less.
+    pub(in crate::host) fn skip(
+        &mut self,
+        woken: &Later,
+        sleepers: &[i32],
+        skipped: Duration,
+        now: Instant,
+    ) {
         for (thread, task) in &mut self.threads {
-            if let Some(timeout) = &mut task.timeout {
-                let sooner = timeout.until.checked_sub(skipped).unwrap_or(now);
-                timeout.until = if *thread == woken { now } else { sooner };
+            if *thread == woken.call.thread {
+                if let Some(timeout) = &mut task.timeout {
+                    timeout.until = now;
+                }
+            } else if sleepers.contains(thread) {
+                if let Some(timeout) = &mut task.timeout {
+                    timeout.until = timeout.until.checked_sub(skipped).unwrap_or(now);
+                }
+            } else {
+                task.clock.merge(woken.due_ns);
             }
         }
     }

@@ -20,6 +20,9 @@ use crate::sys::{self, Errno, Held};
 /// How often sleepers are asked for signals.
 const SIGNALS_EVERY: Duration = Duration::from_millis(20);
 
+/// How often it is looked whether those have come to rest whom a sleeper has set going.
+const REST_EVERY: Duration = Duration::from_millis(1);
+
 /// What the kernel itself answers to a call that a signal interrupts: try again after the
 /// handler, or after no handler only.
 const ERESTARTSYS: i32 = 512;
@@ -33,8 +36,10 @@ pub(in crate::host) struct Later {
     pub(in crate::host) is_asked_again: bool,
     /// Where what is left of it goes, and of how much, if a signal ends it.
     pub(in crate::host) left: Option<(u64, Duration)>,
-    /// Its time by the thread's clock.
+    /// Its time by the thread's clock; the last of all times if it never ends.
     pub(in crate::host) due_ns: u64,
+    /// A time limit that the kernel would leave empty.
+    pub(in crate::host) used_up: Option<u64>,
 }
 
 impl Later {
@@ -78,16 +83,12 @@ impl Sleepers {
         }
     }
 
-    pub(super) fn any(&self) -> Option<i32> {
-        self.calls.first().map(|later| later.call.thread)
+    pub(super) fn threads(&self) -> Vec<i32> {
+        self.calls.iter().map(|later| later.call.thread).collect()
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.calls.len()
-    }
-
-    pub(super) fn has(&self, thread: i32) -> bool {
-        self.calls.iter().any(|later| later.call.thread == thread)
+    pub(super) fn is_due_before(&self, time: Instant) -> bool {
+        self.due.is_some_and(|due| due < time)
     }
 
     pub(super) fn is_one_asked_again(&self) -> bool {
@@ -104,21 +105,23 @@ impl Sleepers {
         std::mem::take(&mut self.calls)
     }
 
-    /// In the order of the action's time.
-    fn take_due(&mut self, now: Instant) -> Vec<Later> {
-        let (mut due, later): (Vec<_>, _) =
-            self.calls.drain(..).partition(|later| later.due <= now);
-        due.sort_by_key(Later::order);
-        self.calls = later;
+    /// The first, in the action's time, of those that are taken.
+    fn take_first(&mut self, is_taken: impl Fn(&Later) -> bool) -> Option<Later> {
+        let taken = self
+            .calls
+            .iter()
+            .enumerate()
+            .filter(|(_, later)| is_taken(later));
+        let (first, _) = taken.min_by_key(|(_, later)| later.order())?;
+        let first = self.calls.swap_remove(first);
         self.set_due();
-        due
+        Some(first)
     }
 
-    /// Takes the next one in the action's time before its own, and as much from the others'.
+    /// Takes the next one in the action's time before its own, and as much from the others'. A sleep
+    /// that never ends has no time.
     pub(super) fn take_next(&mut self, now: Instant) -> Option<(Later, Duration)> {
-        let next =
-            (0..self.calls.len()).min_by_key(|index| self.calls.get(*index).map(Later::order))?;
-        let next = self.calls.swap_remove(next);
+        let next = self.take_first(|later| later.due_ns < u64::MAX)?;
         let skipped = next.due.saturating_duration_since(now);
         for later in &mut self.calls {
             later.due = later.due.checked_sub(skipped).unwrap_or(now);
@@ -166,9 +169,11 @@ impl Service {
         }
         self.pass_stillness(now);
         let due = self.sleepers.due?;
+        // One whose time has come waits for others to come to rest.
         let left = due
+            .max(now + REST_EVERY)
             .min(self.sleepers.looked + SIGNALS_EVERY)
-            .min(self.sleepers.stillness.look_at);
+            .min(self.sleepers.stillness.look_at.max(now));
         Some(Timespec {
             tv_sec: 0,
             tv_nsec: left.saturating_duration_since(now).subsec_nanos().into(),
@@ -176,14 +181,30 @@ impl Service {
     }
 
     fn wake(&mut self, now: Instant) {
-        for later in self.sleepers.take_due(now) {
-            if !later.is_asked_again {
-                self.answer(later.call, DONE);
-            } else if sys::is_waiting(&*self.listener, later.call.id) {
+        while let Some(later) = self
+            .sleepers
+            .take_first(|later| later.is_asked_again && later.due <= now)
+        {
+            if sys::is_waiting(&*self.listener, later.call.id) {
                 let reply = self.handle(&later.call);
                 self.answer(later.call, reply);
             }
         }
+        let is_due = |later: &Later| !later.is_asked_again && later.due <= now;
+        if self.sleepers.calls.iter().any(is_due)
+            && self.has_come_to_rest(now)
+            && let Some(later) = self.sleepers.take_first(is_due)
+        {
+            self.let_rest_beside_work(now);
+            self.answer_sleeper(&later);
+        }
+    }
+
+    pub(super) fn answer_sleeper(&mut self, later: &Later) {
+        if let Some(address) = later.used_up {
+            let _ = later.call.memory().write(address, &[0; 16]);
+        }
+        self.answer(later.call, DONE);
     }
 
     pub(super) fn look_for_signals(&mut self) {

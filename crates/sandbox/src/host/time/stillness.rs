@@ -1,6 +1,7 @@
 //! Sleeping while nothing else can happen takes none of the host's time: when every thread waits for
-//! another, the one whose sleep ends first in the action's time is answered at once. What any of them
-//! can see is the same as if all had waited.
+//! another, the one whose sleep ends first in the action's time is answered at once, and it is that late
+//! for all of them. Who sleeps beside others that work is answered in the host's time, but not before
+//! those have come to rest that the last one has set going.
 //!
 //! Whether all wait is seen from outside, in the host's `/proc`: twice, with some time in between, and
 //! nobody may have run meanwhile, by the kernel's count of switches. Then there was a moment at which
@@ -10,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::host::service::{DONE, Service, has_call};
+use crate::host::service::{Service, has_call};
 use crate::proc_text::{last_word, proc_text};
 use crate::usage;
 
@@ -20,6 +21,10 @@ const STILL_FOR: Duration = Duration::from_millis(1);
 const LOOK_EVERY_MAX: Duration = Duration::from_millis(20);
 /// More threads than this are not looked at: builds that have so many have work.
 const THREADS_MAX: usize = 512;
+
+/// How long those whom a sleeper has set going may take before the next one whose time has come is
+/// answered anyway.
+const REST_WITHIN: Duration = Duration::from_millis(50);
 
 /// What was seen of an action some of whose threads sleep.
 pub(in crate::host) struct Stillness {
@@ -31,13 +36,22 @@ pub(in crate::host) struct Stillness {
     first_process: Option<i32>,
     /// The step's main process. What it leaves behind is not helped to end.
     step: Option<i32>,
+    /// After a sleeper has been answered: until when others wait, and who worked before.
+    rest: Option<(Instant, Vec<i32>)>,
 }
 
 /// A thread, and how often it has been switched to or from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Waiting {
+    process: i32,
     thread: i32,
     switches: u64,
+}
+
+/// Everybody in an action.
+struct Everybody {
+    waiting: Vec<Waiting>,
+    acting: Vec<i32>,
 }
 
 impl Stillness {
@@ -48,6 +62,7 @@ impl Stillness {
             every: STILL_FOR,
             first_process: None,
             step: None,
+            rest: None,
         }
     }
 
@@ -63,9 +78,17 @@ impl Stillness {
         self.step.get_or_insert(caller);
     }
 
-    /// Looks at everybody; whether they wait as they did the last time.
-    fn look(&mut self, sleeper: i32, feeds: Feeds, now: Instant) -> bool {
-        let found = self.find(sleeper, feeds);
+    /// Takes a look at everybody. Whether they wait as they did the last time, and none of them for the
+    /// host.
+    fn look(&mut self, now: Instant, found: Option<Everybody>, awaits_host: bool) -> bool {
+        let found = found.filter(|everybody| everybody.acting.is_empty() && !awaits_host);
+        let found = found.map(|everybody| everybody.waiting);
+        // Without the step's main process there is nobody to sleep for.
+        let found = found.filter(|waiting| {
+            waiting
+                .iter()
+                .any(|waiting| Some(waiting.process) == self.step)
+        });
         let is_still = found.is_some() && found == self.seen;
         self.every = if found.is_some() {
             STILL_FOR
@@ -77,71 +100,128 @@ impl Stillness {
         is_still
     }
 
-    /// Everybody, if all of them wait and the step's main process is among them.
-    fn find(&mut self, sleeper: i32, feeds: Feeds) -> Option<Vec<Waiting>> {
+    /// Everybody, as far as there are not too many of them.
+    fn everybody(&mut self, sleepers: &[i32], feeds: Feeds) -> Option<Everybody> {
         let first = match self.first_process {
             Some(first) => first,
-            None => *self.first_process.insert(first_process(sleeper)?),
+            None => *self
+                .first_process
+                .insert(first_process(*sleepers.first()?)?),
         };
-        let mut found = Vec::new();
+        let (mut waiting, mut acting) = (Vec::new(), Vec::new());
         for process in usage::descendants(first) {
             for thread in usage::threads(process) {
+                if waiting.len() + acting.len() == THREADS_MAX {
+                    return None;
+                }
+                // Whatever the kernel makes of its wait for an answer.
+                if sleepers.contains(&thread) {
+                    waiting.push(Waiting {
+                        process,
+                        thread,
+                        switches: 0,
+                    });
+                    continue;
+                }
                 match look(process, thread, feeds) {
                     Doing::HasEnded => {}
-                    Doing::Waits(waiting) if found.len() < THREADS_MAX => found.push(waiting),
-                    Doing::Waits(_) | Doing::Acts => return None,
+                    Doing::Waits(switches) => waiting.push(Waiting {
+                        process,
+                        thread,
+                        switches,
+                    }),
+                    Doing::Acts => acting.push(thread),
                 }
             }
         }
-        let has_step = found
-            .iter()
-            .any(|waiting| Some(waiting.thread) == self.step);
-        has_step.then_some(found)
+        Some(Everybody { waiting, acting })
     }
 }
 
 impl Service {
     /// Answers the sleeper that is next in the action's time, if nothing else can happen before.
     pub(super) fn pass_stillness(&mut self, now: Instant) {
-        let Some(sleeper) = self.sleepers.any() else {
-            return;
-        };
-        if now < self.sleepers.stillness.look_at {
+        if now < self.sleepers.stillness.look_at || self.sleepers.is_one_asked_again() {
             return;
         }
-        if self.depends_on_host() {
-            self.sleepers.stillness.end(now);
-            self.sleepers.stillness.look_at = now + LOOK_EVERY_MAX;
-            return;
-        }
-        let feeds = if self.devices.has_sockets() {
-            Feeds::Some
-        } else {
-            Feeds::None
-        };
-        let is_still = self.sleepers.stillness.look(sleeper, feeds, now);
-        if !is_still || has_call(&self.listener) {
+        let sleepers = self.sleepers.threads();
+        let everybody = self.everybody(&sleepers);
+        let awaits_host = everybody.as_ref().is_none_or(|everybody| {
+            let is_there = |thread: i32| {
+                let mut waiting = everybody.waiting.iter();
+                waiting.any(|waiting| waiting.thread == thread) && !sleepers.contains(&thread)
+            };
+            self.traces.network || self.tasks.await_host(is_there)
+        });
+        let stillness = &mut self.sleepers.stillness;
+        if !stillness.look(now, everybody, awaits_host) || has_call(&self.listener) {
             return;
         }
         // A signal that waits for one of them comes first.
-        let before = self.sleepers.count();
         self.look_for_signals();
-        if self.sleepers.count() != before {
+        if self.sleepers.threads() != sleepers {
             return self.sleepers.stillness.end(now);
         }
         let Some((later, skipped)) = self.sleepers.take_next(now) else {
             return;
         };
-        self.tasks.skip(later.call.thread, skipped, now);
+        self.tasks
+            .skip(&later, &self.sleepers.threads(), skipped, now);
         self.sleepers.stillness.end(now);
-        self.answer(later.call, DONE);
+        self.let_rest(now, Vec::new());
+        self.answer_sleeper(&later);
     }
 
-    /// Whether something of the host's may wake a thread, or is waited for in the host's time.
-    fn depends_on_host(&self) -> bool {
-        self.traces.network
-            || self.sleepers.is_one_asked_again()
-            || self.tasks.await_host(|thread| self.sleepers.has(thread))
+    /// Whether those have come to rest whom the last sleeper has set going, as far as anybody waits
+    /// for that.
+    pub(super) fn has_come_to_rest(&mut self, now: Instant) -> bool {
+        let Some((until, before)) = self.sleepers.stillness.rest.take() else {
+            return true;
+        };
+        if until <= now {
+            return true;
+        }
+        let sleepers = self.sleepers.threads();
+        let is_at_rest = self.everybody(&sleepers).is_none_or(|everybody| {
+            everybody
+                .acting
+                .iter()
+                .all(|acting| before.contains(acting))
+        });
+        if !is_at_rest || has_call(&self.listener) {
+            self.sleepers.stillness.rest = Some((until, before));
+            return false;
+        }
+        true
+    }
+
+    /// A sleeper is about to be answered beside these, who work. Others wait until it has come to rest.
+    fn let_rest(&mut self, now: Instant, working: Vec<i32>) {
+        let until = now + REST_WITHIN;
+        if self.sleepers.is_due_before(until) {
+            self.sleepers.stillness.rest = Some((until, working));
+        }
+    }
+
+    /// The same for one whose time has come.
+    pub(super) fn let_rest_beside_work(&mut self, now: Instant) {
+        if self.sleepers.is_due_before(now + REST_WITHIN) {
+            let sleepers = self.sleepers.threads();
+            let everybody = self.everybody(&sleepers);
+            self.let_rest(
+                now,
+                everybody.map_or_else(Vec::new, |everybody| everybody.acting),
+            );
+        }
+    }
+
+    fn everybody(&mut self, sleepers: &[i32]) -> Option<Everybody> {
+        let feeds = if self.devices.has_sockets() || self.tasks.has_armed_descriptor {
+            Feeds::Some
+        } else {
+            Feeds::None
+        };
+        self.sleepers.stillness.everybody(sleepers, feeds)
     }
 }
 
@@ -167,7 +247,8 @@ fn first_process(thread: i32) -> Option<i32> {
 /// What a thread is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
-    Waits(Waiting),
+    /// After so many switches to it and from it.
+    Waits(u64),
     HasEnded,
     /// It runs, or may go on without another's doing.
     Acts,
@@ -187,10 +268,7 @@ fn look(process: i32, thread: i32, feeds: Feeds) -> Doing {
     let count = |label| last_word(&status, label)?.parse::<u64>().ok();
     let switches = count("voluntary_ctxt_switches:").zip(count("nonvoluntary_ctxt_switches:"));
     match switches {
-        Some((voluntary, other)) if may_wait => Doing::Waits(Waiting {
-            thread,
-            switches: voluntary.wrapping_add(other),
-        }),
+        Some((voluntary, other)) if may_wait => Doing::Waits(voluntary.wrapping_add(other)),
         _ => Doing::Acts,
     }
 }
@@ -219,7 +297,8 @@ fn waits(process: i32, call: &str, feeds: Feeds) -> bool {
     }
 }
 
-/// Whether the service has a thread that writes random bytes into sockets of the action's.
+/// Whether what one polls may come from outside: a thread of the service writes random bytes into sockets
+/// of the action's, or there were descriptors of timers, which go on without who set them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Feeds {
     None,

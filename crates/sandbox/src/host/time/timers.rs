@@ -131,6 +131,7 @@ impl Service {
                 Ok(self.arm(call, Timer::Posix(id), third, is_absolute, fourth, 1))
             }
             libc::SYS_timerfd_settime => {
+                self.tasks.has_armed_descriptor = true;
                 let is_absolute = call.int(1) & libc::TFD_TIMER_ABSTIME != 0;
                 Ok(self.arm(call, Timer::Descriptor(id), third, is_absolute, fourth, 1))
             }

@@ -169,6 +169,15 @@ impl Service {
     }
 
     fn clock_sleep(&mut self, call: &Call, flags: u64, request: u64, left: u64) -> Answer {
+        match call.int(0) {
+            0 | 1 | 7 | 11 => {}
+            // A processor's time, which only the kernel counts.
+            2 => return Ok(Reply::Proceed),
+            id if id < 0 => return Ok(Reply::Proceed),
+            // Clocks that nobody can wait for; the alarms only with a clock that goes on without power.
+            3..=6 | 8 | 9 => return Err(Errno(libc::EOPNOTSUPP)),
+            _ => return Err(INVALID),
+        }
         if flags & u64::from(libc::TIMER_ABSTIME.unsigned_abs()) == 0 {
             return self.sleep(call, request, left);
         }
@@ -191,8 +200,8 @@ impl Service {
     pub(super) fn wait_pair(&mut self, call: &Call, address: u64, scale: i64) -> Reply {
         // A pointer that cannot be read, or no time at all: the kernel says so better.
         if address != 0
-            && let Ok(pair) = call.memory().read_pair(address)
-            && let Ok(ns) = duration(pair, scale)
+            && let Ok((seconds, fraction)) = call.memory().read_pair(address)
+            && let Ok(ns) = duration(normal(call, seconds, fraction), scale)
         {
             // These write it where they have read how long to wait.
             let is_written = matches!(
@@ -212,8 +221,8 @@ impl Service {
         let is_for_nothing = match call.number {
             libc::SYS_poll => second == 0,
             libc::SYS_ppoll => second == 0 && fourth == 0,
-            libc::SYS_select => second | third | fourth == 0,
-            libc::SYS_pselect6 => second | third | fourth | sixth == 0,
+            libc::SYS_select => second | third | fourth == 0 && call.int(0) >= 0,
+            libc::SYS_pselect6 => second | third | fourth | sixth == 0 && call.int(0) >= 0,
             _ => false,
         };
         if is_for_nothing && ns > 0 {
@@ -265,6 +274,26 @@ impl Service {
             let value = Words::default().u64(left_ns / NS).u64(left_ns % NS / scale);
             let _ = call.memory().write(address, &value.0);
         }
+    }
+}
+
+/// `select(2)` alone takes more than a second in microseconds.
+fn normal(call: &Call, seconds: i64, fraction: i64) -> (i64, i64) {
+    const MICROSECONDS: i64 = 1_000_000;
+    if call.number == libc::SYS_select && fraction >= MICROSECONDS {
+        let more = fraction / MICROSECONDS;
+        (seconds.saturating_add(more), fraction % MICROSECONDS)
+    } else {
+        (seconds, fraction)
+    }
+}
+
+/// Where a wait for nothing writes that nothing is left of its limit.
+pub(in crate::host) fn used_up_limit(call: &Call) -> Option<u64> {
+    match call.number {
+        libc::SYS_select | libc::SYS_pselect6 => Some(call.arguments[4]),
+        libc::SYS_ppoll => Some(call.arguments[2]),
+        _ => None,
     }
 }
 

@@ -28,7 +28,10 @@ use crowd::{
     clock_storm, draw_in_threads, fork_bomb, hold_together, in_threads, start_storm, threads,
 };
 use sights::{environment, identity, list, print_file, see, stat, surroundings};
-use waiting::{sleep, sleep_beside_device, sleep_beside_work, sleep_together, work};
+use waiting::{
+    sleep, sleep_after_death, sleep_after_word, sleep_alike, sleep_beside_device,
+    sleep_beside_work, sleep_together, work,
+};
 
 const USAGE: &str = "\
 usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
@@ -44,6 +47,7 @@ usage: probe EXPERIMENT [ARGUMENTS] [then EXPERIMENT …]
   leave-behind               leave-briefly          loop
   leave-asleep               sleep SECONDS          sleep-together
   sleep-beside-work          sleep-beside-device    work
+  sleep-after-word           sleep-alike COUNT      sleep-after-death
   allocate MIB               hold MIB               hold-together COUNT MIB
   fork-bomb                  threads COUNT          make-files PATH COUNT
   now                        waits                  processors
@@ -108,6 +112,9 @@ fn perform(words: &[&str]) -> io::Result<Option<ExitCode>> {
         ["leave-asleep"] => leave(&["sleep", "1000"])?,
         ["sleep", seconds] => sleep(parse(seconds)?),
         ["sleep-together"] => sleep_together()?,
+        ["sleep-after-word"] => sleep_after_word()?,
+        ["sleep-alike", count] => sleep_alike(parse(count)?),
+        ["sleep-after-death"] => sleep_after_death()?,
         ["sleep-beside-work"] => sleep_beside_work()?,
         ["sleep-beside-device"] => sleep_beside_device()?,
         ["work"] => work(),

@@ -39,6 +39,48 @@ pub(crate) fn sleep_beside_work() -> io::Result<()> {
     Ok(())
 }
 
+/// A child sleeps long, says so through a pipe, sleeps a little and is done; its parent sleeps for longer
+/// than that once it has heard. Who comes last, and what time it is.
+pub(crate) fn sleep_after_word() -> io::Result<()> {
+    let begin = Instant::now();
+    let mut child = copy(&["sleep", "10", "then", "sleep", "1", "then", "print", "done"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut output = child.stdout.take().ok_or(io::ErrorKind::NotFound)?;
+    output.read_exact(&mut [0; 3])?;
+    println!("{}", begin.elapsed().as_secs());
+    std::thread::sleep(Duration::from_secs(5));
+    println!("{}", child.try_wait()?.is_some());
+    println!("{}", begin.elapsed().as_secs());
+    Ok(())
+}
+
+/// Threads that sleep equally long, the first of them a little earlier than the second, and so on.
+pub(crate) fn sleep_alike(count: usize) {
+    let threads: Vec<_> = (0..count)
+        .map(|number| {
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(100));
+                println!("{number}");
+            })
+        })
+        .collect();
+    for thread in threads {
+        let _ = thread.join();
+    }
+}
+
+/// Sleeps after somebody was killed who would have slept, or waited with a limit, for longer than the step
+/// may take.
+pub(crate) fn sleep_after_death() -> io::Result<()> {
+    let mut child = copy(&["sleep", "100000"]).spawn()?;
+    sleep(1);
+    child.kill()?;
+    child.wait()?;
+    sleep(3600);
+    Ok(())
+}
+
 /// Sleeps with the random device open, before and after it has been read.
 pub(crate) fn sleep_beside_device() -> io::Result<()> {
     let mut device = std::fs::File::open("/dev/urandom")?;

@@ -55,9 +55,29 @@ fn for_nothing(report: &mut Report) {
     timed("poll", &|| call!(libc::SYS_poll, 0, 0, LONG_S * 1000));
     timed("ppoll", &|| call!(libc::SYS_ppoll, 0, 0, limit(), 0, 8));
     timed("select", &|| call!(libc::SYS_select, 0, 0, 0, 0, limit()));
+    let left = format!("{} {}", memory.u64(0), memory.u64(8));
     timed("pselect", &|| {
         call!(libc::SYS_pselect6, 0, 0, 0, 0, limit(), 0)
     });
+    report.note("for-nothing.select.left", left);
+    // As the kernel takes it, and clocks that nobody can wait for.
+    memory.put_u64(0, 0).put_u64(8, 1_500_000);
+    let start = Instant::now();
+    report.answer(
+        "for-nothing.microseconds",
+        call!(libc::SYS_select, 0, 0, 0, 0, &memory),
+    );
+    let passed = start.elapsed().as_millis();
+    report.note("for-nothing.microseconds.passed", passed);
+    for clock in [3, 6, 9, 10, 99] {
+        memory.put_u64(0, 0).put_u64(8, 1000);
+        let answer = call!(libc::SYS_clock_nanosleep, clock, 0, &memory, 0);
+        report.answer(format!("clock.{clock}"), answer);
+    }
+    report.answer(
+        "for-nothing.negative",
+        call!(libc::SYS_select, -1_i32, 0, 0, 0, limit()),
+    );
 }
 
 /// Signals to a process whose threads all sleep but one, which takes none.
