@@ -31,10 +31,10 @@ mod tests;
 
 use block::{Block, ranges, shorten, tree};
 use calls::{
-    ARCH_BASES, ARCH_SET_FS, CHILD_WAITS, EMPTY_CALLS, FIOQSIZE, FUTEX_WAITS, HIDDEN_OPTIONS,
-    IO_FLAGS, LARGE_MAPPING_BYTES, LINUX_COMMANDS, LINUX_COMMANDS_START, MENDED_CALLS,
-    MISSING_CALLS, MODE_CALLS, OFFSET_END_HIGH, PRCTL_END, REFUSED_CALLS, REQUEST_KINDS,
-    SIOCGSTAMP, SIOCGSTAMPNS, SOCKET_PROTOCOLS, SPECULATION_OPTIONS, STATISTICS,
+    ARCH_BASES, ARCH_SET_FS, CHILD_WAITS, EMPTY_CALLS, FIOQSIZE, FUTEX_REQUEUE_WAITS, FUTEX_WAITS,
+    HIDDEN_OPTIONS, IO_FLAGS, LARGE_MAPPING_BYTES, LINUX_COMMANDS, LINUX_COMMANDS_START,
+    MENDED_CALLS, MISSING_CALLS, MODE_CALLS, OFFSET_END_HIGH, PRCTL_END, REFUSED_CALLS,
+    REQUEST_KINDS, SIOCGSTAMP, SIOCGSTAMPNS, SOCKET_PROTOCOLS, SPECULATION_OPTIONS, STATISTICS,
     STATISTICS_COMMANDS, TRAPPED_CALLS, UNASSIGNED, UNSETTABLE_OPTIONS, UNSUPPORTED_CALLS, WAITS,
     WAITS_MS,
 };
@@ -273,14 +273,18 @@ fn futex(timed: u32) -> Block {
     Block::on_argument(1, |block| {
         let count = FUTEX_WAITS.len();
         for (index, operation) in FUTEX_WAITS.iter().enumerate() {
-            // Behind the list and the verdict that follows it.
-            let ahead = u8::try_from(count - index).unwrap_or(u8::MAX);
+            // Behind the list and the verdicts that follow it.
+            let verdicts = 2 * FUTEX_REQUEUE_WAITS.len() + 1;
+            let ahead = u8::try_from(count - index - 1 + verdicts).unwrap_or(u8::MAX);
             block.push(
                 libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
                 ahead,
                 0,
                 *operation,
             );
+        }
+        for operation in FUTEX_REQUEUE_WAITS {
+            block.if_equal(operation, MISSING);
         }
         block.verdict(ALLOW);
         block.unless_null(3, timed);

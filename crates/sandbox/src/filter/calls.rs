@@ -223,10 +223,12 @@ pub(super) const WAITS: &[(i64, u32)] = &[
     (libc::SYS_rt_sigtimedwait, 2),
     (libc::SYS_semtimedop, 3),
 ];
-/// `futex(2)`: to wait, to wait for bits, to lock, to wait for a lock; private or of the real-time clock.
-pub(super) const FUTEX_WAITS: [u32; 18] = [
-    0, 128, 256, 384, 9, 137, 265, 393, 6, 134, 13, 141, 269, 397, 11, 139, 267, 395,
+/// `futex(2)`: to wait, to wait for bits, to lock; private or of the real-time clock.
+pub(super) const FUTEX_WAITS: [u32; 14] = [
+    0, 128, 256, 384, 9, 137, 265, 393, 6, 134, 13, 141, 269, 397,
 ];
+/// To wait and then to lock (`FUTEX_WAIT_REQUEUE_PI`), which cannot be begun anew with another time limit.
+pub(super) const FUTEX_REQUEUE_WAITS: [u32; 4] = [11, 139, 267, 395];
 /// `arch_prctl(2)`: sets the base of thread-local storage.
 pub(super) const ARCH_SET_FS: u32 = 0x1002;
 /// The other base, and what both are: `ARCH_SET_GS`, `ARCH_GET_FS`, `ARCH_GET_GS`.

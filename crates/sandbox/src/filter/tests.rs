@@ -256,6 +256,12 @@ fn what_traps_by_its_arguments() {
         ("futex wake", libc::SYS_futex, [0, 129, 1, 7, 0, 0], ALLOW),
         ("futex wait", libc::SYS_futex, [0, 128, 0, 0, 0, 0], ALLOW),
         (
+            "futex requeue",
+            libc::SYS_futex,
+            [0, 139, 0, 1, 0, 0],
+            MISSING,
+        ),
+        (
             "futex wait, high address",
             libc::SYS_futex,
             [0, 393, 0, 7 << 32, 0, 0],

@@ -20,7 +20,7 @@ use crate::sys::{self, Errno, Held};
 /// How often sleepers are asked for signals.
 const SIGNALS_EVERY: Duration = Duration::from_millis(20);
 
-/// How often it is looked whether those have come to rest whom a sleeper has set going.
+/// How often it is looked whether others have come to rest.
 const REST_EVERY: Duration = Duration::from_millis(1);
 
 /// What the kernel itself answers to a call that a signal interrupts: try again after the
@@ -85,10 +85,6 @@ impl Sleepers {
 
     pub(super) fn threads(&self) -> Vec<i32> {
         self.calls.iter().map(|later| later.call.thread).collect()
-    }
-
-    pub(super) fn is_due_before(&self, time: Instant) -> bool {
-        self.due.is_some_and(|due| due < time)
     }
 
     pub(super) fn is_one_asked_again(&self) -> bool {
@@ -195,7 +191,6 @@ impl Service {
             && self.has_come_to_rest(now)
             && let Some(later) = self.sleepers.take_first(is_due)
         {
-            self.let_rest_beside_work(now);
             self.answer_sleeper(&later);
         }
     }

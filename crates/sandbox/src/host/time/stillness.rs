@@ -1,7 +1,7 @@
 //! Sleeping while nothing else can happen takes none of the host's time: when every thread waits for
 //! another, the one whose sleep ends first in the action's time is answered at once, and it is that late
 //! for all of them. Who sleeps beside others that work is answered in the host's time, but not before
-//! those have come to rest that the last one has set going.
+//! those have come to rest that have not worked for long.
 //!
 //! Whether all wait is seen from outside, in the host's `/proc`: twice, with some time in between, and
 //! nobody may have run meanwhile, by the kernel's count of switches. Then there was a moment at which
@@ -22,8 +22,7 @@ const LOOK_EVERY_MAX: Duration = Duration::from_millis(20);
 /// More threads than this are not looked at: builds that have so many have work.
 const THREADS_MAX: usize = 512;
 
-/// How long those whom a sleeper has set going may take before the next one whose time has come is
-/// answered anyway.
+/// How long others may act before a sleeper whose time has come is answered anyway.
 const REST_WITHIN: Duration = Duration::from_millis(50);
 
 /// What was seen of an action some of whose threads sleep.
@@ -36,8 +35,10 @@ pub(in crate::host) struct Stillness {
     first_process: Option<i32>,
     /// The step's main process. What it leaves behind is not helped to end.
     step: Option<i32>,
-    /// After a sleeper has been answered: until when others wait, and who worked before.
-    rest: Option<(Instant, Vec<i32>)>,
+    /// Since when somebody whose time has come waits for others to come to rest.
+    waits_since: Option<Instant>,
+    /// Who has acted for so long that nobody waits for it, until it has waited.
+    workers: Vec<i32>,
 }
 
 /// A thread, and how often it has been switched to or from.
@@ -62,7 +63,8 @@ impl Stillness {
             every: STILL_FOR,
             first_process: None,
             step: None,
-            rest: None,
+            waits_since: None,
+            workers: Vec::new(),
         }
     }
 
@@ -168,51 +170,32 @@ impl Service {
         self.tasks
             .skip(&later, &self.sleepers.threads(), skipped, now);
         self.sleepers.stillness.end(now);
-        self.let_rest(now, Vec::new());
         self.answer_sleeper(&later);
     }
 
-    /// Whether those have come to rest whom the last sleeper has set going, as far as anybody waits
-    /// for that.
+    /// Whether a sleeper whose time has come may be answered: others have come to rest, but for those who
+    /// work for long. One at a time, so that what each sets going comes to rest before the next.
     pub(super) fn has_come_to_rest(&mut self, now: Instant) -> bool {
-        let Some((until, before)) = self.sleepers.stillness.rest.take() else {
-            return true;
-        };
-        if until <= now {
-            return true;
-        }
         let sleepers = self.sleepers.threads();
-        let is_at_rest = self.everybody(&sleepers).is_none_or(|everybody| {
-            everybody
-                .acting
-                .iter()
-                .all(|acting| before.contains(acting))
-        });
-        if !is_at_rest || has_call(&self.listener) {
-            self.sleepers.stillness.rest = Some((until, before));
-            return false;
+        let acting = self.everybody(&sleepers).map(|everybody| everybody.acting);
+        let has_call = has_call(&self.listener);
+        let stillness = &mut self.sleepers.stillness;
+        let since = *stillness.waits_since.get_or_insert(now);
+        let acting = acting.unwrap_or_default();
+        stillness.workers.retain(|worker| acting.contains(worker));
+        let is_at_rest = acting
+            .iter()
+            .all(|acting| stillness.workers.contains(acting));
+        if is_at_rest && !has_call {
+            stillness.waits_since = None;
+            return true;
         }
-        true
-    }
-
-    /// A sleeper is about to be answered beside these, who work. Others wait until it has come to rest.
-    fn let_rest(&mut self, now: Instant, working: Vec<i32>) {
-        let until = now + REST_WITHIN;
-        if self.sleepers.is_due_before(until) {
-            self.sleepers.stillness.rest = Some((until, working));
+        if since + REST_WITHIN <= now {
+            stillness.waits_since = None;
+            stillness.workers = acting;
+            return true;
         }
-    }
-
-    /// The same for one whose time has come.
-    pub(super) fn let_rest_beside_work(&mut self, now: Instant) {
-        if self.sleepers.is_due_before(now + REST_WITHIN) {
-            let sleepers = self.sleepers.threads();
-            let everybody = self.everybody(&sleepers);
-            self.let_rest(
-                now,
-                everybody.map_or_else(Vec::new, |everybody| everybody.acting),
-            );
-        }
+        false
     }
 
     fn everybody(&mut self, sleepers: &[i32]) -> Option<Everybody> {
