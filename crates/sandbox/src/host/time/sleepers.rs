@@ -21,7 +21,7 @@ use crate::sys::{self, Errno, Held};
 const SIGNALS_EVERY: Duration = Duration::from_millis(20);
 
 /// How often it is looked whether others have come to rest.
-const REST_EVERY: Duration = Duration::from_millis(1);
+const REST_EVERY: Duration = Duration::from_micros(200);
 
 /// What the kernel itself answers to a call that a signal interrupts: try again after the
 /// handler, or after no handler only.
@@ -43,6 +43,11 @@ pub(in crate::host) struct Later {
 }
 
 impl Later {
+    /// Whether it is a sleep whose time has come.
+    fn is_due(&self, now: Instant) -> bool {
+        !self.is_asked_again && self.due <= now
+    }
+
     /// Who comes first, if several could.
     fn order(&self) -> (u64, i32) {
         (self.due_ns, self.call.thread)
@@ -87,11 +92,18 @@ impl Sleepers {
         self.calls.iter().map(|later| later.call.thread).collect()
     }
 
+    pub(super) fn is_one_due(&self, now: Instant) -> bool {
+        self.calls.iter().any(|later| later.is_due(now))
+    }
+
     pub(super) fn is_one_asked_again(&self) -> bool {
         self.calls.iter().any(|later| later.is_asked_again)
     }
 
     pub(in crate::host) fn push(&mut self, later: Later) {
+        if self.calls.is_empty() {
+            self.stillness.begin(Instant::now());
+        }
         self.due = Some(self.due.map_or(later.due, |due| due.min(later.due)));
         self.calls.push(later);
     }
@@ -157,13 +169,13 @@ impl Service {
         let first = self.sleepers.due?;
         let now = Instant::now();
         if first <= now {
-            self.wake(now);
+            self.ask_again(now);
         }
         if now.saturating_duration_since(self.sleepers.looked) >= SIGNALS_EVERY {
             self.sleepers.looked = now;
             self.look_for_signals();
         }
-        self.pass_stillness(now);
+        self.pass_time(now);
         let due = self.sleepers.due?;
         // One whose time has come waits for others to come to rest.
         let left = due
@@ -176,7 +188,7 @@ impl Service {
         })
     }
 
-    fn wake(&mut self, now: Instant) {
+    fn ask_again(&mut self, now: Instant) {
         while let Some(later) = self
             .sleepers
             .take_first(|later| later.is_asked_again && later.due <= now)
@@ -186,11 +198,10 @@ impl Service {
                 self.answer(later.call, reply);
             }
         }
-        let is_due = |later: &Later| !later.is_asked_again && later.due <= now;
-        if self.sleepers.calls.iter().any(is_due)
-            && self.has_come_to_rest(now)
-            && let Some(later) = self.sleepers.take_first(is_due)
-        {
+    }
+
+    pub(super) fn answer_first_due(&mut self, now: Instant) {
+        if let Some(later) = self.sleepers.take_first(|later| later.is_due(now)) {
             self.answer_sleeper(&later);
         }
     }

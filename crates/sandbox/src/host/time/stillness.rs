@@ -16,14 +16,14 @@ use crate::proc_text::{last_word, proc_text};
 use crate::usage;
 
 /// How long all must have been still.
-const STILL_FOR: Duration = Duration::from_millis(1);
+const STILL_FOR: Duration = Duration::from_micros(100);
 /// How often a busy action is looked at.
 const LOOK_EVERY_MAX: Duration = Duration::from_millis(20);
 /// More threads than this are not looked at: builds that have so many have work.
 const THREADS_MAX: usize = 512;
 
 /// How long others may act before a sleeper whose time has come is answered anyway.
-const REST_WITHIN: Duration = Duration::from_millis(50);
+const REST_WITHIN: Duration = Duration::from_millis(200);
 
 /// What was seen of an action some of whose threads sleep.
 pub(in crate::host) struct Stillness {
@@ -49,6 +49,16 @@ struct Waiting {
     switches: u64,
 }
 
+/// What a look at everybody says.
+enum Look {
+    /// All wait, as they did the last time.
+    Still,
+    /// All wait; it takes another look.
+    Once,
+    /// Somebody acts, or waits for the host.
+    Busy,
+}
+
 /// Everybody in an action.
 struct Everybody {
     waiting: Vec<Waiting>,
@@ -71,8 +81,13 @@ impl Stillness {
     /// A thread does something.
     pub(super) fn end(&mut self, now: Instant) {
         self.seen = None;
-        self.every = STILL_FOR;
         self.look_at = now + self.every;
+    }
+
+    /// Somebody sleeps, where nobody did before.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.every = STILL_FOR;
+        self.end(now);
     }
 
     /// The first call of all is that of the step's main thread.
@@ -80,26 +95,40 @@ impl Stillness {
         self.step.get_or_insert(caller);
     }
 
-    /// Takes a look at everybody. Whether they wait as they did the last time, and none of them for the
-    /// host.
-    fn look(&mut self, now: Instant, found: Option<Everybody>, awaits_host: bool) -> bool {
-        let found = found.filter(|everybody| everybody.acting.is_empty() && !awaits_host);
-        let found = found.map(|everybody| everybody.waiting);
-        // Without the step's main process there is nobody to sleep for.
-        let found = found.filter(|waiting| {
-            waiting
-                .iter()
-                .any(|waiting| Some(waiting.process) == self.step)
-        });
-        let is_still = found.is_some() && found == self.seen;
-        self.every = if found.is_some() {
+    /// Takes a look at everybody who is there, if somebody sleeps for whose step there is a main process.
+    fn look(&mut self, now: Instant, found: &Everybody, awaits_host: bool) -> Look {
+        let mut waiting = found.waiting.iter();
+        let has_step = waiting.any(|waiting| Some(waiting.process) == self.step);
+        let may_be_still = found.acting.is_empty() && !awaits_host && has_step;
+        let is_still = may_be_still && self.seen.as_ref() == Some(&found.waiting);
+        self.every = if may_be_still {
             STILL_FOR
         } else {
             (self.every * 2).min(LOOK_EVERY_MAX)
         };
         self.look_at = now + self.every;
-        self.seen = found;
-        is_still
+        self.seen = may_be_still.then(|| found.waiting.clone());
+        match (may_be_still, is_still) {
+            (_, true) => Look::Still,
+            (true, false) => Look::Once,
+            (false, false) => Look::Busy,
+        }
+    }
+
+    /// Whether these, who act, have all done so for long, or a sleeper whose time has come has waited long
+    /// enough for them.
+    fn is_at_rest(&mut self, now: Instant, acting: Vec<i32>) -> bool {
+        let since = *self.waits_since.get_or_insert(now);
+        self.workers.retain(|worker| acting.contains(worker));
+        let is_at_rest = acting.iter().all(|acting| self.workers.contains(acting));
+        let is_over = since + REST_WITHIN <= now;
+        if is_over {
+            self.workers = acting;
+        }
+        if is_at_rest || is_over {
+            self.waits_since = None;
+        }
+        is_at_rest || is_over
     }
 
     /// Everybody, as far as there are not too many of them.
@@ -141,61 +170,54 @@ impl Stillness {
 }
 
 impl Service {
-    /// Answers the sleeper that is next in the action's time, if nothing else can happen before.
-    pub(super) fn pass_stillness(&mut self, now: Instant) {
-        if now < self.sleepers.stillness.look_at || self.sleepers.is_one_asked_again() {
+    /// Answers a sleeper: the next one in the action's time if nothing else can happen before, or the
+    /// first of those whose time has come, beside others that work.
+    pub(super) fn pass_time(&mut self, now: Instant) {
+        let is_due = self.sleepers.is_one_due(now);
+        let stillness = &self.sleepers.stillness;
+        if now < stillness.look_at && (!is_due || stillness.seen.is_some()) {
             return;
         }
         let sleepers = self.sleepers.threads();
-        let everybody = self.everybody(&sleepers);
-        let awaits_host = everybody.as_ref().is_none_or(|everybody| {
-            let is_there = |thread: i32| {
-                let mut waiting = everybody.waiting.iter();
-                waiting.any(|waiting| waiting.thread == thread) && !sleepers.contains(&thread)
-            };
-            self.traces.network || self.tasks.await_host(is_there)
-        });
-        let stillness = &mut self.sleepers.stillness;
-        if !stillness.look(now, everybody, awaits_host) || has_call(&self.listener) {
-            return;
-        }
-        // A signal that waits for one of them comes first.
-        self.look_for_signals();
-        if self.sleepers.threads() != sleepers {
-            return self.sleepers.stillness.end(now);
-        }
-        let Some((later, skipped)) = self.sleepers.take_next(now) else {
-            return;
+        let Some(everybody) = self.everybody(&sleepers) else {
+            // Too many to look at, or too few.
+            self.sleepers.stillness.end(now);
+            return self.answer_first_due(now);
         };
-        self.tasks
-            .skip(&later, &self.sleepers.threads(), skipped, now);
-        self.sleepers.stillness.end(now);
-        self.answer_sleeper(&later);
+        let is_there = |thread: i32| {
+            let mut waiting = everybody.waiting.iter();
+            waiting.any(|waiting| waiting.thread == thread) && !sleepers.contains(&thread)
+        };
+        let awaits_host = self.traces.network
+            || self.sleepers.is_one_asked_again()
+            || self.tasks.await_host(is_there);
+        let look = self.sleepers.stillness.look(now, &everybody, awaits_host);
+        if has_call(&self.listener) {
+            return;
+        }
+        match look {
+            Look::Still => self.answer_next(now, &sleepers),
+            Look::Once => {}
+            Look::Busy if is_due => {
+                if self.sleepers.stillness.is_at_rest(now, everybody.acting) {
+                    self.answer_first_due(now);
+                }
+            }
+            Look::Busy => {}
+        }
     }
 
-    /// Whether a sleeper whose time has come may be answered: others have come to rest, but for those who
-    /// work for long. One at a time, so that what each sets going comes to rest before the next.
-    pub(super) fn has_come_to_rest(&mut self, now: Instant) -> bool {
-        let sleepers = self.sleepers.threads();
-        let acting = self.everybody(&sleepers).map(|everybody| everybody.acting);
-        let has_call = has_call(&self.listener);
-        let stillness = &mut self.sleepers.stillness;
-        let since = *stillness.waits_since.get_or_insert(now);
-        let acting = acting.unwrap_or_default();
-        stillness.workers.retain(|worker| acting.contains(worker));
-        let is_at_rest = acting
-            .iter()
-            .all(|acting| stillness.workers.contains(acting));
-        if is_at_rest && !has_call {
-            stillness.waits_since = None;
-            return true;
+    fn answer_next(&mut self, now: Instant, sleepers: &[i32]) {
+        // A signal that waits for one of them comes first.
+        self.look_for_signals();
+        self.sleepers.stillness.end(now);
+        if self.sleepers.threads() == sleepers
+            && let Some((later, skipped)) = self.sleepers.take_next(now)
+        {
+            let others = self.sleepers.threads();
+            self.tasks.skip(&later, &others, skipped, now);
+            self.answer_sleeper(&later);
         }
-        if since + REST_WITHIN <= now {
-            stillness.waits_since = None;
-            stillness.workers = acting;
-            return true;
-        }
-        false
     }
 
     fn everybody(&mut self, sleepers: &[i32]) -> Option<Everybody> {
