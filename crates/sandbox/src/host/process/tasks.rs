@@ -39,6 +39,8 @@ pub(in crate::host) struct Tasks {
     start_ns: u64,
     /// The latest time at which a process ended.
     latest_ns: u64,
+    /// The last time at which everybody waited: nobody's clock is earlier.
+    still_ns: u64,
     /// Whether a timer that is a descriptor was ever set.
     pub(in crate::host) has_armed_descriptor: bool,
 }
@@ -57,6 +59,7 @@ impl Tasks {
             is_before_first: true,
             start_ns,
             latest_ns: start_ns,
+            still_ns: 0,
             has_armed_descriptor: false,
         }
     }
@@ -99,6 +102,7 @@ impl Tasks {
         skipped: Duration,
         now: Instant,
     ) {
+        self.still_ns = woken.due_ns;
         for (thread, task) in &mut self.threads {
             if *thread == woken.call.thread {
                 if let Some(timeout) = &mut task.timeout {
@@ -187,6 +191,7 @@ impl Tasks {
             task.has_executed = true;
             task.vdso = Some(vdso);
         }
+        task.clock.merge(self.still_ns);
         let started = inherited.map_or(Started::Process, |inherited| inherited.heritage.started);
         match inherited {
             // One whose process is ending has none any more.
