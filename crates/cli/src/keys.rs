@@ -82,6 +82,11 @@ pub(crate) fn require_usable(path: &Path) -> Result<(), CommandError> {
     let refused = |what: &str| CommandError::usage(format!("{} {what}", path.display()));
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => Err(refused("is not a key file")),
+        Ok(_) if public(path).is_ok() || public_of_record(path).is_ok() => {
+            let private = path.with_extension("");
+            Err(refused("holds a public key where a private one is wanted")
+                .hint(format!("name {} instead", private.display())))
+        }
         Ok(found) if found.permissions().mode() & 0o077 != 0 => {
             Err(refused("can be read by others: a private key has mode 0600").hint(close(path)))
         }

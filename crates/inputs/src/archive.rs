@@ -8,7 +8,6 @@
 //! place to read from, so every byte of it is checked again when it is used.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use counterseal_store::tree;
@@ -17,6 +16,7 @@ use counterseal_store::{Digest, Draft, Store, StoreError, open_regular, remove_a
 use crate::error::{InputsError, io};
 use crate::lock::{Lock, LockedKind};
 use crate::obtain::Context;
+use crate::transfer::TransferError;
 
 /// A draft is private; an archive is for others.
 const BLOB_MODE: u32 = 0o644;
@@ -151,6 +151,7 @@ impl Context<'_> {
         if self.copy(&path, digest)? {
             return Ok(());
         }
-        Err(io("open", &path, ErrorKind::NotFound.into()))
+        let place = path.display().to_string();
+        Err(TransferError::Incomplete { place }.into())
     }
 }

@@ -69,6 +69,12 @@ pub enum TransferError {
         /// The cause.
         reason: String,
     },
+    /// A place that has a tree lacks a part of it.
+    #[error("{place} is missing, a part of a directory that is there")]
+    Incomplete {
+        /// The path.
+        place: String,
+    },
     /// More bytes than there may be.
     #[error("{place} has more than the expected {size_bytes_max} bytes")]
     TooLong {

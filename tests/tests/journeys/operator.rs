@@ -378,6 +378,33 @@ fn another_record_key_is_noticed_before_the_build() {
 /// What is shown is published: without the passphrase it is at least a public key, and said not to be
 /// compared.
 #[test]
+fn a_public_key_in_the_place_of_a_private_one_is_told_from_one_that_others_can_read() {
+    let bench = Bench::new();
+    Probe::default().write(&bench, "probe");
+    bench.lock("probe").exits(0);
+    for (private, public) in [
+        ("keys/vendor.key", "keys/vendor.key.pub"),
+        ("keys/record.key", "keys/record.key.pub"),
+    ] {
+        let line = Bench::assemble_line("probe").replace(private, public);
+        bench
+            .run(&line)
+            .exits(2)
+            .says(&format!("{public} holds a public key"))
+            .says(&format!("name {private} instead"));
+    }
+    fs::set_permissions(
+        bench.path("keys/vendor.key"),
+        fs::Permissions::from_mode(0o644),
+    )
+    .unwrap();
+    bench
+        .run(&Bench::assemble_line("probe"))
+        .exits(2)
+        .says("keys/vendor.key can be read by others");
+}
+
+#[test]
 fn the_public_half_of_an_encrypted_key_is_compared_if_it_can_be() {
     let bench = Bench::new();
     let show = |passphrase: &OsStr| {
