@@ -79,8 +79,8 @@ fn absence(guarantee: Guarantee, action: &Action<'_>) -> String {
              waits for something else, with or without a signal, and what time it has then and \
              afterwards, at which of its instructions a signal interrupts it, and the work of a \
              child in the signal of its end follow the host's clock; who of several that sleep \
-             beside somebody who works goes on first, if they wake within some milliseconds, is the \
-             host's choice"
+             beside somebody who works for long goes on first, if they wake within some \
+             milliseconds, is the host's choice"
         }
         _ => return shows.unwrap_or_else(|| "not offered by this version".to_owned()),
     };
