@@ -181,7 +181,7 @@ impl Service {
         let left = due
             .max(now + REST_EVERY)
             .min(self.sleepers.looked + SIGNALS_EVERY)
-            .min(self.sleepers.stillness.look_at.max(now));
+            .min(self.sleepers.stillness.next_look().max(now));
         Some(Timespec {
             tv_sec: 0,
             tv_nsec: left.saturating_duration_since(now).subsec_nanos().into(),
@@ -207,6 +207,7 @@ impl Service {
     }
 
     pub(super) fn answer_sleeper(&mut self, later: &Later) {
+        self.sleepers.stillness.begin_anew();
         if let Some(address) = later.used_up {
             let _ = later.call.memory().write(address, &[0; 16]);
         }

@@ -20,7 +20,9 @@ const STILL_FOR: Duration = Duration::from_micros(100);
 /// How often a busy action is looked at.
 const LOOK_EVERY_MAX: Duration = Duration::from_millis(20);
 /// More threads than this are not looked at: builds that have so many have work.
-const THREADS_MAX: usize = 512;
+const THREADS_MAX: usize = 200;
+/// And so long not again.
+const BLIND_FOR: Duration = Duration::from_millis(200);
 
 /// How long others may act before a sleeper whose time has come is answered anyway.
 const REST_WITHIN: Duration = Duration::from_millis(200);
@@ -29,8 +31,10 @@ const REST_WITHIN: Duration = Duration::from_millis(200);
 pub(in crate::host) struct Stillness {
     /// Everybody, as they waited.
     seen: Option<Vec<Waiting>>,
-    pub(super) look_at: Instant,
+    look_at: Instant,
     every: Duration,
+    /// Until when nobody looks.
+    blind_until: Instant,
     /// Process 1 on the host.
     first_process: Option<i32>,
     /// The step's main process. What it leaves behind is not helped to end.
@@ -71,6 +75,7 @@ impl Stillness {
             seen: None,
             look_at: Instant::now(),
             every: STILL_FOR,
+            blind_until: Instant::now(),
             first_process: None,
             step: None,
             waits_since: None,
@@ -93,6 +98,15 @@ impl Stillness {
     /// The first call of all is that of the step's main thread.
     pub(super) fn know(&mut self, caller: i32) {
         self.step.get_or_insert(caller);
+    }
+
+    pub(super) fn next_look(&self) -> Instant {
+        self.look_at.max(self.blind_until)
+    }
+
+    /// Somebody is answered: the next one waits anew.
+    pub(super) const fn begin_anew(&mut self) {
+        self.waits_since = None;
     }
 
     /// Takes a look at everybody who is there, if somebody sleeps for whose step there is a main process.
@@ -124,9 +138,6 @@ impl Stillness {
         let is_over = since + REST_WITHIN <= now;
         if is_over {
             self.workers = acting;
-        }
-        if is_at_rest || is_over {
-            self.waits_since = None;
         }
         is_at_rest || is_over
     }
@@ -175,13 +186,15 @@ impl Service {
     pub(super) fn pass_time(&mut self, now: Instant) {
         let is_due = self.sleepers.is_one_due(now);
         let stillness = &self.sleepers.stillness;
+        if now < stillness.blind_until {
+            return self.answer_first_due(now);
+        }
         if now < stillness.look_at && (!is_due || stillness.seen.is_some()) {
             return;
         }
         let sleepers = self.sleepers.threads();
         let Some(everybody) = self.everybody(&sleepers) else {
-            // Too many to look at, or too few.
-            self.sleepers.stillness.end(now);
+            self.sleepers.stillness.blind_until = now + BLIND_FOR;
             return self.answer_first_due(now);
         };
         let is_there = |thread: i32| {
