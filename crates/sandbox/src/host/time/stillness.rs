@@ -210,13 +210,10 @@ impl Service {
         }
         match look {
             Look::Still => self.answer_next(now, &sleepers),
-            Look::Once => {}
-            Look::Busy if is_due => {
-                if self.sleepers.stillness.is_at_rest(now, everybody.acting) {
-                    self.answer_first_due(now);
-                }
+            Look::Busy if is_due && self.sleepers.stillness.is_at_rest(now, everybody.acting) => {
+                self.answer_first_due(now);
             }
-            Look::Busy => {}
+            Look::Once | Look::Busy => {}
         }
     }
 
