@@ -132,14 +132,18 @@ impl Stillness {
     /// Whether these, who act, have all done so for long, or a sleeper whose time has come has waited long
     /// enough for them.
     fn is_at_rest(&mut self, now: Instant, acting: Vec<i32>) -> bool {
-        let since = *self.waits_since.get_or_insert(now);
+        let is_late = self.is_late(now);
         self.workers.retain(|worker| acting.contains(worker));
         let is_at_rest = acting.iter().all(|acting| self.workers.contains(acting));
-        let is_over = since + REST_WITHIN <= now;
-        if is_over {
+        if is_late {
             self.workers = acting;
         }
-        is_at_rest || is_over
+        is_at_rest || is_late
+    }
+
+    /// Whether a sleeper whose time has come has waited long enough.
+    fn is_late(&mut self, now: Instant) -> bool {
+        *self.waits_since.get_or_insert(now) + REST_WITHIN <= now
     }
 
     /// Everybody, as far as there are not too many of them.
@@ -211,6 +215,10 @@ impl Service {
         match look {
             Look::Still => self.answer_next(now, &sleepers),
             Look::Busy if is_due && self.sleepers.stillness.is_at_rest(now, everybody.acting) => {
+                self.answer_first_due(now);
+            }
+            // They wait again and again.
+            Look::Once if is_due && self.sleepers.stillness.is_late(now) => {
                 self.answer_first_due(now);
             }
             Look::Once | Look::Busy => {}
