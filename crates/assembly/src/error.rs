@@ -86,6 +86,8 @@ pub enum RecipeError {
     InputKey { input: String, key: &'static str },
     #[error("input {input}: the key `at` is missing; it says where the input appears in the root")]
     InputAt { input: String },
+    #[error("input {input}: the key `at` names the root itself; it must be a place below it")]
+    InputRoot { input: String },
     #[error(
         "input {input}: {} is the sandbox's own, as all of /build, /dev, /proc and /tmp",
         quoted(&format!("/{at}"))

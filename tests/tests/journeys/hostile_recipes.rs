@@ -16,7 +16,7 @@ wrong type             | version = "1"           | version = 1                  
 negative time          | = 1700000000            | = -1                                    | line 6
 other format           | format = 1              | format = 2                              | format 2 & reads format 1
 input above the root   | at = "/bin/probe"       | at = "/../bin/probe"                    | input path & ../bin/probe
-input at the root      | at = "/bin/probe"       | at = "/"                                | input path
+input at the root      | at = "/bin/probe"       | at = "/"                                | the key `at` names the root itself
 input at the sandbox's | at = "/bin/probe"       | at = "/proc/probe"                      | /proc/probe & the sandbox's own
 output above           | path = "out"            | path = "../../etc/passwd"               | output path & ../../etc/passwd
 absolute output        | path = "out"            | path = "/etc/passwd"                    | output path & /etc/passwd

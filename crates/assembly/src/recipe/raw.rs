@@ -81,6 +81,9 @@ impl Input {
             None if brings_paths => String::new(),
             Some(at) if !brings_paths => {
                 let inner = at.strip_prefix('/').unwrap_or(&at);
+                if inner.is_empty() {
+                    return Err(RecipeError::InputRoot { input: self.name });
+                }
                 check_path("input", inner)?;
                 inner.to_owned()
             }

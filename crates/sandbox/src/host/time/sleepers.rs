@@ -88,8 +88,11 @@ impl Sleepers {
         }
     }
 
+    /// Whose they are, sorted.
     pub(super) fn threads(&self) -> Vec<i32> {
-        self.calls.iter().map(|later| later.call.thread).collect()
+        let mut threads: Vec<i32> = self.calls.iter().map(|later| later.call.thread).collect();
+        threads.sort_unstable();
+        threads
     }
 
     pub(super) fn is_one_due(&self, now: Instant) -> bool {
