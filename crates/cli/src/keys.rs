@@ -82,16 +82,26 @@ pub(crate) fn require_usable(path: &Path) -> Result<(), CommandError> {
     let refused = |what: &str| CommandError::usage(format!("{} {what}", path.display()));
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => Err(refused("is not a key file")),
-        Ok(_) if public(path).is_ok() || public_of_record(path).is_ok() => {
-            let private = path.with_extension("");
-            Err(refused("holds a public key where a private one is wanted")
-                .hint(format!("name {} instead", private.display())))
-        }
-        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-            Err(refused("can be read by others: a private key has mode 0600").hint(close(path)))
-        }
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => Err(open_to_others(path)),
         Ok(_) => Ok(()),
         Err(error) => Err(refused(&format!("cannot be used as a key: {error}")).hint(MAKE_A_KEY)),
+    }
+}
+
+/// Why a file that others can read is no private key. Only here it is read: nothing is built after that.
+fn open_to_others(path: &Path) -> CommandError {
+    let refused = |what: &str| CommandError::usage(format!("{} {what}", path.display()));
+    if public(path).is_err() && public_of_record(path).is_err() {
+        return refused("can be read by others: a private key has mode 0600").hint(close(path));
+    }
+    let refused = refused("holds a public key where a private one is wanted");
+    if path.extension().is_some_and(|extension| extension == "pub") {
+        refused.hint(format!(
+            "name {} instead",
+            path.with_extension("").display()
+        ))
+    } else {
+        refused.hint(MAKE_A_KEY)
     }
 }
 
