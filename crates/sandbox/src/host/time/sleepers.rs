@@ -21,7 +21,7 @@ use crate::sys::{self, Errno, Held};
 const SIGNALS_EVERY: Duration = Duration::from_millis(20);
 
 /// How often it is looked whether others have come to rest.
-const REST_EVERY: Duration = Duration::from_micros(200);
+pub(super) const REST_EVERY: Duration = Duration::from_millis(1);
 
 /// What the kernel itself answers to a call that a signal interrupts: try again after the
 /// handler, or after no handler only.
@@ -107,6 +107,11 @@ impl Sleepers {
         if self.calls.is_empty() {
             self.stillness.begin(Instant::now());
         }
+        self.put_back(later);
+    }
+
+    /// One that was looked at.
+    fn put_back(&mut self, later: Later) {
         self.due = Some(self.due.map_or(later.due, |due| due.min(later.due)));
         self.calls.push(later);
     }
@@ -233,7 +238,7 @@ impl Service {
             if signals.are_any() && (is_first || signals.are_told() || !signals.are_caught()) {
                 self.interrupt(later, &signals);
             } else {
-                self.sleepers.push(later);
+                self.sleepers.put_back(later);
             }
         }
     }
@@ -254,7 +259,7 @@ impl Service {
             // away: who has that waits a little longer.
             let can_send = signals.shared & Signals::CONTINUE == 0;
             if !can_send || sys::send_stop(signals.process, call.thread).is_err() {
-                return self.sleepers.push(later);
+                return self.sleepers.put_back(later);
             }
             self.sleepers.prodded.insert(call.thread);
             self.leave_sleep(later, signals.are_caught());
@@ -273,7 +278,7 @@ impl Service {
                 self.leave_sleep(later, true);
                 self.answer(call, Err(Errno(libc::EINTR)));
             }
-            Err(_) => self.sleepers.push(later),
+            Err(_) => self.sleepers.put_back(later),
         }
     }
 

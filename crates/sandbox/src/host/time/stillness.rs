@@ -11,6 +11,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::sleepers::REST_EVERY;
 use crate::host::service::{Service, has_call};
 use crate::proc_text::{last_word, proc_text};
 use crate::usage;
@@ -33,6 +34,8 @@ pub(in crate::host) struct Stillness {
     seen: Option<Vec<Waiting>>,
     look_at: Instant,
     every: Duration,
+    /// When somebody whose time has come may look for others to come to rest.
+    rest_at: Instant,
     /// Until when nobody looks.
     blind_until: Instant,
     /// Process 1 on the host.
@@ -75,6 +78,7 @@ impl Stillness {
             seen: None,
             look_at: Instant::now(),
             every: STILL_FOR,
+            rest_at: Instant::now(),
             blind_until: Instant::now(),
             first_process: None,
             step: None,
@@ -132,6 +136,7 @@ impl Stillness {
     /// Whether these, who act, have all done so for long, or a sleeper whose time has come has waited long
     /// enough for them.
     fn is_at_rest(&mut self, now: Instant, acting: Vec<i32>) -> bool {
+        self.rest_at = now + REST_EVERY;
         let is_late = self.is_late(now);
         self.workers.retain(|worker| acting.contains(worker));
         let is_at_rest = acting.iter().all(|acting| self.workers.contains(acting));
@@ -160,16 +165,12 @@ impl Stillness {
                 if waiting.len() + acting.len() == THREADS_MAX {
                     return None;
                 }
-                // Whatever the kernel makes of its wait for an answer.
-                if sleepers.contains(&thread) {
-                    waiting.push(Waiting {
-                        process,
-                        thread,
-                        switches: 0,
-                    });
-                    continue;
-                }
-                match look(process, thread, feeds) {
+                let doing = if sleepers.contains(&thread) {
+                    Doing::Waits(0) // Whatever the kernel makes of its wait for an answer.
+                } else {
+                    look(process, thread, feeds)
+                };
+                match doing {
                     Doing::HasEnded => {}
                     Doing::Waits(switches) => waiting.push(Waiting {
                         process,
@@ -193,7 +194,8 @@ impl Service {
         if now < stillness.blind_until {
             return self.answer_first_due(now);
         }
-        if now < stillness.look_at && (!is_due || stillness.seen.is_some()) {
+        let looks_for_rest = is_due && stillness.seen.is_none() && stillness.rest_at <= now;
+        if now < stillness.look_at && !looks_for_rest {
             return;
         }
         let sleepers = self.sleepers.threads();
