@@ -6,6 +6,7 @@
 //! before it as its salt: a step's digest changes when anything before it does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use counterseal_inputs::{Lock, LockedInput, LockedItem, LockedKind};
@@ -121,11 +122,11 @@ fn compose(
 
 /// Which inputs have a place at or around a disputed one.
 fn place_taken(recipe: &Recipe, path: String) -> AssemblyError {
-    let is_below = |inner: &str, outer: &str| {
-        let rest = inner.strip_prefix(outer);
-        rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('/'))
+    let place = Path::new(&path);
+    let claims = |input: &&Input| {
+        let at = Path::new(&input.at);
+        place.starts_with(at) || at.starts_with(place)
     };
-    let claims = |input: &&Input| is_below(&path, &input.at) || is_below(&input.at, &path);
     let claiming = recipe.inputs.iter().filter(claims);
     let inputs: Vec<String> = claiming.map(|input| input.name.clone()).collect();
     let source = TreeError::Conflict { path };

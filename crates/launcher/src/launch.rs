@@ -87,7 +87,7 @@ impl Launch {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Launched, LaunchError> {
-        // Looking through the root takes longer than what is made meanwhile.
+        // Meanwhile the root is looked through.
         let premises = Premises::new();
         if let Some(first) = self.description.steps.first() {
             premises.prepare(&first.host);
