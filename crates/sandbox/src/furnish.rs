@@ -1,5 +1,5 @@
 //! Makes a room from the inside: a mount namespace in its site, the scratch file system, and the root
-//! assembled from read-only binds. Runs once per assembly, in the forked process
+//! assembled from read-only binds. Runs once per assembly, in the entrant
 //! that then goes on to start the first step there; it holds every capability in a user namespace
 //! without anybody else and nothing outside it.
 //!
@@ -17,12 +17,12 @@
 //! Each run works on a copy of this mount table and drops all but `/root`. Absent on
 //! purpose: allocation, and anything of the host that is not in this list.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::os::fd::RawFd;
 
 use crate::error::SetupStep;
 use crate::inside::{Made, open_namespace};
-use crate::plan::{ABSENT, Doors};
+use crate::plan::ABSENT;
 use crate::report::{During, Failure};
 use crate::root::{RootEntry, RootEntryKind};
 use crate::sys::{self, Namespace, Reach};
@@ -52,25 +52,23 @@ const DEVICE_LINKS: [(&CStr, &CStr); 4] = [
 ];
 
 /// A room to be made; prepared by the parent.
-pub(crate) struct Order {
-    /// The site that it is made in.
-    pub(crate) doors: Doors,
+pub(crate) struct Order<'b> {
     /// The file system by which a new site gets formats of programs of its own, if there are any.
     pub(crate) formats: Option<&'static CStr>,
-    pub(crate) root: CString,
-    pub(crate) entries: Vec<RootEntry>,
-    pub(crate) scratch_bytes: CString,
-    pub(crate) scratch_inodes: CString,
+    pub(crate) root: &'b CStr,
+    pub(crate) entries: &'b [RootEntry<&'b CStr>],
+    pub(crate) scratch_bytes: &'b CStr,
+    pub(crate) scratch_inodes: &'b CStr,
     /// Where the build directory appears a second time.
-    pub(crate) second_build_place: Option<CString>,
+    pub(crate) second_build_place: Option<&'b CStr>,
     /// User and group inside, as a number and as a mount option.
     pub(crate) user: u32,
-    pub(crate) user_option: CString,
+    pub(crate) user_option: &'b CStr,
     pub(crate) epoch: i64,
 }
 
 /// Makes the room and enters it. The process is in its site and has all of its descriptors in place.
-pub(crate) fn make(order: &Order, made: &mut Made) -> Result<(), Failure> {
+pub(crate) fn make(order: &Order<'_>, made: &mut Made) -> Result<(), Failure> {
     sys::set_umask(0);
     sys::unshare(libc::CLONE_NEWNS).during(SetupStep::CreateMountNamespace)?;
     sys::make_mounts_private().during(SetupStep::PrivateMounts)?;
@@ -80,10 +78,10 @@ pub(crate) fn make(order: &Order, made: &mut Made) -> Result<(), Failure> {
 }
 
 /// Builds the mount table and returns an open directory of the scratch file system.
-fn furnish(order: &Order) -> Result<RawFd, Failure> {
+fn furnish(order: &Order<'_>) -> Result<RawFd, Failure> {
     // What comes from the host is opened as the user who owns it …
     let path_only = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
-    let given = sys::open(ABSENT, &order.root, path_only, 0).during(SetupStep::OpenRoot)?;
+    let given = sys::open(ABSENT, order.root, path_only, 0).during(SetupStep::OpenRoot)?;
     let host_proc = sys::copy_tree(ABSENT, c"/proc").during(SetupStep::OpenHostProc)?;
     let mut devices = [ABSENT; DEVICES.len()];
     for (tree, (path, _)) in devices.iter_mut().zip(DEVICES) {
@@ -93,13 +91,13 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
     // … and attached as the user of the sandbox, who owns what is made here. The entries of
     // the root are opened before the change, too, and attached after it: that takes a place
     // to hold their descriptors, and the place is the detached root itself.
-    let open_entry = |entry: &RootEntry| -> Result<RawFd, Failure> {
-        let tree = sys::copy_tree(given, &entry.name).during(SetupStep::OpenRootEntry)?;
+    let open_entry = |entry: &RootEntry<&CStr>| -> Result<RawFd, Failure> {
+        let tree = sys::copy_tree(given, entry.name).during(SetupStep::OpenRootEntry)?;
         sys::restrict(tree, Reach::Tree, READ_ONLY_INPUT).during(SetupStep::RestrictRootEntry)?;
         Ok(tree)
     };
     let mut trees = [ABSENT; crate::root::ROOT_ENTRIES_MAX];
-    for (tree, entry) in trees.iter_mut().zip(&order.entries) {
+    for (tree, entry) in trees.iter_mut().zip(order.entries) {
         if !matches!(entry.kind, RootEntryKind::Link { .. }) {
             *tree = open_entry(entry)?;
         }
@@ -111,16 +109,16 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
     let small = [
         (c"size", c"2m"),
         (c"mode", c"0755"),
-        (c"uid", order.user_option.as_c_str()),
-        (c"gid", order.user_option.as_c_str()),
+        (c"uid", order.user_option),
+        (c"gid", order.user_option),
     ];
     let base = sys::new_file_system(c"tmpfs", &small, SCRATCH).during(SetupStep::CreateTmpfs)?;
     let bounded = [
-        (c"size", order.scratch_bytes.as_c_str()),
-        (c"nr_inodes", order.scratch_inodes.as_c_str()),
+        (c"size", order.scratch_bytes),
+        (c"nr_inodes", order.scratch_inodes),
         (c"mode", c"0755"),
-        (c"uid", order.user_option.as_c_str()),
-        (c"gid", order.user_option.as_c_str()),
+        (c"uid", order.user_option),
+        (c"gid", order.user_option),
     ];
     let scratch =
         sys::new_file_system(c"tmpfs", &bounded, SCRATCH).during(SetupStep::CreateScratch)?;
@@ -142,7 +140,7 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
         (c"scratch/tmp", c"root/tmp"),
         (c"scratch/shm", c"root/dev/shm"),
     ];
-    let second = order.second_build_place.as_deref();
+    let second = order.second_build_place;
     for (part, place) in parts
         .into_iter()
         .chain(second.map(|place| (c"scratch/build", place)))
@@ -157,7 +155,7 @@ fn furnish(order: &Order) -> Result<RawFd, Failure> {
     for (target, place) in DEVICE_LINKS {
         sys::make_link(target, place).during(SetupStep::AssembleRoot)?;
     }
-    for (tree, entry) in trees.into_iter().zip(&order.entries) {
+    for (tree, entry) in trees.into_iter().zip(order.entries) {
         place_entry(tree, entry)?;
     }
     seal(order, root)?;
@@ -179,13 +177,13 @@ fn own_formats(file_system: &CStr) {
     }
 }
 
-fn place_entry(tree: RawFd, entry: &RootEntry) -> Result<(), Failure> {
+fn place_entry(tree: RawFd, entry: &RootEntry<&CStr>) -> Result<(), Failure> {
     match &entry.kind {
-        RootEntryKind::Directory => return make_and_attach(tree, &entry.place),
-        RootEntryKind::Link { target } => sys::make_link(target, &entry.place),
+        RootEntryKind::Directory => return make_and_attach(tree, entry.place),
+        RootEntryKind::Link { target } => sys::make_link(target, entry.place),
         RootEntryKind::File => {
-            make_file(&entry.place)?;
-            sys::attach(tree, &entry.place)
+            make_file(entry.place)?;
+            sys::attach(tree, entry.place)
         }
     }
     .during(SetupStep::AssembleRoot)
@@ -216,10 +214,10 @@ fn make_scratch() -> Result<(), Failure> {
 }
 
 /// Gives what was made for the root the recipe's time, and closes it to writes.
-fn seal(order: &Order, root: RawFd) -> Result<(), Failure> {
-    for entry in &order.entries {
+fn seal(order: &Order<'_>, root: RawFd) -> Result<(), Failure> {
+    for entry in order.entries {
         if matches!(entry.kind, RootEntryKind::Link { .. }) {
-            sys::set_times(&entry.place, order.epoch).during(SetupStep::SealRoot)?;
+            sys::set_times(entry.place, order.epoch).during(SetupStep::SealRoot)?;
         }
     }
     for (_, place) in DEVICE_LINKS {

@@ -14,32 +14,27 @@ use crate::guarantee::Guarantee;
 use crate::host::VirtualHost;
 use crate::inside::{Made, open_namespace};
 use crate::plan::{self, ABSENT, SignalsBlocked, Stack};
-use crate::premises::Site;
+use crate::premises::{Base, Site};
 use crate::report::{During, Failure, Report, tolerate};
-use crate::room::{HostUser, map_user, moved, receive_report, report_sockets};
+use crate::room::{map_user, moved, receive_report, report_sockets};
+use crate::serving::Servant;
 use crate::start::Child;
 use crate::sys::{self, Namespace};
+use crate::usher::Usher;
 
 /// A site, as far as it is there.
 #[derive(Debug)]
-pub(crate) struct Groundwork {
-    /// User and name of the host that it is for.
-    made_for: (u32, String),
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
+pub(crate) enum Groundwork {
     Made(Site),
-    /// Without anything yet, for this user of the host.
-    New(Making, HostUser),
+    /// Without any namespace yet.
+    New(Base, Making),
     /// Without a network.
     Incomplete(Site, Making),
 }
 
 /// Who makes what is missing.
 #[derive(Debug)]
-struct Making {
+pub(crate) struct Making {
     /// Closed first, so that the process does not wait for us any more when we wait for it.
     news: OwnedFd,
     process: Child,
@@ -74,41 +69,48 @@ impl Groundwork {
         let host_user = map_user(making.process.pid, host.user_id)?;
         rustix::io::write(&making.news, b"\n")
             .map_err(|errno| io("telling of a user that is mapped", errno))?;
-        Ok(Self {
+        // Beside the making.
+        let usher = Usher::hire()?;
+        let servant = Servant::hire(usher.process())?;
+        let base = Base {
             made_for: (host.user_id, host.host_name.clone()),
-            state: State::New(making, host_user),
-        })
-    }
-
-    /// A site that a room has left.
-    pub(crate) fn of(site: Site) -> Self {
-        Self {
-            made_for: site.made_for.clone(),
-            state: State::Made(site),
-        }
+            host_user,
+            usher,
+            servant,
+        };
+        Ok(Self::New(base, making))
     }
 
     /// What is there already, for tests.
     #[cfg(test)]
     pub(crate) fn made(&self) -> Option<&Site> {
-        match &self.state {
-            State::Made(site) => Some(site),
-            State::New(..) | State::Incomplete(..) => None,
+        match self {
+            Self::Made(site) => Some(site),
+            Self::New(..) | Self::Incomplete(..) => None,
         }
     }
 
     /// Who makes it, for tests.
     #[cfg(test)]
     pub(crate) fn process(&self) -> Option<i32> {
-        match &self.state {
-            State::Made(_) => None,
-            State::New(making, _) | State::Incomplete(_, making) => Some(making.process.pid),
+        match self {
+            Self::Made(_) => None,
+            Self::New(_, making) | Self::Incomplete(_, making) => Some(making.process.pid),
         }
     }
 
+    pub(crate) fn base(&self) -> &Base {
+        match self {
+            Self::New(base, _) => base,
+            Self::Made(site) | Self::Incomplete(site, _) => &site.base,
+        }
+    }
+
+    /// Whether a room for a host can be made of it. It cannot if somebody has ended the usher.
     pub(crate) fn suits(&self, host: &VirtualHost) -> bool {
-        let (user, name) = &self.made_for;
-        *user == host.user_id && *name == host.host_name
+        let base = self.base();
+        let (user, name) = &base.made_for;
+        *user == host.user_id && *name == host.host_name && base.usher.is_there()
     }
 
     /// Begins to make what the last room has used up.
@@ -117,14 +119,13 @@ impl Groundwork {
         host: &VirtualHost,
         waived: &BTreeSet<Guarantee>,
     ) -> Result<Self, SandboxError> {
-        let state = match self.state {
-            State::Made(site) if site.network.is_none() => {
+        match self {
+            Self::Made(site) if site.network.is_none() => {
                 let making = Making::start(host, waived, site.user.as_raw_fd())?;
-                State::Incomplete(site, making)
+                Ok(Self::Incomplete(site, making))
             }
-            state => state,
-        };
-        Ok(Self { state, ..self })
+            other => Ok(other),
+        }
     }
 
     /// Waits for the whole site.
@@ -132,10 +133,10 @@ impl Groundwork {
     /// # Errors
     /// Whatever could not be made and was not waived.
     pub(crate) fn finish(self) -> Result<Site, SandboxError> {
-        match self.state {
-            State::Made(site) => Ok(site),
-            State::New(making, host_user) => making.new_site(host_user, self.made_for),
-            State::Incomplete(mut site, making) => {
+        match self {
+            Self::Made(site) => Ok(site),
+            Self::New(base, making) => making.new_site(base),
+            Self::Incomplete(mut site, making) => {
                 site.network = making.hear(&mut site.missing)?.into_iter().next();
                 Ok(site)
             }
@@ -174,7 +175,7 @@ impl Making {
         })
     }
 
-    fn new_site(&self, host_user: HostUser, made_for: (u32, String)) -> Result<Site, SandboxError> {
+    fn new_site(&self, base: Base) -> Result<Site, SandboxError> {
         let mut missing = Vec::new();
         let mut descriptors = self.hear(&mut missing)?.into_iter();
         let mut next = |guarantee| {
@@ -196,9 +197,7 @@ impl Making {
             host_name,
             cgroup,
             missing,
-            host_user,
-            servant: None,
-            made_for,
+            base,
             had_rooms: false,
         })
     }

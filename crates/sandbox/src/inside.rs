@@ -1,31 +1,33 @@
-//! What runs between fork and execute, in three processes:
+//! What runs between the order and execute, in three processes:
 //!
-//! * the *entrant* enters the room's namespaces, or makes the room, and starts process 1, whose
-//!   parent is the assembly, not the entrant; then it exits;
+//! * the *entrant*, whom the [usher](crate::usher) starts, enters the room's namespaces, or makes the
+//!   room, and starts process 1, whose parent is the usher; then it exits;
 //! * *process 1* takes its fresh mount, process and ipc namespaces, mounts `/proc`, makes the
 //!   assembled root the root, gives up every privilege, starts the step and reaps;
 //! * the *step* installs the system call filter, checks what it can, and executes.
 //!
-//! Entrant and process 1 share memory for the moment in which both live; process 1 and the
-//! step until the step executes. All of it is a function over a [`Plan`].
+//! All of them share the usher's memory, the step until it executes. All of it is a function over a
+//! [`Plan`].
 
 use std::ffi::c_void;
 use std::os::fd::RawFd;
 
 use crate::error::SetupStep;
 use crate::filter::Tracer;
-use crate::furnish::{self, Order};
-use crate::plan::{ABSENT, Doors, Goal, Plan};
+use crate::furnish;
+use crate::plan::{ABSENT, Doors, Place, Plan};
 use crate::report::{During, Failure, Report, tolerate};
 use crate::sys::{self, Namespace};
 
-/// Where the descriptors end up. Those from 3 on close when the program is executed.
-const STDIN: RawFd = 0;
-const STDOUT: RawFd = 1;
-const STDERR: RawFd = 2;
+/// Where the descriptors are. Those from 3 on close when the program is executed. The first holds the
+/// user namespace until process 1 puts the step's standard input there.
+pub(crate) const STDIN: RawFd = 0;
+pub(crate) const STDOUT: RawFd = 1;
+pub(crate) const STDERR: RawFd = 2;
 pub(crate) const REPORT: RawFd = 3;
-const LIFE: RawFd = 4;
-const TRAPS: RawFd = 5;
+/// Read end of a pipe that hangs up when the usher is gone.
+pub(crate) const LIFE: RawFd = 4;
+pub(crate) const TRAPS: RawFd = 5;
 
 /// What a pipe holds as long as its user has few (pipe(7)).
 const PIPE_BYTES: usize = 64 << 10;
@@ -35,44 +37,30 @@ const PROC: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NODEV
     | libc::MOUNT_ATTR_NOEXEC;
 
-/// The body of the forked process that enters a room.
-pub(crate) fn enter(doors: &Doors, mounts: RawFd, plan: &Plan) -> ! {
-    // Until the descriptors are placed, number 3 may be anything of the parent's.
-    let mut report = plan.report;
-    // While the host's `/proc` still shows who this is.
-    prefer_in_out_of_memory();
-    let started = enter_site(doors)
-        .and_then(|()| enter_mounts(mounts))
-        .and_then(|()| place_descriptors(plan))
-        .and_then(|()| {
-            report = REPORT;
-            let mut made = Made::nothing();
-            make_ipc(plan, doors.ipc, &mut made)?;
-            start_first_process(plan, &made)
-        });
-    if let Err(Failure { step, errno }) = started {
-        Report::Failed { step, errno }.send(report);
+/// The process that enters a room or makes it.
+pub(crate) extern "C" fn entrant(plan: *const c_void) -> ! {
+    // SAFETY: the usher passes on a pointer to a plan on a board that outlives it.
+    let plan = unsafe { &*plan.cast::<Plan<'_>>() };
+    if let Err(Failure { step, errno }) = enter(plan) {
+        Report::Failed { step, errno }.send(REPORT);
     }
     sys::exit(0)
 }
 
-/// The body of the forked process that makes a room.
-pub(crate) fn found(order: &Order, plan: &Plan) -> ! {
-    let mut report = plan.report;
-    prefer_in_out_of_memory();
-    let started = enter_site(&order.doors)
-        .and_then(|()| place_descriptors(plan))
-        .and_then(|()| {
-            report = REPORT;
-            let mut made = Made::nothing();
-            make_ipc(plan, order.doors.ipc, &mut made)?;
-            furnish::make(order, &mut made)?;
-            start_first_process(plan, &made)
-        });
-    if let Err(Failure { step, errno }) = started {
-        Report::Failed { step, errno }.send(report);
+fn enter(plan: &Plan<'_>) -> Result<(), Failure> {
+    enter_site(&plan.doors)?;
+    if let Place::Room { mounts } = plan.place {
+        enter_mounts(mounts)?;
     }
-    sys::exit(0)
+    // What else there is would, kept here, disturb others: a writable program, the end of a pipe.
+    sys::close_range(TRAPS + 1, RawFd::MAX).during(SetupStep::PlaceDescriptors)?;
+    sys::close_on_execute(REPORT, TRAPS).during(SetupStep::PlaceDescriptors)?;
+    let mut made = Made::nothing();
+    make_ipc(plan, &mut made)?;
+    if let Place::New(order) = &plan.place {
+        furnish::make(order, &mut made)?;
+    }
+    start_first_process(plan, made)
 }
 
 fn enter_site(doors: &Doors) -> Result<(), Failure> {
@@ -97,26 +85,10 @@ fn enter_mounts(mounts: RawFd) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Everything else that the parent has open is let go: a writable program or the end of a pipe,
-/// kept here, would disturb other threads of the parent.
-fn place_descriptors(plan: &Plan) -> Result<(), Failure> {
-    // The parent keeps the sources at 10 and above, so no place is overwritten too early.
-    for (from, onto, flags) in [
-        (plan.stdout, STDOUT, 0),
-        (plan.stderr, STDERR, 0),
-        (plan.report, REPORT, libc::O_CLOEXEC),
-        (plan.life, LIFE, libc::O_CLOEXEC),
-        (plan.traps, TRAPS, libc::O_CLOEXEC),
-    ] {
-        sys::duplicate_onto(from, onto, flags).during(SetupStep::PlaceDescriptors)?;
-    }
-    sys::close_range(TRAPS + 1, RawFd::MAX).during(SetupStep::PlaceDescriptors)
-}
-
 /// The one namespace beside process 1's own that no two steps share, unless one has been entered in
 /// which there never was anything.
-fn make_ipc(plan: &Plan, entered: RawFd, made: &mut Made) -> Result<(), Failure> {
-    if entered != ABSENT {
+fn make_ipc(plan: &Plan<'_>, made: &mut Made) -> Result<(), Failure> {
+    if plan.doors.ipc != ABSENT {
         return Ok(());
     }
     let ipc = sys::unshare(libc::CLONE_NEWIPC).during(SetupStep::CreateIpcNamespace);
@@ -131,8 +103,8 @@ pub(crate) fn open_namespace(namespace: Namespace) -> Result<RawFd, Failure> {
 }
 
 /// What was made and stays with the parent, each only if it was. With process 1, in this order: the ipc
-/// namespace; of a room the mount namespace and the scratch space. Of a site the user, uts, cgroup and
-/// network namespaces.
+/// namespace; of a room the mount namespace and the scratch space; process 1 itself. Of a site the user,
+/// uts, cgroup and network namespaces.
 pub(crate) struct Made {
     descriptors: [RawFd; sys::DESCRIPTORS_MAX],
     count: usize,
@@ -159,40 +131,30 @@ impl Made {
 }
 
 /// Starts process 1 and tells the parent, who takes it and the descriptors over.
-fn start_first_process(plan: &Plan, made: &Made) -> Result<(), Failure> {
+fn start_first_process(plan: &Plan<'_>, mut made: Made) -> Result<(), Failure> {
     let flags = libc::CLONE_VM | libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::CLONE_NEWNS;
-    // SAFETY: the stack is the plan's, used by process 1 alone; the plan lies in memory that
-    // lives as long as any process shares it, and neither process changes it.
-    let pid = unsafe {
-        sys::clone_onto(
-            plan.first_process_stack.top(),
+    // SAFETY: the stack is the plan's, used by process 1 alone; the plan lies on a board that
+    // lives as long as any process here, and nobody changes it before process 1 is gone.
+    let (pid, process) = unsafe {
+        sys::clone_watched_onto(
+            plan.first_process_stack,
             flags,
             first_process,
-            plan.as_argument(),
+            std::ptr::from_ref(plan).cast(),
         )
     }
     .during(SetupStep::CreatePidNamespace)?;
-    let started = Report::Started { pid };
-    let made = made.descriptors();
-    if made.is_empty() || started.send_with(REPORT, made).is_err() {
-        // The parent misses the descriptors and ends process 1, which it must hear of for that.
-        started.send(REPORT);
+    made.add(process);
+    let sent = Report::Started { pid }.send_with(REPORT, made.descriptors());
+    if sent.is_err() {
+        sys::kill(process);
     }
-    Ok(())
-}
-
-/// If memory runs out on the host, the sandbox goes first. Also hides the host's value.
-fn prefer_in_out_of_memory() {
-    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
-    if let Ok(file) = sys::open(ABSENT, c"/proc/self/oom_score_adj", flags, 0) {
-        let _ = sys::write(file, b"1000");
-        sys::close(file);
-    }
+    sent.during(SetupStep::OpenNamespace)
 }
 
 extern "C" fn first_process(plan: *const c_void) -> ! {
-    // SAFETY: `clone_onto` passes on the pointer that `Plan::as_argument` made.
-    let plan = unsafe { &*plan.cast::<Plan>() };
+    // SAFETY: it is the pointer to a plan that this process's parent was given.
+    let plan = unsafe { &*plan.cast::<Plan<'_>>() };
     if let Err(Failure { step, errno }) = take_place(plan) {
         Report::Failed { step, errno }.send(REPORT);
         sys::exit(1);
@@ -202,10 +164,10 @@ extern "C" fn first_process(plan: *const c_void) -> ! {
     // (CLONE_VFORK) until the step has executed or exited.
     let started = unsafe {
         sys::clone_onto(
-            plan.step_stack.top(),
+            plan.step_stack,
             libc::CLONE_VM | libc::CLONE_VFORK,
             step_process,
-            plan.as_argument(),
+            std::ptr::from_ref(plan).cast(),
         )
     };
     match started.during(SetupStep::StartStep) {
@@ -232,7 +194,7 @@ fn skip_process_ids(first: i32) {
 }
 
 /// Everything up to and including the loss of all privileges.
-fn take_place(plan: &Plan) -> Result<(), Failure> {
+fn take_place(plan: &Plan<'_>) -> Result<(), Failure> {
     // What the room was made with.
     sys::close_range(TRAPS + 1, RawFd::MAX).during(SetupStep::PlaceDescriptors)?;
     sys::reset_signal_handlers();
@@ -241,8 +203,8 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
     sys::set_user_and_group(plan.user).during(SetupStep::TakeUser)?;
     sys::new_session().during(SetupStep::Session)?;
 
-    // Processes only, and only those that the reader may inspect: process 1, which is a copy
-    // of the assembly, stays out of sight.
+    // Processes only, and only those that the reader may inspect: process 1, which shares memory with
+    // the usher, stays out of sight.
     let options = [(c"subset", c"pid"), (c"hidepid", c"invisible")];
     let proc = sys::new_file_system(c"proc", &options, PROC).during(SetupStep::MountProc)?;
     sys::attach(proc, c"/root/proc").during(SetupStep::MountProc)?;
@@ -260,7 +222,7 @@ fn take_place(plan: &Plan) -> Result<(), Failure> {
     }
     sys::set_umask(plan.umask);
     sys::set_personality(plan.personality).during(SetupStep::Personality)?;
-    for limit in &plan.resource_limits {
+    for limit in plan.resource_limits {
         let set = sys::set_resource_limit(limit.resource, limit.value, limit.value);
         tolerate(set.during(limit.step), limit.is_waived, REPORT)?;
     }
@@ -321,8 +283,8 @@ fn reap(step: i32) -> ! {
 }
 
 extern "C" fn step_process(plan: *const c_void) -> ! {
-    // SAFETY: `clone_onto` passes on the pointer that `Plan::as_argument` made.
-    let plan = unsafe { &*plan.cast::<Plan>() };
+    // SAFETY: it is the pointer to a plan that this process's parent was given.
+    let plan = unsafe { &*plan.cast::<Plan<'_>>() };
     if let Err(Failure { step, errno }) = try_step(plan) {
         Report::Failed { step, errno }.send(REPORT);
         sys::exit(127);
@@ -330,10 +292,10 @@ extern "C" fn step_process(plan: *const c_void) -> ! {
     sys::exit(0)
 }
 
-fn try_step(plan: &Plan) -> Result<(), Failure> {
+fn try_step(plan: &Plan<'_>) -> Result<(), Failure> {
     sys::new_session().during(SetupStep::Session)?;
     sys::set_signal_mask(0);
-    sys::change_directory(&plan.working_directory).during(SetupStep::ChangeDirectory)?;
+    sys::change_directory(plan.working_directory).during(SetupStep::ChangeDirectory)?;
 
     ensure(
         sys::process_id() == plan.first_process,
@@ -394,12 +356,13 @@ fn try_step(plan: &Plan) -> Result<(), Failure> {
     if plan.tracer == Tracer::Present {
         be_traced()?;
     }
-    let Goal::Execute(program) = &plan.goal else {
+    let Some(program) = &plan.execution else {
         return Ok(());
     };
     let mut answer = libc::ENOENT;
-    for candidate in &program.candidates {
-        let sys::Errno(errno) = sys::execute(candidate, program.argv(), program.envp());
+    for candidate in program.candidates {
+        let (argv, envp) = (program.argv.as_ptr(), program.envp.as_ptr());
+        let sys::Errno(errno) = sys::execute(candidate, argv, envp);
         match errno {
             libc::ENOENT | libc::ENOTDIR => {}
             libc::EACCES => answer = errno,

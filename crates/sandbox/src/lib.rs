@@ -38,6 +38,7 @@ compile_error!(
 );
 
 mod action;
+mod board;
 mod capture;
 mod doctor;
 mod error;
@@ -63,6 +64,7 @@ mod start;
 mod supervise;
 mod sys;
 mod usage;
+mod usher;
 mod written;
 
 pub use action::{

@@ -15,6 +15,7 @@ use crate::guarantee::Guarantee;
 use crate::sys;
 
 /// One resource limit; soft and hard are the same.
+#[derive(Clone, Copy)]
 pub(crate) struct ResourceLimit {
     pub(crate) resource: u32,
     pub(crate) value: u64,

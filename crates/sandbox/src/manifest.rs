@@ -52,7 +52,7 @@ pub(crate) fn isolation(
                    their sum is not: the kernel does not list children";
         states.insert(Guarantee::MemoryLimit, (State::Degraded, why.to_owned()));
     }
-    if room.site.host_user == HostUser::Root {
+    if room.site.base.host_user == HostUser::Root {
         let why = "counted ten times a second by the supervisor; the kernel exempts root";
         states.insert(Guarantee::ProcessLimit, (State::Degraded, why.to_owned()));
     }
@@ -109,7 +109,7 @@ fn mechanism(guarantee: Guarantee, action: &Action<'_>, room: &Room) -> Option<S
         Guarantee::IpcNamespace => "ipc namespace",
         Guarantee::CgroupNamespace => "cgroup namespace",
         Guarantee::CleanEnvironment => "environment built from nothing; descriptors closed",
-        Guarantee::FixedUser => return Some(user(host.user_id, room.site.host_user)),
+        Guarantee::FixedUser => return Some(user(host.user_id, room.site.base.host_user)),
         Guarantee::Locale => return Some(format!("LANG and LC_ALL set to {}", host.locale)),
         Guarantee::TimeZone => return Some(format!("TZ set to {}", host.time_zone)),
         Guarantee::Umask => return Some(format!("{:03o}; checked", host.umask & UMASK_BITS)),

@@ -1,15 +1,16 @@
-//! What the processes inside need, prepared whole by the parent: strings terminated, pointer
-//! arrays built, descriptors open. Nothing in here is computed after the fork, so that the
-//! inside can become a program of its own that reads its plan.
+//! What the processes inside need, prepared whole by the parent on a [`Board`]: strings terminated,
+//! pointer arrays built, descriptors numbered. Nothing in here is computed by those who read it.
 //!
 //! Absent on purpose: decisions. The parent has taken them all.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 
 use crate::action::{Action, BUILD_DIRECTORY, TEMPORARY_DIRECTORY};
+use crate::board::{Board, Strings};
 use crate::error::{SandboxError, SetupStep};
 use crate::filter::Tracer;
+use crate::furnish::Order;
 use crate::host::VirtualHost;
 use crate::limits::ResourceLimit;
 use crate::sys;
@@ -22,12 +23,12 @@ pub(crate) enum Goal {
     Nothing,
 }
 
-/// A program with its arguments and environment, as the kernel wants them.
+/// A program with its arguments and environment.
 pub(crate) struct Program {
     /// Paths to try in this order.
-    pub(crate) candidates: Vec<CString>,
-    argv: Strings,
-    envp: Strings,
+    candidates: Vec<CString>,
+    argv: Vec<CString>,
+    envp: Vec<CString>,
 }
 
 impl Program {
@@ -37,38 +38,31 @@ impl Program {
         self.candidates.iter().map(bytes).collect()
     }
 
-    pub(crate) fn argv(&self) -> *const *const c_char {
-        self.argv.pointers.as_ptr()
-    }
-
-    pub(crate) fn envp(&self) -> *const *const c_char {
-        self.envp.pointers.as_ptr()
-    }
-}
-
-/// Strings and a null-terminated array of pointers to them.
-struct Strings {
-    /// Never read by name: the pointers point into these, whose bytes live on the heap and
-    /// do not move when this structure does.
-    _owned: Vec<CString>,
-    pointers: Vec<*const c_char>,
-}
-
-impl Strings {
-    fn new(owned: Vec<CString>) -> Self {
-        let pointers = owned
-            .iter()
-            .map(|s| s.as_ptr())
-            .chain(std::iter::once(std::ptr::null()))
-            .collect();
-        Self {
-            _owned: owned,
-            pointers,
+    /// As the kernel wants it.
+    pub(crate) fn written_on<'b>(&self, board: &'b Board) -> Result<Execution<'b>, SandboxError> {
+        let mut candidates = Vec::with_capacity(self.candidates.len());
+        for path in &self.candidates {
+            candidates.push(board.text(path)?);
         }
+        let strings = |strings: &[CString]| board.strings(strings.iter().map(CString::as_c_str));
+        Ok(Execution {
+            candidates: board.list(&candidates)?,
+            argv: strings(&self.argv)?,
+            envp: strings(&self.envp)?,
+        })
     }
 }
 
-/// Namespaces of a room beside its mounts; [`ABSENT`] for one that was waived or is still to be made.
+/// A program for `execve(2)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Execution<'b> {
+    pub(crate) candidates: &'b [&'b CStr],
+    pub(crate) argv: Strings<'b>,
+    pub(crate) envp: Strings<'b>,
+}
+
+/// Namespaces of a room beside its mounts, as numbers of descriptors of the entrant; [`ABSENT`] for one
+/// that was waived or is still to be made.
 pub(crate) struct Doors {
     pub(crate) user: RawFd,
     pub(crate) network: RawFd,
@@ -77,20 +71,23 @@ pub(crate) struct Doors {
     pub(crate) ipc: RawFd,
 }
 
+/// Where a run takes place.
+pub(crate) enum Place<'b> {
+    /// In a room that is there, by a descriptor of its mounts.
+    Room { mounts: RawFd },
+    /// In one that is made for it.
+    New(Order<'b>),
+}
+
 /// One run, prepared.
-pub(crate) struct Plan {
-    /// Write ends for the step's output, and for reports to the parent.
-    pub(crate) stdout: RawFd,
-    pub(crate) stderr: RawFd,
-    pub(crate) report: RawFd,
-    /// Read end of a pipe that hangs up when the parent is gone.
-    pub(crate) life: RawFd,
-    /// A socket for what answers the step's trapped calls: their listener, the step's root
-    /// and its mounts.
-    pub(crate) traps: RawFd,
-    pub(crate) goal: Goal,
-    pub(crate) working_directory: CString,
-    pub(crate) filter: &'static [libc::sock_filter],
+pub(crate) struct Plan<'b> {
+    /// The site that it is in.
+    pub(crate) doors: Doors,
+    pub(crate) place: Place<'b>,
+    /// None if the caller wants to know only what can be enforced.
+    pub(crate) execution: Option<Execution<'b>>,
+    pub(crate) working_directory: &'b CStr,
+    pub(crate) filter: &'b [libc::sock_filter],
     /// Present if the step's time stamp counter is to be the action's own.
     pub(crate) tracer: Tracer,
     /// `personality(2)`.
@@ -98,10 +95,10 @@ pub(crate) struct Plan {
     /// User and group inside.
     pub(crate) user: u32,
     pub(crate) umask: u32,
-    pub(crate) host_name: CString,
+    pub(crate) host_name: &'b CStr,
     /// The process id of the step.
     pub(crate) first_process: i32,
-    pub(crate) resource_limits: Vec<ResourceLimit>,
+    pub(crate) resource_limits: &'b [ResourceLimit],
     /// Whether failing to have these is tolerated.
     pub(crate) ipc_waived: bool,
     pub(crate) filter_waived: bool,
@@ -109,18 +106,13 @@ pub(crate) struct Plan {
     /// What is known to fail. It is told when all else has been done, which comes with better advice,
     /// and the step is not started.
     pub(crate) bound_to_fail: Option<SetupStep>,
-    pub(crate) first_process_stack: Stack,
-    pub(crate) step_stack: Stack,
+    /// Where the stacks of the processes begin that share memory with others.
+    pub(crate) first_process_stack: *mut u8,
+    pub(crate) step_stack: *mut u8,
 }
 
 /// No descriptor.
 pub(crate) const ABSENT: RawFd = -1;
-
-impl Plan {
-    pub(crate) fn as_argument(&self) -> *const c_void {
-        std::ptr::from_ref(self).cast()
-    }
-}
 
 /// A stack for a process that shares memory with its parent.
 #[derive(Debug)]
@@ -199,8 +191,8 @@ pub(crate) fn program(action: &Action<'_>) -> Result<Program, SandboxError> {
         .collect::<Result<_, _>>()?;
     Ok(Program {
         candidates,
-        argv: Strings::new(argv),
-        envp: Strings::new(envp),
+        argv,
+        envp,
     })
 }
 

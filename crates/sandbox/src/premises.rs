@@ -13,15 +13,17 @@
 //! Absent on purpose: mounts, which belong to one root and hold what steps wrote.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::SetupStep;
 use crate::groundwork::Groundwork;
 use crate::host::VirtualHost;
+use crate::inside::STDIN;
 use crate::plan::{ABSENT, Doors};
 use crate::room::HostUser;
 use crate::serving::Servant;
+use crate::usher::{Handed, Usher};
 
 /// Where rooms are made one after the other, faster than each in premises of its own, and no step can
 /// tell. Copies stand for the same premises. Hold five descriptors and a thread for each room that there
@@ -63,12 +65,13 @@ impl Premises {
     pub(crate) fn give_back(&self, site: Site) {
         // One that something is missing in stands for what was waived, and by whom.
         if site.missing.is_empty() {
-            self.keep(Groundwork::of(site));
+            self.keep(Groundwork::Made(site));
         }
     }
 
     fn keep(&self, groundwork: Groundwork) {
         let mut vacant = self.vacant();
+        vacant.retain(|site| site.base().usher.is_there());
         if vacant.len() < VACANT_MAX {
             vacant.push(groundwork);
         }
@@ -93,20 +96,28 @@ pub(crate) struct Site {
     pub(crate) cgroup: Option<OwnedFd>,
     /// Why something is missing: the step and the kernel's answer.
     pub(crate) missing: Vec<(SetupStep, i32)>,
-    pub(crate) host_user: HostUser,
-    pub(crate) servant: Option<Servant>,
-    /// User and name that it was made for.
-    pub(crate) made_for: (u32, String),
+    pub(crate) base: Base,
     /// Whether a room was made in it: what a user namespace has for all of its rooms is there.
     pub(crate) had_rooms: bool,
 }
 
+/// What a site has before its namespaces: for whom it is, and who serves it.
+#[derive(Debug)]
+pub(crate) struct Base {
+    /// User and name inside.
+    pub(crate) made_for: (u32, String),
+    pub(crate) host_user: HostUser,
+    /// Dropped before the servant, who waits for its end.
+    pub(crate) usher: Usher,
+    pub(crate) servant: Servant,
+}
+
 impl Site {
-    /// For the process that enters.
-    pub(crate) fn doors(&self) -> Doors {
-        let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(ABSENT, AsRawFd::as_raw_fd);
+    /// For the process that enters, which has the user namespace as its first descriptor.
+    pub(crate) fn doors<'a>(&'a self, handed: &mut Handed<'a>) -> Doors {
+        let mut number = |fd: &'a Option<OwnedFd>| fd.as_ref().map_or(ABSENT, |fd| handed.add(fd));
         Doors {
-            user: self.user.as_raw_fd(),
+            user: STDIN,
             network: number(&self.network),
             host_name: number(&self.host_name),
             cgroup: number(&self.cgroup),
@@ -318,6 +329,78 @@ mod tests {
         let process = premises.vacant()[0].process().unwrap();
         drop(premises);
         assert!(!std::path::Path::new(&format!("/proc/{process}")).exists());
+    }
+
+    /// The usher of the one vacant site.
+    fn usher(premises: &Premises) -> i32 {
+        premises.vacant()[0].base().usher.process_id()
+    }
+
+    fn is_gone(process: i32) -> bool {
+        let bound = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while std::path::Path::new(&format!("/proc/{process}")).exists() {
+            if std::time::Instant::now() > bound {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
+
+    fn kill(process: i32) {
+        let process = rustix::process::Pid::from_raw(process).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn an_usher_keeps_nothing_of_the_memory_that_it_was_forked_with() {
+        let secret = "in the heap".repeat(1000);
+        let premises = Premises::new();
+        premises.prepare(&host());
+        let usher = usher(&premises);
+        // It waits for an order when it has let go of everything.
+        let waits = || {
+            let call = std::fs::read_to_string(format!("/proc/{usher}/syscall")).unwrap();
+            call.starts_with(&format!("{} ", libc::SYS_recvmsg))
+        };
+        while !waits() {
+            std::thread::yield_now();
+        }
+        let maps = std::fs::read_to_string(format!("/proc/{usher}/maps")).unwrap();
+        assert!(
+            !maps.contains("[heap]") && !maps.contains("[stack]"),
+            "{maps}"
+        );
+        let place = secret.as_ptr().addr();
+        for line in maps.lines() {
+            let (range, _) = line.split_once(' ').unwrap();
+            let (start, end) = range.split_once('-').unwrap();
+            let number = |digits| usize::from_str_radix(digits, 16).unwrap();
+            assert!(!(number(start)..number(end)).contains(&place), "{maps}");
+        }
+    }
+
+    #[test]
+    fn a_site_whose_usher_was_killed_is_made_anew() {
+        let premises = Premises::new();
+        run_in(&premises, &host(), &["/probe print a"]);
+        let first = usher(&premises);
+        kill(first);
+        run_in(&premises, &host(), &["/probe print a"]);
+        let premises = premises.vacant();
+        let [groundwork] = premises.as_slice() else {
+            panic!("{} sites", premises.len());
+        };
+        assert_ne!(groundwork.base().usher.process_id(), first);
+    }
+
+    #[test]
+    fn an_usher_ends_with_its_premises() {
+        let premises = Premises::new();
+        run_in(&premises, &host(), &["/probe print a"]);
+        let usher = usher(&premises);
+        drop(premises);
+        assert!(is_gone(usher));
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub(crate) enum Report {
     Failed { step: SetupStep, errno: i32 },
     /// A step failed whose guarantee was waived; the setup goes on without it.
     Missing { step: SetupStep, errno: i32 },
-    /// Process 1 runs under this process id of the host; the descriptors of a room that was
-    /// made for it come with this message.
+    /// Process 1 runs under this process id of the host. What was made for it comes with this message,
+    /// and it itself.
     Started { pid: i32 },
     /// Namespaces of a site, which come with this message.
     Made,

@@ -5,7 +5,7 @@
 use std::ffi::CString;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -147,21 +147,33 @@ pub(crate) struct Room {
 }
 
 /// What the process that makes a room has to know.
-pub(crate) fn order(action: &Action<'_>, root: &Path, site: &Site) -> Result<Order, SandboxError> {
+pub(crate) fn order<'b>(
+    action: &Action<'_>,
+    root: &Path,
+    site: &'b Site,
+) -> Result<Order<'b>, SandboxError> {
+    let board = &site.base.usher.board;
+    let mut entries = Vec::new();
+    for entry in root::root_entries(root)? {
+        entries.push(entry.written_on(board)?);
+    }
+    let root =
+        CString::new(root.as_os_str().as_bytes()).map_err(|_| SandboxError::InvalidAction {
+            problem: "the root's path holds a zero byte",
+        })?;
+    let second_build_place = plan::second_build_place(action.host)?;
     Ok(Order {
-        doors: site.doors(),
         formats: (!site.had_rooms && settings::has_formats()).then_some(c"binfmt_misc"),
-        entries: root::root_entries(root)?,
-        root: CString::new(root.as_os_str().as_bytes()).map_err(|_| {
-            SandboxError::InvalidAction {
-                problem: "the root's path holds a zero byte",
-            }
-        })?,
-        scratch_bytes: decimal(action.limits.scratch_bytes.max(PAGE_BYTES)),
-        scratch_inodes: decimal(inodes_for(action.limits.scratch_bytes)),
-        second_build_place: plan::second_build_place(action.host)?,
+        entries: board.list(&entries)?,
+        root: board.text(&root)?,
+        scratch_bytes: board.text(&decimal(action.limits.scratch_bytes.max(PAGE_BYTES)))?,
+        scratch_inodes: board.text(&decimal(inodes_for(action.limits.scratch_bytes)))?,
+        second_build_place: match &second_build_place {
+            Some(place) => Some(board.text(place)?),
+            None => None,
+        },
         user: action.host.user_id,
-        user_option: decimal(action.host.user_id.into()),
+        user_option: board.text(&decimal(action.host.user_id.into()))?,
         epoch: i64::try_from(action.source_date_epoch).map_err(|_| {
             SandboxError::InvalidAction {
                 problem: "the source date epoch is out of range",
@@ -192,8 +204,8 @@ impl Room {
     }
 
     /// For the process that enters.
-    pub(crate) fn mount_door(&self) -> RawFd {
-        self.mounts.as_raw_fd()
+    pub(crate) fn mount_door(&self) -> &OwnedFd {
+        &self.mounts
     }
 
     /// The mounts, for who lets go of them when nobody waits for it.

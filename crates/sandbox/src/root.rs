@@ -2,23 +2,45 @@
 //! bound into the assembled root by itself, because the sandbox adds `/build`, `/dev`,
 //! `/proc` and `/tmp` beside them and the given directory must not change.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::Path;
 
+use crate::board::Board;
 use crate::error::SandboxError;
 
 /// An entry of the root's top level.
-pub(crate) struct RootEntry {
-    pub(crate) name: CString,
+#[derive(Clone, Copy)]
+pub(crate) struct RootEntry<Text = CString> {
+    pub(crate) name: Text,
     /// Where it appears while the root is assembled, relative to the room's base.
-    pub(crate) place: CString,
-    pub(crate) kind: RootEntryKind,
+    pub(crate) place: Text,
+    pub(crate) kind: RootEntryKind<Text>,
 }
 
-pub(crate) enum RootEntryKind {
+#[derive(Clone, Copy)]
+pub(crate) enum RootEntryKind<Text = CString> {
     Directory,
     File,
-    Link { target: CString },
+    Link { target: Text },
+}
+
+impl RootEntry {
+    pub(crate) fn written_on<'b>(
+        &self,
+        board: &'b Board,
+    ) -> Result<RootEntry<&'b CStr>, SandboxError> {
+        Ok(RootEntry {
+            name: board.text(&self.name)?,
+            place: board.text(&self.place)?,
+            kind: match &self.kind {
+                RootEntryKind::Directory => RootEntryKind::Directory,
+                RootEntryKind::File => RootEntryKind::File,
+                RootEntryKind::Link { target } => RootEntryKind::Link {
+                    target: board.text(target)?,
+                },
+            },
+        })
+    }
 }
 
 /// More entries than any root has at its top.

@@ -1,23 +1,25 @@
-//! One run: plan, fork and supervise.
+//! One run: plan, start and supervise.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
 use crate::action::{Action, Outcome};
+use crate::board::{Board, StackOf};
 use crate::capture::Stream;
 use crate::error::{SandboxError, SetupStep, io_at};
 use crate::filter::Tracer;
 use crate::groundwork::Groundwork;
 use crate::guarantee::Guarantee;
 use crate::host::{Carried, Patch, VirtualHost};
-use crate::plan::{self, Goal, Plan, Stack};
+use crate::plan::{self, Doors, Goal, Place, Plan};
 use crate::premises::Site;
-use crate::room::{self, HostUser, Room, Scratch, hand_pipe_over, moved, pipe, report_sockets};
+use crate::room::{self, HostUser, Room, Scratch, hand_pipe_over, pipe, report_sockets};
 use crate::serving::{HostOrder, Serving};
-use crate::start::{Child, Started};
+use crate::start::Started;
 use crate::supervise::{Ending, Supervision};
-use crate::{filter, inside, limits, manifest, settings, usage};
+use crate::usher::Handed;
+use crate::{filter, limits, manifest, settings, usage};
 
 /// Runs an action to its end and reports what it did and how it was isolated.
 ///
@@ -88,20 +90,11 @@ pub(crate) fn run_with(
     let (stdout, stdout_inside) = pipe()?;
     let (stderr, stderr_inside) = pipe()?;
     let (report, report_inside) = report_sockets()?;
-    let (life_inside, life) = pipe()?;
     let (traps, traps_inside) = report_sockets()?;
-    let inside_ends = moved([
-        stdout_inside,
-        stderr_inside,
-        report_inside,
-        life_inside,
-        traps_inside,
-    ])?;
     let programs = match &goal {
         Goal::Execute(program) => program.paths(),
         Goal::Nothing => Vec::new(),
     };
-    let plan = make_plan(action, goal, &inside_ends)?;
     let host = HostOrder {
         host: VirtualHost {
             virtual_timestamp_counter: tracer(action) == Tracer::Present,
@@ -117,7 +110,7 @@ pub(crate) fn run_with(
     };
     let was_network_unused = scratch.doubt_network();
     let ends = Ends {
-        inside: inside_ends,
+        inside: [stdout_inside, stderr_inside, report_inside, traps_inside],
         report: report.as_fd(),
         traps,
     };
@@ -125,7 +118,7 @@ pub(crate) fn run_with(
         started: processes,
         serving,
         ipc,
-    } = begin(action, scratch, &directory, groundwork, plan, ends, host)?;
+    } = begin(action, &goal, scratch, &directory, groundwork, ends, host)?;
     let room = scratch.made()?;
     let supervision = Supervision::new(
         action,
@@ -141,8 +134,6 @@ pub(crate) fn run_with(
     );
     let mut carried = Carried::default();
     let ending = supervision.watch(started, &mut carried);
-    // Process 1 polls the other end of this while it is set up: it must live until here.
-    drop(life);
     let Ending {
         exit,
         stdout,
@@ -177,7 +168,7 @@ pub(crate) fn run_with(
 /// What connects a run with its processes.
 struct Ends<'a> {
     /// What those take over; the first two are for logs.
-    inside: [OwnedFd; 5],
+    inside: [OwnedFd; 4],
     report: BorrowedFd<'a>,
     traps: OwnedFd,
 }
@@ -194,10 +185,10 @@ struct Begun {
 /// the step's calls.
 fn begin(
     action: &Action<'_>,
+    goal: &Goal,
     scratch: &mut Scratch,
     directory: &Path,
     groundwork: Option<Groundwork>,
-    mut plan: Plan,
     ends: Ends<'_>,
     host: HostOrder,
 ) -> Result<Begun, SandboxError> {
@@ -206,13 +197,10 @@ fn begin(
         report,
         traps,
     } = ends;
-    let [stdout, stderr, ..] = &inside;
-    let logs = [stdout, stderr];
     // A failure to start the service is told once process 1 is known, so that it can be ended.
-    let (entrant, started, serving, ipc) = if let Some(groundwork) = groundwork {
+    let (started, serving, ipc) = if let Some(groundwork) = groundwork {
         let mut site = finish(groundwork, action)?;
-        plan.bound_to_fail = lacks_limit(action, site.host_user);
-        let entrant = found(action, directory, &site, &plan, logs)?;
+        found(action, goal, directory, &mut site, &inside)?;
         drop(inside);
         // While a room is made every processor has work, so the service starts after that.
         let mut started = Started::hear(report)?;
@@ -220,19 +208,17 @@ fn begin(
         let descriptors = std::mem::take(&mut started.descriptors);
         let room = Room::new(directory, site, descriptors.into_iter())?;
         let serving = Serving::start(host, traps, scratch.keep(room));
-        (entrant, started, serving, ipc)
+        (started, serving, ipc)
     } else {
         let room = scratch.made_mut()?;
-        let entrant = enter(action, room, &plan, logs)?;
+        enter(action, goal, room, &inside)?;
         drop(inside);
         let ipc = room.site.ipc.take();
         let serving = Serving::start(host, traps, room);
         let mut started = Started::hear(report)?;
         let ipc = ipc.or_else(|| started.ipc());
-        (entrant, started, serving, ipc)
+        (started, serving, ipc)
     };
-    // It has left, and while nobody collects it counts among the step's processes.
-    drop(entrant);
     Ok(Begun {
         started,
         serving: serving?,
@@ -251,16 +237,15 @@ fn finish(groundwork: Groundwork, action: &Action<'_>) -> Result<Site, SandboxEr
     }
 }
 
-/// Forks the process that enters a room and starts process 1 there.
+/// Starts a run in a room that is there.
 fn enter(
     action: &Action<'_>,
-    room: &Room,
-    plan: &Plan,
-    logs: [&OwnedFd; 2],
-) -> Result<Child, SandboxError> {
+    goal: &Goal,
+    room: &mut Room,
+    inside: &[OwnedFd; 4],
+) -> Result<(), SandboxError> {
     // The room may have been made for a step that gave more up than this one.
-    let site = &room.site;
-    for (step, errno) in &site.missing {
+    for (step, errno) in &room.site.missing {
         if step
             .guarantee()
             .is_none_or(|guarantee| !action.waived.contains(&guarantee))
@@ -268,31 +253,44 @@ fn enter(
             return Err(step.failed(*errno));
         }
     }
-    if let Some(step) = lacks_limit(action, site.host_user) {
+    if let Some(step) = lacks_limit(action, room.site.base.host_user) {
         return Err(step.failed(0));
     }
-    hand_pipes_over(logs, site.host_user)?;
-    let (doors, mounts) = (site.doors(), room.mount_door());
-    Child::fork(|| inside::enter(&doors, mounts, plan))
-        .map_err(|errno| SetupStep::Fork.failed(errno))
+    room.site.base.usher.board.clear();
+    let mut handed = hand_over(inside, &room.site)?;
+    let doors = room.site.doors(&mut handed);
+    let place = Place::Room {
+        mounts: handed.add(room.mount_door()),
+    };
+    let plan = make_plan(action, goal, &room.site.base.usher.board, doors, place)?;
+    room.site.base.usher.start(plan, &handed)
 }
 
-/// Forks the process that makes the room and starts process 1 there.
+/// Starts a run in a room that is made for it.
 fn found(
     action: &Action<'_>,
+    goal: &Goal,
     root: &Path,
-    site: &Site,
-    plan: &Plan,
-    logs: [&OwnedFd; 2],
-) -> Result<Child, SandboxError> {
-    hand_pipes_over(logs, site.host_user)?;
-    let order = room::order(action, root, site)?;
-    Child::fork(|| inside::found(&order, plan)).map_err(|errno| SetupStep::Fork.failed(errno))
+    site: &mut Site,
+    inside: &[OwnedFd; 4],
+) -> Result<(), SandboxError> {
+    site.base.usher.board.clear();
+    let mut handed = hand_over(inside, site)?;
+    let doors = site.doors(&mut handed);
+    let place = Place::New(room::order(action, root, site)?);
+    let plan = Plan {
+        bound_to_fail: lacks_limit(action, site.base.host_user),
+        ..make_plan(action, goal, &site.base.usher.board, doors, place)?
+    };
+    site.base.usher.start(plan, &handed)
 }
 
-fn hand_pipes_over(logs: [&OwnedFd; 2], user: HostUser) -> Result<(), SandboxError> {
-    logs.into_iter()
-        .try_for_each(|log| hand_pipe_over(log, user))
+/// What every run's processes get, the logs' ends as the step's own.
+fn hand_over<'a>(inside: &'a [OwnedFd; 4], site: &'a Site) -> Result<Handed<'a>, SandboxError> {
+    let [stdout, stderr, ..] = inside;
+    hand_pipe_over(stdout, site.base.host_user)?;
+    hand_pipe_over(stderr, site.base.host_user)?;
+    Ok(Handed::new(&site.user, inside.each_ref()))
 }
 
 /// No process limit binds root: the step that fails, unless that was waived.
@@ -338,38 +336,40 @@ fn check_waivers(action: &Action<'_>) -> Result<(), SandboxError> {
     Ok(())
 }
 
-fn make_plan(
+fn make_plan<'b>(
     action: &Action<'_>,
-    goal: Goal,
-    [stdout, stderr, report, life, traps]: &[OwnedFd; 5],
-) -> Result<Plan, SandboxError> {
+    goal: &Goal,
+    board: &'b Board,
+    doors: Doors,
+    place: Place<'b>,
+) -> Result<Plan<'b>, SandboxError> {
     let waived = |guarantee: Guarantee| action.waived.contains(&guarantee);
     Ok(Plan {
-        stdout: stdout.as_raw_fd(),
-        stderr: stderr.as_raw_fd(),
-        report: report.as_raw_fd(),
-        life: life.as_raw_fd(),
-        traps: traps.as_raw_fd(),
-        goal,
-        working_directory: plan::working_directory(action.working_directory)?,
-        filter: filter::program(tracer(action)),
+        doors,
+        place,
+        execution: match goal {
+            Goal::Execute(program) => Some(program.written_on(board)?),
+            Goal::Nothing => None,
+        },
+        working_directory: board.text(&plan::working_directory(action.working_directory)?)?,
+        filter: board.list(filter::program(tracer(action)))?,
         tracer: tracer(action),
         user: action.host.user_id,
         umask: action.host.umask & UMASK_BITS,
-        host_name: plan::host_name(action.host)?,
+        host_name: board.text(&plan::host_name(action.host)?)?,
         first_process: action.host.first_process,
         personality: if action.host.random_addresses {
             STICKY_TIMEOUTS
         } else {
             STICKY_TIMEOUTS | ADDR_NO_RANDOMIZE
         },
-        resource_limits: limits::of(action),
+        resource_limits: board.list(&limits::of(action))?,
         ipc_waived: waived(Guarantee::IpcNamespace),
         filter_waived: waived(Guarantee::Seccomp),
         host_name_waived: waived(Guarantee::HostName),
         bound_to_fail: None,
-        first_process_stack: Stack::new(),
-        step_stack: Stack::new(),
+        first_process_stack: board.stack(StackOf::FirstProcess),
+        step_stack: board.stack(StackOf::Step),
     })
 }
 

@@ -1,15 +1,17 @@
-//! Who answers a step's trapped calls: a thread that does so for the steps of a room, and of those
-//! that come after it, one after the other. Starting one for each step made further steps a
-//! tenth slower.
+//! Who answers a step's trapped calls: a thread that does so for the steps of a site's rooms, one after
+//! the other. Starting one for each step made further steps a tenth slower.
 //!
 //! It sees files as the step's user on the host, and takes no signals, from its first step on.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SendError, Sender, SyncSender};
 
 use crate::error::{SandboxError, io};
 use crate::host::{Carried, Findings, Ground, Patch, Service, VirtualHost};
+use crate::premises::Base;
 use crate::room::{HostUser, NOBODY, Room, receive_report};
+use crate::usher::Process;
 
 /// What a step's service has to know.
 pub(crate) struct HostOrder {
@@ -22,7 +24,8 @@ pub(crate) struct HostOrder {
     pub(crate) is_waived: bool,
 }
 
-/// The thread. It ends when this is dropped and its last step is over; or by a panic.
+/// The thread. It ends when this is dropped and its last step is over; or by a panic. It waits for the
+/// usher's end then, so that whoever drops a site need not.
 #[derive(Debug)]
 pub(crate) struct Servant {
     steps: Sender<Step>,
@@ -39,11 +42,14 @@ struct Step {
 }
 
 impl Servant {
-    fn hire() -> Result<Self, SandboxError> {
+    pub(crate) fn hire(usher: Arc<Process>) -> Result<Self, SandboxError> {
         let (steps, received) = mpsc::channel::<Step>();
         std::thread::Builder::new()
             .name("virtual host".to_owned())
-            .spawn(move || received.into_iter().for_each(Step::serve))
+            .spawn(move || {
+                received.into_iter().for_each(Step::serve);
+                drop(usher);
+            })
             .map_err(|source| io("starting to answer system calls", source))?;
         Ok(Self { steps })
     }
@@ -88,19 +94,16 @@ impl Serving {
         let is_waived = order.is_waived;
         let step = Step {
             order,
-            file_user: (room.site.host_user == HostUser::Nobody).then_some(NOBODY),
+            file_user: (room.site.base.host_user == HostUser::Nobody).then_some(NOBODY),
             traps,
             room_mounts: room.mounts()?,
             findings: sender,
             is_over,
         };
-        let taken = match &room.site.servant {
-            Some(servant) => servant.steps.send(step),
-            None => Err(SendError(step)),
-        };
+        let Base { usher, servant, .. } = &mut room.site.base;
         // One that has panicked takes no step any more.
-        if let Err(SendError(step)) = taken {
-            let servant = room.site.servant.insert(Servant::hire()?);
+        if let Err(SendError(step)) = servant.steps.send(step) {
+            *servant = Servant::hire(usher.process())?;
             let _ = servant.steps.send(step);
         }
         Ok(Self {

@@ -1,43 +1,21 @@
-//! The parent's side of a start: forks, and hears from the processes inside until process 1 runs.
+//! The parent's side of a start: hears from the processes inside until process 1 runs.
 
 use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::Signal;
 
 use crate::error::{SandboxError, io};
 use crate::guarantee::Guarantee;
-use crate::plan::SignalsBlocked;
 use crate::report::Report;
 use crate::room::receive_report;
-use crate::sys;
 
 /// A forked process that is collected when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pid: i32,
-}
-
-impl Child {
-    /// Forks; `body` runs in the child with all signals blocked.
-    pub(crate) fn fork(body: impl FnOnce()) -> Result<Self, i32> {
-        let blocked = SignalsBlocked::new();
-        // SAFETY: there are no flags, and `body` exits; it runs code of this crate that neither
-        // allocates nor locks nor unwinds.
-        let forked = unsafe { sys::fork(0) };
-        match forked {
-            Ok(0) => {
-                body();
-                sys::exit(0)
-            }
-            Ok(pid) => {
-                drop(blocked);
-                Ok(Self { pid })
-            }
-            Err(sys::Errno(errno)) => Err(errno),
-        }
-    }
 }
 
 impl Drop for Child {
@@ -47,7 +25,7 @@ impl Drop for Child {
 }
 
 /// Waits for a child to end and forgets it.
-pub(crate) fn collect(pid: i32) {
+fn collect(pid: i32) {
     let Some(pid) = rustix::process::Pid::from_raw(pid) else {
         return;
     };
@@ -61,29 +39,13 @@ pub(crate) fn collect(pid: i32) {
 
 /// Process 1 of a run.
 pub(crate) struct FirstProcess {
+    /// Means no other process before the next run in its site begins.
     pub(crate) pid: i32,
     /// None once it is gone, and with it everything inside.
     pub(crate) alive: Option<OwnedFd>,
 }
 
 impl FirstProcess {
-    /// Takes process 1 over. It is this process's child and not collected yet, so its id
-    /// cannot mean another process.
-    fn adopt(pid: i32) -> Result<Self, SandboxError> {
-        let Some(id) = Pid::from_raw(pid) else {
-            return Err(SandboxError::SetupKilled);
-        };
-        let alive = rustix::process::pidfd_open(id, PidfdFlags::empty()).map_err(|errno| {
-            let _ = rustix::process::kill_process(id, Signal::KILL);
-            collect(pid);
-            io("watching process 1 of the sandbox", errno)
-        })?;
-        Ok(Self {
-            pid,
-            alive: Some(alive),
-        })
-    }
-
     pub(crate) fn kill(&self) {
         if let Some(alive) = &self.alive {
             // The only failure left is that it is gone already.
@@ -95,9 +57,10 @@ impl FirstProcess {
 impl Drop for FirstProcess {
     /// Only if the supervision itself failed: nothing may outlive it.
     fn drop(&mut self) {
-        if self.alive.is_some() {
-            self.kill();
-            collect(self.pid);
+        self.kill();
+        if let Some(alive) = &self.alive {
+            let mut watched = [PollFd::new(alive, PollFlags::IN)];
+            while rustix::event::poll(&mut watched, None) == Err(Errno::INTR) {}
         }
     }
 }
@@ -117,9 +80,14 @@ impl Started {
         let mut reports = Vec::new();
         loop {
             match receive_report(socket) {
-                Ok((Some(Report::Started { pid }), descriptors)) => {
+                Ok((Some(Report::Started { pid }), mut descriptors)) => {
+                    // It is ended by who could not send this.
+                    let alive = descriptors.pop().ok_or(SandboxError::SetupKilled)?;
                     return Ok(Self {
-                        first: FirstProcess::adopt(pid)?,
+                        first: FirstProcess {
+                            pid,
+                            alive: Some(alive),
+                        },
                         reports,
                         descriptors: descriptors.into(),
                     });

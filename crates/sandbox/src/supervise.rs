@@ -17,7 +17,7 @@ use crate::host::{Carried, Findings};
 use crate::report::Report;
 use crate::room::{HostUser, Lack, Room, receive_report};
 use crate::serving::Serving;
-use crate::start::{FirstProcess, Started, collect};
+use crate::start::{FirstProcess, Started};
 use crate::usage;
 
 /// How often memory is measured.
@@ -194,7 +194,6 @@ impl<'a> Supervision<'a> {
         }
         if alive_ready {
             self.first.alive = None;
-            collect(self.first.pid);
         }
         Ok(())
     }
@@ -306,7 +305,7 @@ impl<'a> Supervision<'a> {
             }
         }
         let limit = self.limits.processes_max;
-        if self.room.site.host_user == HostUser::Root && usage.processes > limit {
+        if self.room.site.base.host_user == HostUser::Root && usage.processes > limit {
             self.fail(SandboxError::ProcessesExceeded {
                 limit,
                 found: usage.processes,

@@ -15,6 +15,8 @@
 
 use core::arch::asm;
 use core::ffi::{CStr, c_char, c_void};
+use core::ptr::null_mut;
+use std::os::fd::RawFd;
 
 mod files;
 mod mounts;
@@ -109,7 +111,26 @@ pub(crate) unsafe fn clone_onto(
     unsafe { clone_silently_onto(stack_top, flags | libc::SIGCHLD, entry, argument) }
 }
 
-/// The same, but no signal tells of its end, which is waited for with [`wait_for_silent`].
+/// The same as [`clone_silently_onto`], and a descriptor for the process (`pidfd_open(2)`), which closes
+/// when a program is executed.
+///
+/// # Safety
+/// As for [`clone_silently_onto`].
+pub(crate) unsafe fn clone_watched_onto(
+    stack_top: *mut u8,
+    flags: i32,
+    entry: extern "C" fn(*const c_void) -> !,
+    argument: *const c_void,
+) -> Result<(i32, RawFd)> {
+    let mut process: RawFd = -1;
+    let flags = flags | libc::CLONE_PIDFD;
+    // SAFETY: the caller vouches for the rest; the kernel writes one descriptor.
+    let pid = unsafe { clone_with(stack_top, flags, &raw mut process, entry, argument) }?;
+    Ok((pid, process))
+}
+
+/// The same as [`clone_onto`], but no signal tells of its end, which is waited for with
+/// [`wait_for_silent`].
 ///
 /// # Safety
 /// `flags` must hold `CLONE_VM`; `stack_top` must be 16-byte aligned, the end of a region
@@ -117,6 +138,34 @@ pub(crate) unsafe fn clone_onto(
 pub(crate) unsafe fn clone_silently_onto(
     stack_top: *mut u8,
     flags: i32,
+    entry: extern "C" fn(*const c_void) -> !,
+    argument: *const c_void,
+) -> Result<i32> {
+    // SAFETY: the caller vouches for it; without `CLONE_PIDFD` no descriptor is written.
+    unsafe { clone_with(stack_top, flags, null_mut(), entry, argument) }
+}
+
+/// Forks onto a stack; no signal tells of the new process's end.
+///
+/// # Safety
+/// `flags` must not hold `CLONE_VM`; the stack must be 16-byte aligned, its memory the new process's
+/// alone, although others may see it; the new process may call nothing but functions over this module.
+pub(crate) unsafe fn fork_onto(
+    stack_top: *mut u8,
+    flags: i32,
+    entry: extern "C" fn(*const c_void) -> !,
+    argument: *const c_void,
+) -> Result<i32> {
+    // SAFETY: the caller vouches for it; without `CLONE_PIDFD` no descriptor is written.
+    unsafe { clone_with(stack_top, flags, null_mut(), entry, argument) }
+}
+
+/// # Safety
+/// As for [`clone_silently_onto`] or [`fork_onto`]; `process` must be writable if `flags` hold `CLONE_PIDFD`.
+unsafe fn clone_with(
+    stack_top: *mut u8,
+    flags: i32,
+    process: *mut RawFd,
     entry: extern "C" fn(*const c_void) -> !,
     argument: *const c_void,
 ) -> Result<i32> {
@@ -137,7 +186,7 @@ pub(crate) unsafe fn clone_silently_onto(
             inlateout("rax") libc::SYS_clone as isize => result,
             in("rdi") flags as usize,
             in("rsi") stack_top,
-            in("rdx") 0_usize,
+            in("rdx") process,
             in("r10") 0_usize,
             in("r8") 0_usize,
             in("r12") entry,
@@ -153,15 +202,42 @@ pub(crate) unsafe fn clone_silently_onto(
     }
 }
 
-/// Waits for a process that was started silently. An error means that it is not there any more.
+/// Takes memory away.
+///
+/// # Safety
+/// Nobody may use it afterwards.
+pub(crate) unsafe fn unmap(start: usize, length: usize) {
+    // SAFETY: the caller vouches for it. Whole pages do not fail.
+    let _ = unsafe { call!(libc::SYS_munmap, start, length) };
+}
+
+/// Ends a process.
+pub(crate) fn kill(process: RawFd) {
+    // SAFETY: without a description of the signal nothing is read. The only failure is that it is gone.
+    let _ = unsafe { call!(libc::SYS_pidfd_send_signal, process, libc::SIGKILL, 0, 0) };
+}
+
+/// In the place of a process id.
+pub(crate) const ALL: i32 = -1;
+
+/// Waits for a process that was started silently; for all of them if it is [`ALL`]. An error means that
+/// it is not there any more.
 pub(crate) fn wait_for_silent(process: i32) {
     loop {
         // SAFETY: neither a status nor a usage is asked for.
-        let waited = unsafe { call!(libc::SYS_wait4, process, 0, libc::__WCLONE, 0) };
-        if waited != Err(Errno(libc::EINTR)) {
-            return;
+        match unsafe { call!(libc::SYS_wait4, process, 0, libc::__WCLONE, 0) } {
+            Ok(_) if process == ALL => {}
+            Err(Errno(libc::EINTR)) => {}
+            _ => return,
         }
     }
+}
+
+/// Forgets processes that were started silently and have ended.
+pub(crate) fn collect_silent() {
+    let flags = libc::__WCLONE | libc::WNOHANG;
+    // SAFETY: neither a status nor a usage is asked for.
+    while let Ok(1..) = unsafe { call!(libc::SYS_wait4, ALL, 0, flags, 0) } {}
 }
 
 pub(crate) fn exit(code: i32) -> ! {

@@ -28,19 +28,30 @@ pub(crate) fn close(fd: RawFd) {
 
 /// How many bytes a pipe holds that is made now.
 pub(crate) fn new_pipe_bytes() -> Result<usize> {
-    let mut ends = [-1_i32; 2];
-    // SAFETY: the kernel writes the two words of `ends`; the other call takes no pointer.
-    unsafe {
-        call!(libc::SYS_pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC)?;
-        let size = call!(libc::SYS_fcntl, ends[0], libc::F_GETPIPE_SZ);
-        ends.into_iter().for_each(close);
-        size
-    }
+    let ends = pipe()?;
+    // SAFETY: takes no pointer.
+    let size = unsafe { call!(libc::SYS_fcntl, ends[0], libc::F_GETPIPE_SZ) };
+    ends.into_iter().for_each(close);
+    size
 }
 
 pub(crate) fn close_range(first: RawFd, last: RawFd) -> Result<()> {
     // SAFETY: takes no pointer.
     unsafe { call!(libc::SYS_close_range, first, last, 0) }.map(drop)
+}
+
+/// Descriptors in this range, both ends included, close when a program is executed.
+pub(crate) fn close_on_execute(first: RawFd, last: RawFd) -> Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: takes no pointer.
+    unsafe { call!(libc::SYS_close_range, first, last, flags) }.map(drop)
+}
+
+pub(crate) fn pipe() -> Result<[RawFd; 2]> {
+    let mut ends = [-1; 2];
+    // SAFETY: the kernel writes two descriptors, for which there is room.
+    unsafe { call!(libc::SYS_pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC) }?;
+    Ok(ends)
 }
 
 pub(crate) fn duplicate_onto(from: RawFd, onto: RawFd, flags: i32) -> Result<()> {
@@ -109,43 +120,82 @@ pub(crate) fn is_hung_up(fd: RawFd) -> bool {
 }
 
 /// The most descriptors that one message carries here.
-pub(crate) const DESCRIPTORS_MAX: usize = 8;
+pub(crate) const DESCRIPTORS_MAX: usize = 12;
 
 /// Flags by which the filter knows the message that hands its own listener over, which nobody could
 /// answer if it trapped. The second means nothing to a local socket and next to nothing to others.
 pub(crate) const HAND_OVER: i32 = libc::MSG_NOSIGNAL | libc::MSG_CONFIRM;
 
-/// Sends bytes and open descriptors over a local socket (unix(7), `SCM_RIGHTS`).
+/// Open descriptors beside a message (unix(7), `SCM_RIGHTS`).
+#[repr(C)]
+struct Control {
+    header: libc::cmsghdr,
+    descriptors: [RawFd; DESCRIPTORS_MAX],
+}
+
+impl Control {
+    fn length(count: usize) -> usize {
+        size_of::<libc::cmsghdr>() + count * size_of::<RawFd>()
+    }
+
+    fn new(descriptors: &[RawFd]) -> Self {
+        let count = descriptors.len().min(DESCRIPTORS_MAX);
+        let mut control = Self {
+            header: libc::cmsghdr {
+                cmsg_len: Self::length(count),
+                cmsg_level: libc::SOL_SOCKET,
+                cmsg_type: libc::SCM_RIGHTS,
+            },
+            descriptors: [0; DESCRIPTORS_MAX],
+        };
+        for (slot, descriptor) in control.descriptors.iter_mut().zip(descriptors) {
+            *slot = *descriptor;
+        }
+        control
+    }
+}
+
+/// Sends bytes and open descriptors over a local socket.
 pub(crate) fn send_descriptors(socket: RawFd, bytes: &[u8], descriptors: &[RawFd]) -> Result<()> {
-    #[repr(C)]
-    struct Control {
-        header: libc::cmsghdr,
-        descriptors: [RawFd; DESCRIPTORS_MAX],
-    }
-    let count = descriptors.len().min(DESCRIPTORS_MAX);
-    let length = size_of::<libc::cmsghdr>() + count * size_of::<RawFd>();
-    let mut control = Control {
-        header: libc::cmsghdr {
-            cmsg_len: length,
-            cmsg_level: libc::SOL_SOCKET,
-            cmsg_type: libc::SCM_RIGHTS,
-        },
-        descriptors: [0; DESCRIPTORS_MAX],
-    };
-    for (slot, descriptor) in control.descriptors.iter_mut().zip(descriptors) {
-        *slot = *descriptor;
-    }
+    let mut control = Control::new(descriptors);
+    let length = control.header.cmsg_len;
     let mut part = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
     };
-    // SAFETY: an all-zero msghdr is valid: integers and null pointers.
-    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = length;
+    let message = message(&mut part, &mut control, length);
     // SAFETY: the message points to live structures whose lengths it states; the kernel only
     // reads them.
     unsafe { call!(libc::SYS_sendmsg, socket, &raw const message, HAND_OVER) }.map(drop)
+}
+
+/// Receives bytes, and descriptors under the lowest numbers that are free, in the order in which they
+/// were sent; how many of both. They stay open when a program is executed.
+pub(crate) fn receive_descriptors(socket: RawFd, bytes: &mut [u8]) -> Result<(usize, usize)> {
+    let mut control = Control::new(&[]);
+    let mut part = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    let mut message = message(&mut part, &mut control, size_of::<Control>());
+    // SAFETY: the message points to live structures whose lengths it states, and which nobody else uses.
+    let received = unsafe { call!(libc::SYS_recvmsg, socket, &raw mut message, 0) }?;
+    // The kernel has written both, out of the compiler's sight.
+    let header = core::hint::black_box(&control).header;
+    let count = if core::hint::black_box(&message).msg_controllen == 0 {
+        0
+    } else {
+        header.cmsg_len.saturating_sub(Control::length(0)) / size_of::<RawFd>()
+    };
+    Ok((received, count))
+}
+
+fn message(part: &mut libc::iovec, control: &mut Control, control_length: usize) -> libc::msghdr {
+    // SAFETY: an all-zero msghdr is valid: integers and null pointers.
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    message.msg_iov = part;
+    message.msg_iovlen = 1;
+    message.msg_control = std::ptr::from_mut(control).cast();
+    message.msg_controllen = control_length;
+    message
 }

@@ -237,10 +237,47 @@ fn nothing_outlives_a_killed_assembly() {
     );
 }
 
-/// A hold on the running probe below a process: child of process 1, child of the process.
+#[test]
+fn a_step_ends_with_its_usher() {
+    const TEST: &str = "hostile::a_step_ends_with_its_usher";
+    if !fs::exists("/proc/thread-self/children").unwrap() {
+        eprintln!("skipped: this kernel does not list children");
+        return;
+    }
+    if std::env::var_os(VICTIM).is_none() {
+        // A copy that has no other children.
+        let copy = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", TEST])
+            .env(VICTIM, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&copy.stdout);
+        assert!(copy.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let run = std::thread::spawn(|| Stage::new().fails("loop"));
+    let own = std::process::id();
+    while step_below(own).is_none() {
+        assert!(!run.is_finished(), "{}", run.join().unwrap());
+        std::thread::yield_now();
+    }
+    let has_children = |process: &u32| !children(*process).is_empty();
+    let usher = children(own).into_iter().find(has_children).unwrap();
+    let usher = rustix::process::Pid::from_raw(i32::try_from(usher).unwrap()).unwrap();
+    rustix::process::kill_process(usher, rustix::process::Signal::KILL).unwrap();
+    let error = run.join().unwrap();
+    assert!(
+        matches!(error, counterseal_sandbox::SandboxError::Killed),
+        "{error}"
+    );
+}
+
+/// A hold on the running probe below a process: child of process 1, child of the usher, child of the
+/// process.
 fn step_below(process: u32) -> Option<std::os::fd::OwnedFd> {
     children(process)
         .into_iter()
+        .flat_map(children)
         .flat_map(children)
         .find_map(|step| {
             let program = fs::read_to_string(format!("/proc/{step}/comm")).ok()?;

@@ -1,0 +1,271 @@
+//! The usher: a process beside each site that starts the processes of its rooms. It was forked when the
+//! site was begun, so that a start takes no copy of the parent's memory, and has let go of that memory, so
+//! that nothing of it is in the memory that process 1 shares.
+//!
+//! Its rooms live as long as it does, and it lives as long as its parent has the other end of its
+//! socket: if the parent is killed it ends, and process 1 with it, and so everything inside.
+//!
+//! Absent on purpose: membership of the site. The usher would count among the step's processes.
+
+use std::ffi::c_void;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use crate::board::{Board, StackOf};
+use crate::error::{SandboxError, SetupStep};
+use crate::inside::{LIFE, REPORT, entrant};
+use crate::plan::{ABSENT, Plan, SignalsBlocked};
+use crate::report::Report;
+use crate::room::report_sockets;
+use crate::sys;
+
+mod memory;
+
+/// The parent's side.
+#[derive(Debug)]
+pub(crate) struct Usher {
+    /// When this closes, the process ends.
+    orders: OwnedFd,
+    process: Arc<Process>,
+    /// What its processes read.
+    pub(crate) board: Board,
+}
+
+/// The process. It is waited for by whoever is the last to have this.
+#[derive(Debug)]
+pub(crate) struct Process(i32);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        sys::wait_for_silent(self.0);
+    }
+}
+
+/// What the processes of a run get, in the order of their numbers there.
+pub(crate) struct Handed<'a>(Vec<BorrowedFd<'a>>);
+
+impl<'a> Handed<'a> {
+    /// The user namespace, both logs, the ends of the sockets for reports and for traps.
+    pub(crate) fn new(user: &'a OwnedFd, ends: [&'a OwnedFd; 4]) -> Self {
+        Self([user].into_iter().chain(ends).map(OwnedFd::as_fd).collect())
+    }
+
+    /// One more, and its number.
+    pub(crate) fn add(&mut self, descriptor: &'a OwnedFd) -> RawFd {
+        // One place is taken.
+        let number = RawFd::try_from(self.0.len() + 1).unwrap_or(ABSENT);
+        self.0.push(descriptor.as_fd());
+        number
+    }
+}
+
+/// Where a plan is on the board, and how many descriptors come with this message.
+type Order = [usize; 2];
+const ORDER_BYTES: usize = size_of::<Order>();
+
+impl Usher {
+    /// Forks it.
+    pub(crate) fn hire() -> Result<Self, SandboxError> {
+        let board = Board::new()?;
+        let (orders, orders_inside) = report_sockets()?;
+        let process = Contract {
+            orders: orders_inside.as_raw_fd(),
+            entrant_stack: board.stack(StackOf::Entrant),
+            usher_stack: board.stack(StackOf::Usher),
+            process: AtomicI32::new(0),
+            errno: AtomicI32::new(libc::EIO),
+        }
+        .conclude()?;
+        board.hide()?;
+        Ok(Self {
+            orders,
+            process,
+            board,
+        })
+    }
+
+    /// To be kept by who shall wait for its end in the place of who drops this.
+    pub(crate) fn process(&self) -> Arc<Process> {
+        Arc::clone(&self.process)
+    }
+
+    /// Has a plan, whose parts are on the board, carried out. Whoever does it reports.
+    pub(crate) fn start(&self, plan: Plan<'_>, handed: &Handed<'_>) -> Result<(), SandboxError> {
+        let plan = std::ptr::from_ref(self.board.value(plan)?);
+        let Handed(descriptors) = handed;
+        let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let order: Order = [plan.expose_provenance(), numbers.len()];
+        let mut message = [0; ORDER_BYTES];
+        for (bytes, word) in message.chunks_exact_mut(size_of::<usize>()).zip(order) {
+            bytes.copy_from_slice(&word.to_ne_bytes());
+        }
+        sys::send_descriptors(self.orders.as_raw_fd(), &message, &numbers)
+            // It is gone.
+            .map_err(|_| SandboxError::SetupKilled)
+    }
+
+    /// Whether nobody has ended it.
+    pub(crate) fn is_there(&self) -> bool {
+        let mut watched = [PollFd::new(&self.orders, PollFlags::IN)];
+        let at_once = Timespec::default();
+        matches!(rustix::event::poll(&mut watched, Some(&at_once)), Ok(0))
+    }
+
+    /// Its process id, for tests.
+    #[cfg(test)]
+    pub(crate) fn process_id(&self) -> i32 {
+        self.process.0
+    }
+}
+
+/// What it takes to fork an usher.
+struct Contract {
+    orders: RawFd,
+    entrant_stack: *mut u8,
+    usher_stack: *mut u8,
+    /// What came of it: a process id, or why there is none.
+    process: AtomicI32,
+    errno: AtomicI32,
+}
+
+impl Contract {
+    /// By a process between the two. What a thread has registered with the kernel for restartable
+    /// sequences (rseq(2)) a forked process would have, too, in memory that the usher lets go of; who
+    /// shares memory has none, nor has who is forked from it.
+    fn conclude(&self) -> Result<Arc<Process>, SandboxError> {
+        let failed = |errno| SetupStep::Fork.failed(errno);
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
+        let blocked = SignalsBlocked::new();
+        // SAFETY: this thread is suspended until the process has exited (CLONE_VFORK), so that `self`
+        // outlives it; its stack, the entrant's, nobody else has yet. It changes atomic values only.
+        let between = unsafe {
+            sys::clone_silently_onto(
+                self.entrant_stack,
+                flags,
+                fork_usher,
+                std::ptr::from_ref(self).cast(),
+            )
+        };
+        drop(blocked);
+        sys::wait_for_silent(between.map_err(|sys::Errno(errno)| failed(errno))?);
+        match self.process.load(Ordering::Acquire) {
+            0 => Err(failed(self.errno.load(Ordering::Acquire))),
+            process => Ok(Arc::new(Process(process))),
+        }
+    }
+}
+
+extern "C" fn fork_usher(contract: *const c_void) -> ! {
+    // SAFETY: `conclude` passes on a pointer to what outlives this process.
+    let contract = unsafe { &*contract.cast::<Contract>() };
+    // SAFETY: the new process has a copy of this memory and a stack on the board that is its alone.
+    let forked = unsafe {
+        sys::fork_onto(
+            contract.usher_stack,
+            libc::CLONE_PARENT,
+            usher,
+            std::ptr::from_ref(contract).cast(),
+        )
+    };
+    match forked {
+        Ok(process) => contract.process.store(process, Ordering::Release),
+        Err(sys::Errno(errno)) => contract.errno.store(errno, Ordering::Release),
+    }
+    sys::exit(0)
+}
+
+extern "C" fn usher(contract: *const c_void) -> ! {
+    // SAFETY: this process has a copy of what the pointer means to the one that forked it.
+    let contract = unsafe { &*contract.cast::<Contract>() };
+    serve(contract.orders, contract.entrant_stack)
+}
+
+/// Where the usher keeps its own descriptors: behind all that it is ever given.
+const ORDERS: RawFd = 64;
+const ALIVE: RawFd = 65;
+
+fn serve(orders: RawFd, entrant_stack: *mut u8) -> ! {
+    if settle(orders).is_ok() {
+        while let Ok(order) = next_order() {
+            carry_out(order, entrant_stack);
+        }
+    }
+    sys::collect_silent();
+    // Process 1, if there still is one, ends with this process.
+    sys::exit(0)
+}
+
+/// Lets go of what the parent has: its memory, and what it has open and would be disturbed in by a copy.
+fn settle(orders: RawFd) -> sys::Result<()> {
+    memory::let_go()?;
+    prefer_in_out_of_memory();
+    sys::change_directory(c"/")?;
+    if orders != ORDERS {
+        sys::duplicate_onto(orders, ORDERS, libc::O_CLOEXEC)?;
+    }
+    sys::close_range(0, ORDERS - 1)?;
+    sys::close_range(ORDERS + 1, RawFd::MAX)?;
+    let [life, alive] = sys::pipe()?;
+    sys::duplicate_onto(life, LIFE, libc::O_CLOEXEC)?;
+    sys::duplicate_onto(alive, ALIVE, libc::O_CLOEXEC)?;
+    sys::close_range(0, LIFE - 1)
+}
+
+/// If memory runs out on the host, the sandbox goes first. Also hides the host's value.
+fn prefer_in_out_of_memory() {
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+    if let Ok(file) = sys::open(ABSENT, c"/proc/self/oom_score_adj", flags, 0) {
+        let _ = sys::write(file, b"1000");
+        sys::close(file);
+    }
+}
+
+/// The next order whose descriptors are all there; an error if there will be none.
+fn next_order() -> sys::Result<*const c_void> {
+    loop {
+        let mut message = [0; ORDER_BYTES];
+        let (length, count) = match sys::receive_descriptors(ORDERS, &mut message) {
+            Err(sys::Errno(libc::EINTR)) => continue,
+            received => received?,
+        };
+        if length == 0 {
+            return Err(sys::Errno(libc::EPIPE));
+        }
+        let mut order: Order = [0; 2];
+        for (word, bytes) in order.iter_mut().zip(message.as_chunks().0) {
+            *word = usize::from_ne_bytes(*bytes);
+        }
+        let [plan, expected] = order;
+        if length == ORDER_BYTES && count == expected {
+            return Ok(std::ptr::with_exposed_provenance(plan));
+        }
+        // The parent hears that nobody has the other ends any more.
+        forget_descriptors();
+    }
+}
+
+fn carry_out(plan: *const c_void, entrant_stack: *mut u8) {
+    // Process 1 of the last run has ended; only now may its number mean another process, and it does not
+    // count among the next step's any more.
+    sys::wait_for_silent(sys::ALL);
+    // SAFETY: the stack is the entrant's alone, of which there is one at a time; the plan stays on the
+    // board while anybody reads it; what the entrant runs neither allocates nor locks nor unwinds.
+    let started = unsafe { sys::clone_silently_onto(entrant_stack, libc::CLONE_VM, entrant, plan) };
+    if let Err(sys::Errno(errno)) = started {
+        let step = SetupStep::Fork;
+        Report::Failed { step, errno }.send(REPORT);
+    }
+    forget_descriptors();
+    if let Ok(entrant) = started {
+        sys::wait_for_silent(entrant);
+    }
+}
+
+/// All that came with an order.
+fn forget_descriptors() {
+    let _ = sys::close_range(0, LIFE - 1);
+    let _ = sys::close_range(LIFE + 1, ORDERS - 1);
+}
