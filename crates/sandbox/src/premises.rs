@@ -386,6 +386,9 @@ mod tests {
         run_in(&premises, &host(), &["/probe print a"]);
         let first = usher(&premises);
         kill(first);
+        while premises.vacant()[0].base().usher.is_there() {
+            std::thread::yield_now();
+        }
         run_in(&premises, &host(), &["/probe print a"]);
         let premises = premises.vacant();
         let [groundwork] = premises.as_slice() else {
