@@ -9,8 +9,9 @@
 //!    namespaces (`groundwork.rs`), and in it a mount namespace, the scratch file system, and the root
 //!    assembled from binds (`room.rs`, `furnish.rs`). The room lives as long as the [`Scratch`] and is
 //!    shared by the steps of one assembly; no process stays in it. What looks the same after them as
-//!    before is left to the next room (`premises.rs`).
-//! 2. Each run forks a process that enters the room, if it has not just made it, and starts
+//!    before is left to the next room (`premises.rs`). Beside the site a process is forked that starts
+//!    all others (`usher.rs`).
+//! 2. For each run it starts a process that enters the room or makes it, and which starts
 //!    process 1 in fresh mount, pid and ipc namespaces (`inside.rs`). Process 1 mounts `/proc`, makes the
 //!    assembled root the root, gives up every privilege, and starts the step, which
 //!    installs the system call filter (`filter.rs`), checks what it can check, and
@@ -18,8 +19,9 @@
 //! 3. The calling thread hears of process 1 (`start.rs`) and supervises: logs, time, memory, leftovers
 //!    (`supervise.rs`).
 //!
-//! What runs between fork and execute is a function over a prepared plan (`plan.rs`): no
-//! allocation, no C library, direct system calls only.
+//! What runs from there to execute is a function over a prepared plan (`plan.rs`), in memory that they
+//! share with the parent for this alone (`board.rs`): no allocation, no C library, direct system calls
+//! only.
 //!
 //! # The guarantees
 //!

@@ -26,8 +26,8 @@ use crate::serving::Servant;
 use crate::usher::{Handed, Usher};
 
 /// Where rooms are made one after the other, faster than each in premises of its own, and no step can
-/// tell. Copies stand for the same premises. Hold five descriptors and a thread for each room that there
-/// was at the same time, of 16 rooms at most.
+/// tell. Copies stand for the same premises. Hold six descriptors, a thread and a process for each room that
+/// there was at the same time, of 16 rooms at most.
 #[derive(Debug, Clone, Default)]
 pub struct Premises {
     vacant: Arc<Mutex<Vec<Groundwork>>>,
@@ -43,9 +43,8 @@ impl Premises {
     }
 
     /// Begins to make what the first room for a host needs, so that it is there when the room comes:
-    /// for who knows the host before the root is at hand. Takes little more than starting a process that
-    /// shares its memory; the rest goes on beside the caller. What cannot be made here the run tells
-    /// that needs it.
+    /// for who knows the host before the root is at hand. Takes a fork and the start of a thread; the rest
+    /// goes on beside the caller. What cannot be made here the run tells that needs it.
     pub fn prepare(&self, host: &VirtualHost) {
         if self.vacant().iter().any(|site| site.suits(host)) {
             return;

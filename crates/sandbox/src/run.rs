@@ -26,10 +26,9 @@ use crate::{filter, limits, manifest, settings, usage};
 /// Standard output and error go to `stdout.log` and `stderr.log` in `log_directory`, which
 /// must exist; they are there after an error, too, as far as the step came. A program that
 /// fails is an [`Outcome`], not an error. Blocks the calling thread; several threads may run
-/// actions in scratch spaces of their own. Costs about two forks and an execute; the first
-/// run in a scratch space makes its room as well, which costs about a third of that again, and about twice
-/// as much if its premises have nothing for it and were not told before
-/// ([`Premises::prepare`](crate::Premises::prepare)). Raises the soft limits of the calling process for
+/// actions in scratch spaces of their own. The first run in a scratch space makes its room as well,
+/// which costs almost half a run again, and almost twice as much as a run if its premises have nothing
+/// for it and were not told before ([`Premises::prepare`](crate::Premises::prepare)). Raises the soft limits of the calling process for
 /// processes, signals and locked memory to the hard ones, for good: rooms are bounded by them.
 ///
 /// # Errors

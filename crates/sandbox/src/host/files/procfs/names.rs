@@ -152,7 +152,7 @@ pub(super) fn kind(path: &str) -> Option<Kind<'_>> {
     if matches!(first, "self" | "thread-self") && inner.is_empty() {
         return Some(Kind::Real);
     }
-    // Process 1 is a copy of the assembly's process.
+    // Process 1 is ours.
     if first.is_empty() || first == "1" || !first.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Kind::Hidden);
     }
