@@ -13,6 +13,7 @@ use crate::error::{SandboxError, SetupStep, io};
 use crate::guarantee::Guarantee;
 use crate::host::VirtualHost;
 use crate::inside::{Made, open_namespace};
+use crate::limits;
 use crate::plan::{self, ABSENT, SignalsBlocked, Stack};
 use crate::premises::{Base, Site};
 use crate::report::{During, Failure, Report, tolerate};
@@ -65,6 +66,7 @@ impl Groundwork {
         host: &VirtualHost,
         waived: &BTreeSet<Guarantee>,
     ) -> Result<Self, SandboxError> {
+        limits::raise_soft()?;
         let making = Making::start(host, waived, ABSENT)?;
         let host_user = map_user(making.process.pid, host.user_id)?;
         rustix::io::write(&making.news, b"\n")

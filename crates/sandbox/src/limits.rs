@@ -95,13 +95,18 @@ const TAKEN_OVER: [u32; 3] = [
     libc::RLIMIT_MEMLOCK,
 ];
 
-/// Refuses a host whose hard limits, which this process has from it, are lower than the fixed ones,
-/// and raises the soft limits of this process that would bound its rooms to the hard ones.
-pub(crate) fn check_host() -> Result<(), SandboxError> {
+/// Raises the soft limits of this process that would bound its rooms to the hard ones. To be called
+/// before a user namespace is made.
+pub(crate) fn raise_soft() -> Result<(), SandboxError> {
     for resource in TAKEN_OVER {
         sys::raise_soft_resource_limit(resource)
             .map_err(|sys::Errno(errno)| SetupStep::SetResourceLimit.failed(errno))?;
     }
+    Ok(())
+}
+
+/// Refuses a host whose hard limits, which this process has from it, are lower than the fixed ones.
+pub(crate) fn check_host() -> Result<(), SandboxError> {
     for (name, resource, wanted) in FIXED {
         let found = sys::hard_resource_limit(resource)
             .map_err(|sys::Errno(errno)| SetupStep::SetResourceLimit.failed(errno))?;

@@ -44,7 +44,8 @@ impl Premises {
 
     /// Begins to make what the first room for a host needs, so that it is there when the room comes:
     /// for who knows the host before the root is at hand. Takes a fork and the start of a thread; the rest
-    /// goes on beside the caller. What cannot be made here the run tells that needs it.
+    /// goes on beside the caller. What cannot be made here the run tells that needs it. Raises the
+    /// same soft limits as [`run`](crate::run).
     pub fn prepare(&self, host: &VirtualHost) {
         if self.vacant().iter().any(|site| site.suits(host)) {
             return;

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use counterseal_sandbox::{Guarantee, SandboxError, State, doctor};
+use counterseal_sandbox::{Guarantee, Premises, SandboxError, Scratch, State, doctor};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::stage::{MIB, Stage};
@@ -165,7 +165,16 @@ fn a_host_that_forgets_its_children_will_do() {
 fn soft_limits_that_would_bound_rooms_are_raised() {
     let test = "host_limits::soft_limits_that_would_bound_rooms_are_raised";
     if on_host_with(SOFTLY, test).is_some() {
-        assert_eq!(Stage::new().prints("print x"), "x\n");
+        // A site that was prepared is bounded as well, before there is a run.
+        let premises = Premises::new();
+        let mut stage = Stage::with_program(counterseal_static_programs::LEAK_PROBE);
+        premises.prepare(&stage.host);
+        stage.scratch = Scratch::within(&premises);
+        let text = stage.prints("children");
+        let pending = text
+            .lines()
+            .find(|line| line.starts_with("children.pending "));
+        assert_eq!(pending, Some("children.pending 1024"));
         let limit = rustix::process::getrlimit(Resource::Sigpending);
         assert_eq!(limit.current, limit.maximum);
     }
