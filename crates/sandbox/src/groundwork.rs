@@ -21,7 +21,6 @@ use crate::room::{map_user, moved, receive_report, report_sockets};
 use crate::serving::Servant;
 use crate::start::Child;
 use crate::sys::{self, Namespace};
-use crate::usher::Usher;
 
 /// A site, as far as it is there.
 #[derive(Debug)]
@@ -72,8 +71,7 @@ impl Groundwork {
         rustix::io::write(&making.news, b"\n")
             .map_err(|errno| io("telling of a user that is mapped", errno))?;
         // Beside the making.
-        let usher = Usher::hire()?;
-        let servant = Servant::hire(usher.process())?;
+        let (servant, usher) = Servant::hire()?;
         let base = Base {
             made_for: (host.user_id, host.host_name.clone()),
             host_user,

@@ -107,7 +107,6 @@ pub(crate) struct Base {
     /// User and name inside.
     pub(crate) made_for: (u32, String),
     pub(crate) host_user: HostUser,
-    /// Dropped before the servant, who waits for its end.
     pub(crate) usher: Usher,
     pub(crate) servant: Servant,
 }
@@ -333,7 +332,7 @@ mod tests {
 
     /// The usher of the one vacant site.
     fn usher(premises: &Premises) -> i32 {
-        premises.vacant()[0].base().usher.process_id()
+        premises.vacant()[0].base().usher.process
     }
 
     fn is_gone(process: i32) -> bool {
@@ -394,7 +393,7 @@ mod tests {
         let [groundwork] = premises.as_slice() else {
             panic!("{} sites", premises.len());
         };
-        assert_ne!(groundwork.base().usher.process_id(), first);
+        assert_ne!(groundwork.base().usher.process, first);
     }
 
     #[test]

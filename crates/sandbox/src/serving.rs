@@ -4,14 +4,12 @@
 //! It sees files as the step's user on the host, and takes no signals, from its first step on.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SendError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 
 use crate::error::{SandboxError, io};
 use crate::host::{Carried, Findings, Ground, Patch, Service, VirtualHost};
-use crate::premises::Base;
 use crate::room::{HostUser, NOBODY, Room, receive_report};
-use crate::usher::Process;
+use crate::usher::Usher;
 
 /// What a step's service has to know.
 pub(crate) struct HostOrder {
@@ -24,8 +22,8 @@ pub(crate) struct HostOrder {
     pub(crate) is_waived: bool,
 }
 
-/// The thread. It ends when this is dropped and its last step is over; or by a panic. It waits for the
-/// usher's end then, so that whoever drops a site need not.
+/// The thread. It ends when this is dropped and its last step is over; or by a panic. The usher ends with
+/// it, and is waited for here, so that whoever drops a site need not.
 #[derive(Debug)]
 pub(crate) struct Servant {
     steps: Sender<Step>,
@@ -42,16 +40,28 @@ struct Step {
 }
 
 impl Servant {
-    pub(crate) fn hire(usher: Arc<Process>) -> Result<Self, SandboxError> {
+    /// With an usher, whose parent is the thread.
+    pub(crate) fn hire() -> Result<(Self, Usher), SandboxError> {
         let (steps, received) = mpsc::channel::<Step>();
+        let (sender, usher) = mpsc::sync_channel(1);
         std::thread::Builder::new()
             .name("virtual host".to_owned())
             .spawn(move || {
+                let _process = match Usher::hire() {
+                    Ok((usher, process)) => {
+                        let _ = sender.send(Ok(usher));
+                        process
+                    }
+                    Err(error) => {
+                        let _ = sender.send(Err(error));
+                        return;
+                    }
+                };
                 received.into_iter().for_each(Step::serve);
-                drop(usher);
             })
             .map_err(|source| io("starting to answer system calls", source))?;
-        Ok(Self { steps })
+        let usher = usher.recv().map_err(|_| SandboxError::SetupKilled)??;
+        Ok((Self { steps }, usher))
     }
 }
 
@@ -87,7 +97,7 @@ impl Serving {
     pub(crate) fn start(
         order: HostOrder,
         traps: OwnedFd,
-        room: &mut Room,
+        room: &Room,
     ) -> Result<Self, SandboxError> {
         let (sender, findings) = mpsc::sync_channel(1);
         let (over, is_over) = mpsc::channel();
@@ -100,12 +110,9 @@ impl Serving {
             findings: sender,
             is_over,
         };
-        let Base { usher, servant, .. } = &mut room.site.base;
-        // One that has panicked takes no step any more.
-        if let Err(SendError(step)) = servant.steps.send(step) {
-            *servant = Servant::hire(usher.process())?;
-            let _ = servant.steps.send(step);
-        }
+        // One that has panicked takes no step any more, and its usher is gone.
+        let taken = room.site.base.servant.steps.send(step);
+        taken.map_err(|_| SandboxError::SetupKilled)?;
         Ok(Self {
             findings,
             is_waived,

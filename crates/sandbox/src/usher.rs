@@ -1,15 +1,15 @@
 //! The usher: a process beside each site that starts the processes of its rooms. It was forked when the
-//! site was begun, so that a start takes no copy of the parent's memory, and has let go of that memory, so
-//! that nothing of it is in the memory that process 1 shares.
+//! site was begun, so that a start takes no copy of the parent's memory, and has let go of that memory but
+//! for static variables, so that process 1, which shares the usher's, has none of it either.
 //!
-//! Its rooms live as long as it does, and it lives as long as its parent has the other end of its
-//! socket: if the parent is killed it ends, and process 1 with it, and so everything inside.
+//! Its rooms live as long as it does: process 1 dies with it, and so does everything inside. It lives as
+//! long as its parent has the other end of its socket, and dies with the thread that hired it, which is
+//! the one that answers its steps' calls (`serving.rs`): the kernel counts a thread's end as a parent's.
 //!
 //! Absent on purpose: membership of the site. The usher would count among the step's processes.
 
 use std::ffi::c_void;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -29,12 +29,14 @@ mod memory;
 pub(crate) struct Usher {
     /// When this closes, the process ends.
     orders: OwnedFd,
-    process: Arc<Process>,
     /// What its processes read.
     pub(crate) board: Board,
+    /// Its process id.
+    #[cfg(test)]
+    pub(crate) process: i32,
 }
 
-/// The process. It is waited for by whoever is the last to have this.
+/// The process, for the thread that hired it. Waits for its end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Process(i32);
 
@@ -67,8 +69,8 @@ type Order = [usize; 2];
 const ORDER_BYTES: usize = size_of::<Order>();
 
 impl Usher {
-    /// Forks it.
-    pub(crate) fn hire() -> Result<Self, SandboxError> {
+    /// Forks it. It ends with the calling thread at the latest.
+    pub(crate) fn hire() -> Result<(Self, Process), SandboxError> {
         let board = Board::new()?;
         let (orders, orders_inside) = report_sockets()?;
         let process = Contract {
@@ -79,17 +81,15 @@ impl Usher {
             errno: AtomicI32::new(libc::EIO),
         }
         .conclude()?;
-        board.hide()?;
-        Ok(Self {
+        // Declared behind the process, so that an error closes the orders before it waits.
+        let usher = Self {
             orders,
-            process,
             board,
-        })
-    }
-
-    /// To be kept by who shall wait for its end in the place of who drops this.
-    pub(crate) fn process(&self) -> Arc<Process> {
-        Arc::clone(&self.process)
+            #[cfg(test)]
+            process: process.0,
+        };
+        usher.board.hide()?;
+        Ok((usher, process))
     }
 
     /// Has a plan, whose parts are on the board, carried out. Whoever does it reports.
@@ -102,9 +102,13 @@ impl Usher {
         for (bytes, word) in message.chunks_exact_mut(size_of::<usize>()).zip(order) {
             bytes.copy_from_slice(&word.to_ne_bytes());
         }
-        sys::send_descriptors(self.orders.as_raw_fd(), &message, &numbers)
-            // It is gone.
-            .map_err(|_| SandboxError::SetupKilled)
+        sys::send_descriptors(self.orders.as_raw_fd(), &message, &numbers).map_err(
+            |sys::Errno(errno)| match errno {
+                // It is gone.
+                libc::EPIPE | libc::ECONNRESET => SandboxError::SetupKilled,
+                _ => SetupStep::Fork.failed(errno),
+            },
+        )
     }
 
     /// Whether nobody has ended it.
@@ -112,12 +116,6 @@ impl Usher {
         let mut watched = [PollFd::new(&self.orders, PollFlags::IN)];
         let at_once = Timespec::default();
         matches!(rustix::event::poll(&mut watched, Some(&at_once)), Ok(0))
-    }
-
-    /// Its process id, for tests.
-    #[cfg(test)]
-    pub(crate) fn process_id(&self) -> i32 {
-        self.process.0
     }
 }
 
@@ -135,7 +133,7 @@ impl Contract {
     /// By a process between the two. What a thread has registered with the kernel for restartable
     /// sequences (rseq(2)) a forked process would have, too, in memory that the usher lets go of; who
     /// shares memory has none, nor has who is forked from it.
-    fn conclude(&self) -> Result<Arc<Process>, SandboxError> {
+    fn conclude(&self) -> Result<Process, SandboxError> {
         let failed = |errno| SetupStep::Fork.failed(errno);
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
         let blocked = SignalsBlocked::new();
@@ -153,7 +151,7 @@ impl Contract {
         sys::wait_for_silent(between.map_err(|sys::Errno(errno)| failed(errno))?);
         match self.process.load(Ordering::Acquire) {
             0 => Err(failed(self.errno.load(Ordering::Acquire))),
-            process => Ok(Arc::new(Process(process))),
+            process => Ok(Process(process)),
         }
     }
 }
@@ -200,6 +198,8 @@ fn serve(orders: RawFd, entrant_stack: *mut u8) -> ! {
 
 /// Lets go of what the parent has: its memory, and what it has open and would be disturbed in by a copy.
 fn settle(orders: RawFd) -> sys::Result<()> {
+    // If the parent is gone already, the first thing heard is that.
+    sys::process_control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as usize)?;
     memory::let_go()?;
     prefer_in_out_of_memory();
     sys::change_directory(c"/")?;

@@ -203,6 +203,13 @@ fn nothing_outlives_a_killed_assembly() {
         eprintln!("skipped: this kernel does not list children");
         return;
     }
+    for stops_usher in [false, true] {
+        kill_assembly(stops_usher);
+    }
+}
+
+/// Kills a copy of this program while a step runs, whose end is then waited for.
+fn kill_assembly(stops_usher: bool) {
     let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "hostile::nothing_outlives_a_killed_assembly"])
         .env(VICTIM, "1")
@@ -219,6 +226,10 @@ fn nothing_outlives_a_killed_assembly() {
         );
         std::thread::yield_now();
     };
+    if stops_usher {
+        rustix::process::kill_process(usher_of(victim.id()), rustix::process::Signal::STOP)
+            .unwrap();
+    }
     victim.kill().unwrap();
     victim.wait().unwrap();
     let mut watched = [rustix::event::PollFd::new(
@@ -261,15 +272,19 @@ fn a_step_ends_with_its_usher() {
         assert!(!run.is_finished(), "{}", run.join().unwrap());
         std::thread::yield_now();
     }
-    let has_children = |process: &u32| !children(*process).is_empty();
-    let usher = children(own).into_iter().find(has_children).unwrap();
-    let usher = rustix::process::Pid::from_raw(i32::try_from(usher).unwrap()).unwrap();
-    rustix::process::kill_process(usher, rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(usher_of(own), rustix::process::Signal::KILL).unwrap();
     let error = run.join().unwrap();
     assert!(
         matches!(error, counterseal_sandbox::SandboxError::Killed),
         "{error}"
     );
+}
+
+/// The one child that has children.
+fn usher_of(process: u32) -> rustix::process::Pid {
+    let has_children = |process: &u32| !children(*process).is_empty();
+    let usher = children(process).into_iter().find(has_children).unwrap();
+    rustix::process::Pid::from_raw(i32::try_from(usher).unwrap()).unwrap()
 }
 
 /// A hold on the running probe below a process: child of process 1, child of the usher, child of the
