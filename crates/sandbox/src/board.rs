@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::ptr::{NonNull, null_mut};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags};
@@ -20,6 +21,8 @@ pub(crate) struct Board {
     memory: NonNull<u8>,
     /// Where free memory begins, in bytes from the start.
     free: Cell<usize>,
+    /// Where it begins when the board is cleared.
+    first_free: usize,
 }
 
 // SAFETY: the memory belongs to the board alone in this process, and what is written can be reached by
@@ -53,6 +56,7 @@ impl Board {
         Ok(Self {
             memory: NonNull::new(memory.cast()).ok_or_else(full)?,
             free: Cell::new(STACKS * STACK_BYTES),
+            first_free: STACKS * STACK_BYTES,
         })
     }
 
@@ -69,9 +73,20 @@ impl Board {
         .map_err(|errno| io("sharing memory with one process only", errno))
     }
 
-    /// What was written before is not needed any more.
+    /// Where it is.
+    pub(crate) fn range(&self) -> Range<usize> {
+        let start = self.memory.addr().get();
+        start..start + BOARD_BYTES
+    }
+
+    /// What was written so far stays for good.
+    pub(crate) fn keep(&mut self) {
+        self.first_free = self.free.get();
+    }
+
+    /// What was written since is not needed any more.
     pub(crate) fn clear(&mut self) {
-        self.free.set(STACKS * STACK_BYTES);
+        self.free.set(self.first_free);
     }
 
     /// The 16-byte aligned end of a stack, which is a process's alone.
@@ -81,7 +96,7 @@ impl Board {
             .wrapping_add((of as usize + 1) * STACK_BYTES)
     }
 
-    /// Copies values there.
+    /// Copies values there, which are never dropped.
     ///
     /// # Errors
     /// No room, as the kernel says it of a program's arguments (`E2BIG`).
@@ -180,6 +195,9 @@ mod tests {
         let place = first.as_ptr();
         board.clear();
         assert_eq!(board.text(c"b").unwrap().as_ptr(), place);
+        board.keep();
+        board.clear();
+        assert_ne!(board.text(c"c").unwrap().as_ptr(), place);
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn rehearse(waived: &BTreeSet<Guarantee>) -> Result<Isolation, SandboxError> {
         },
         waived,
     };
-    let outcome = run_with(&action, Goal::Nothing, &mut Scratch::new(), logs.path())?;
+    let outcome = run_with(&action, &Goal::Nothing, &mut Scratch::new(), logs.path())?;
     Ok(outcome.isolation)
 }
 

@@ -25,7 +25,7 @@ use crate::inside::{Made, open_namespace};
 use crate::plan::ABSENT;
 use crate::report::{During, Failure};
 use crate::root::{RootEntry, RootEntryKind};
-use crate::sys::{self, Namespace, Reach};
+use crate::sys::{self, Identity, Namespace, Reach};
 
 /// Where the root is assembled, below the base.
 pub(crate) const ROOT_PLACE: &str = "root";
@@ -56,6 +56,8 @@ pub(crate) struct Order<'b> {
     /// The file system by which a new site gets formats of programs of its own, if there are any.
     pub(crate) formats: Option<&'static CStr>,
     pub(crate) root: &'b CStr,
+    /// What the caller finds at that path.
+    pub(crate) root_identity: Identity,
     pub(crate) entries: &'b [RootEntry<&'b CStr>],
     pub(crate) scratch_bytes: &'b CStr,
     pub(crate) scratch_inodes: &'b CStr,
@@ -82,6 +84,11 @@ fn furnish(order: &Order<'_>) -> Result<RawFd, Failure> {
     // What comes from the host is opened as the user who owns it …
     let path_only = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
     let given = sys::open(ABSENT, order.root, path_only, 0).during(SetupStep::OpenRoot)?;
+    if sys::identity(given) != Ok(order.root_identity) {
+        // The caller has gone to other mounts, or to another root, since the site was begun.
+        let (step, errno) = (SetupStep::OpenRoot, libc::ESTALE);
+        return Err(Failure { step, errno });
+    }
     let host_proc = sys::copy_tree(ABSENT, c"/proc").during(SetupStep::OpenHostProc)?;
     let mut devices = [ABSENT; DEVICES.len()];
     for (tree, (path, _)) in devices.iter_mut().zip(DEVICES) {

@@ -11,6 +11,7 @@
 
 use std::ffi::c_void;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::error::SetupStep;
 use crate::filter::Tracer;
@@ -37,17 +38,25 @@ const PROC: u64 = libc::MOUNT_ATTR_RDONLY
     | libc::MOUNT_ATTR_NODEV
     | libc::MOUNT_ATTR_NOEXEC;
 
+/// What the entrant is told, and tells the usher.
+pub(crate) struct Start<'b> {
+    pub(crate) plan: &'b Plan<'b>,
+    /// The process id of process 1; 0 if there is none.
+    pub(crate) first_process: AtomicI32,
+}
+
 /// The process that enters a room or makes it.
-pub(crate) extern "C" fn entrant(plan: *const c_void) -> ! {
-    // SAFETY: the usher passes on a pointer to a plan on a board that outlives it.
-    let plan = unsafe { &*plan.cast::<Plan<'_>>() };
-    if let Err(Failure { step, errno }) = enter(plan) {
+pub(crate) extern "C" fn entrant(start: *const c_void) -> ! {
+    // SAFETY: the usher passes on a pointer to what it keeps until this process has ended.
+    let start = unsafe { &*start.cast::<Start<'_>>() };
+    if let Err(Failure { step, errno }) = enter(start) {
         Report::Failed { step, errno }.send(REPORT);
     }
     sys::exit(0)
 }
 
-fn enter(plan: &Plan<'_>) -> Result<(), Failure> {
+fn enter(start: &Start<'_>) -> Result<(), Failure> {
+    let plan = start.plan;
     enter_site(&plan.doors)?;
     if let Place::Room { mounts } = plan.place {
         enter_mounts(mounts)?;
@@ -60,7 +69,7 @@ fn enter(plan: &Plan<'_>) -> Result<(), Failure> {
     if let Place::New(order) = &plan.place {
         furnish::make(order, &mut made)?;
     }
-    start_first_process(plan, made)
+    start_first_process(start, &made)
 }
 
 fn enter_site(doors: &Doors) -> Result<(), Failure> {
@@ -102,9 +111,9 @@ pub(crate) fn open_namespace(namespace: Namespace) -> Result<RawFd, Failure> {
     sys::own_namespace(namespace).during(SetupStep::OpenNamespace)
 }
 
-/// What was made and stays with the parent, each only if it was. With process 1, in this order: the ipc
-/// namespace; of a room the mount namespace and the scratch space; process 1 itself. Of a site the user,
-/// uts, cgroup and network namespaces.
+/// What was made and stays with the parent, each only if it was. With process 1, in this order: process 1
+/// itself; the ipc namespace; of a room the mount namespace and the scratch space. Of a site the user, uts,
+/// cgroup and network namespaces.
 pub(crate) struct Made {
     descriptors: [RawFd; sys::DESCRIPTORS_MAX],
     count: usize,
@@ -131,7 +140,8 @@ impl Made {
 }
 
 /// Starts process 1 and tells the parent, who takes it and the descriptors over.
-fn start_first_process(plan: &Plan<'_>, mut made: Made) -> Result<(), Failure> {
+fn start_first_process(start: &Start<'_>, made: &Made) -> Result<(), Failure> {
+    let plan = start.plan;
     let flags = libc::CLONE_VM | libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::CLONE_NEWNS;
     // SAFETY: the stack is the plan's, used by process 1 alone; the plan lies on a board that
     // lives as long as any process here, and nobody changes it before process 1 is gone.
@@ -144,12 +154,17 @@ fn start_first_process(plan: &Plan<'_>, mut made: Made) -> Result<(), Failure> {
         )
     }
     .during(SetupStep::CreatePidNamespace)?;
-    made.add(process);
-    let sent = Report::Started { pid }.send_with(REPORT, made.descriptors());
-    if sent.is_err() {
+    start.first_process.store(pid, Ordering::Release);
+    let mut sent = Made::nothing();
+    sent.add(process);
+    made.descriptors().iter().for_each(|made| sent.add(*made));
+    let descriptors = sent.descriptors();
+    let count = i32::try_from(descriptors.len()).unwrap_or(i32::MAX);
+    let told = Report::Started { pid, count }.send_with(REPORT, descriptors);
+    if told.is_err() {
         sys::kill(process);
     }
-    sent.during(SetupStep::OpenNamespace)
+    told.during(SetupStep::OpenNamespace)
 }
 
 extern "C" fn first_process(plan: *const c_void) -> ! {
@@ -159,7 +174,7 @@ extern "C" fn first_process(plan: *const c_void) -> ! {
         Report::Failed { step, errno }.send(REPORT);
         sys::exit(1);
     }
-    skip_process_ids(plan.first_process);
+    skip_process_ids(plan);
     // SAFETY: the stack is the plan's, used by the step alone; this process is suspended
     // (CLONE_VFORK) until the step has executed or exited.
     let started = unsafe {
@@ -180,17 +195,22 @@ extern "C" fn first_process(plan: *const c_void) -> ! {
 }
 
 /// Process ids are given out in order: uses those up that the step shall not have.
-fn skip_process_ids(first: i32) {
-    for _ in 2..first {
-        // SAFETY: no flags; the child exits at once.
-        match unsafe { sys::fork(0) } {
-            Ok(0) => sys::exit(0),
+fn skip_process_ids(plan: &Plan<'_>) {
+    for _ in 2..plan.first_process {
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK;
+        // SAFETY: the stack is the step's, who is not there yet; this process is suspended
+        // (CLONE_VFORK) until the new one has exited, which it does at once.
+        match unsafe { sys::clone_onto(plan.step_stack, flags, leave, std::ptr::null()) } {
             Ok(_) => {
                 let _ = sys::wait_any();
             }
             Err(_) => return, // The step finds that it has the wrong number.
         }
     }
+}
+
+extern "C" fn leave(_: *const c_void) -> ! {
+    sys::exit(0)
 }
 
 /// Everything up to and including the loss of all privileges.

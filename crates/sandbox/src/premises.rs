@@ -28,6 +28,10 @@ use crate::usher::{Handed, Usher};
 /// Where rooms are made one after the other, faster than each in premises of its own, and no step can
 /// tell. Copies stand for the same premises. Hold six descriptors, a thread and a process for each room that
 /// there was at the same time, of 16 rooms at most.
+///
+/// The processes of a room come from the one that was started with its site, so they have the control
+/// group, the priority and the processors of the thread that began it, and see the root in its mounts: a
+/// caller that goes to others makes new premises.
 #[derive(Debug, Clone, Default)]
 pub struct Premises {
     vacant: Arc<Mutex<Vec<Groundwork>>>,
@@ -169,8 +173,11 @@ mod tests {
         limits: &Limits,
         experiments: &[&str],
     ) -> Result<(), SandboxError> {
+        run_over(root().path(), premises, host, limits, experiments)
+    }
+
+    fn root() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        let logs = tempfile::tempdir().unwrap();
         for (name, program) in [
             ("probe", counterseal_static_programs::PROBE),
             ("leak-probe", counterseal_static_programs::LEAK_PROBE),
@@ -179,11 +186,22 @@ mod tests {
             std::fs::write(&path, program).unwrap();
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
         }
+        root
+    }
+
+    fn run_over(
+        root: &std::path::Path,
+        premises: &Premises,
+        host: &VirtualHost,
+        limits: &Limits,
+        experiments: &[&str],
+    ) -> Result<(), SandboxError> {
+        let logs = tempfile::tempdir().unwrap();
         let mut scratch = Scratch::within(premises);
         for experiment in experiments {
             let argv: Vec<String> = experiment.split(' ').map(str::to_owned).collect();
             let action = Action {
-                root: root.path(),
+                root,
                 argv: &argv,
                 environment: &BTreeMap::new(),
                 working_directory: "/build",
@@ -353,7 +371,10 @@ mod tests {
 
     #[test]
     fn an_usher_keeps_nothing_of_the_memory_that_it_was_forked_with() {
-        let secret = "in the heap".repeat(1000);
+        // In the heap, in pieces that are mapped one by one, and shared with another usher.
+        let secrets: Vec<Vec<u8>> = (10..20).map(|shift| vec![7; 1 << shift]).collect();
+        let other = Premises::new();
+        other.prepare(&host());
         let premises = Premises::new();
         premises.prepare(&host());
         let usher = usher(&premises);
@@ -370,12 +391,18 @@ mod tests {
             !maps.contains("[heap]") && !maps.contains("[stack]"),
             "{maps}"
         );
-        let place = secret.as_ptr().addr();
+        let boards = maps.lines().filter(|line| line.contains("/dev/zero"));
+        assert_eq!(boards.count(), 1, "{maps}");
+        let places: Vec<usize> = secrets
+            .iter()
+            .map(|secret| secret.as_ptr().addr())
+            .collect();
         for line in maps.lines() {
             let (range, _) = line.split_once(' ').unwrap();
             let (start, end) = range.split_once('-').unwrap();
             let number = |digits| usize::from_str_radix(digits, 16).unwrap();
-            assert!(!(number(start)..number(end)).contains(&place), "{maps}");
+            let range = number(start)..number(end);
+            assert!(!places.iter().any(|place| range.contains(place)), "{maps}");
         }
     }
 
@@ -394,6 +421,36 @@ mod tests {
             panic!("{} sites", premises.len());
         };
         assert_ne!(groundwork.base().usher.process, first);
+    }
+
+    #[test]
+    #[allow(unsafe_code)]
+    fn a_root_that_the_usher_does_not_see_is_refused() {
+        use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+        use rustix::thread::UnshareFlags;
+
+        let (seen, hidden) = (root(), root());
+        let premises = Premises::new();
+        premises.prepare(&host());
+        let elsewhere = std::thread::spawn(move || {
+            let flags = UnshareFlags::NEWNS | UnshareFlags::FS;
+            // SAFETY: this thread opens nothing that others rely on, and ends.
+            if unsafe { rustix::thread::unshare_unsafe(flags) }.is_err() {
+                eprintln!("skipped: only root can go to other mounts");
+                return;
+            }
+            let apart = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", apart).unwrap();
+            mount_bind(hidden.path(), seen.path()).unwrap();
+            let (limits, print) = (Limits::default(), ["/probe print a"]);
+            let error = run_over(seen.path(), &premises, &host(), &limits, &print).unwrap_err();
+            let expected = SetupStep::OpenRoot.failed(libc::ESTALE);
+            assert_eq!(error.to_string(), expected.to_string());
+            // Who is hired here sees it.
+            run_over(seen.path(), &Premises::new(), &host(), &limits, &print).unwrap();
+            rustix::mount::unmount(seen.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
+        });
+        elsewhere.join().unwrap();
     }
 
     #[test]

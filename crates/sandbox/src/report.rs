@@ -13,9 +13,9 @@ pub(crate) enum Report {
     Failed { step: SetupStep, errno: i32 },
     /// A step failed whose guarantee was waived; the setup goes on without it.
     Missing { step: SetupStep, errno: i32 },
-    /// Process 1 runs under this process id of the host. What was made for it comes with this message,
-    /// and it itself.
-    Started { pid: i32 },
+    /// Process 1 runs under this process id of the host. It itself comes with this message, and what was
+    /// made for it: so many descriptors.
+    Started { pid: i32, count: i32 },
     /// Namespaces of a site, which come with this message.
     Made,
     /// The step's root and mounts, which come with this message. Goes to who answers trapped calls.
@@ -35,7 +35,7 @@ impl Report {
         let (tag, word, value) = match self {
             Self::Failed { step, errno } => (1_u32, step as u32, i64::from(errno)),
             Self::Missing { step, errno } => (2, step as u32, i64::from(errno)),
-            Self::Started { pid } => (3, pid.cast_unsigned(), 0),
+            Self::Started { pid, count } => (3, pid.cast_unsigned(), i64::from(count)),
             Self::Ready => (4, 0, 0),
             Self::Rooted => (6, 0, 0),
             Self::Made => (7, 0, 0),
@@ -63,6 +63,7 @@ impl Report {
             2 => failure().map(|(step, errno)| Self::Missing { step, errno })?,
             3 => Self::Started {
                 pid: word.cast_signed(),
+                count: i32::try_from(value).ok()?,
             },
             4 => Self::Ready,
             5 => Self::Ended {
@@ -134,7 +135,10 @@ mod tests {
                 step: SetupStep::InstallFilter,
                 errno: 22,
             },
-            Report::Started { pid: 4_194_304 },
+            Report::Started {
+                pid: 4_194_304,
+                count: 4,
+            },
             Report::Made,
             Report::Rooted,
             Report::Ready,

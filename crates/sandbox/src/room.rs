@@ -16,7 +16,7 @@ use rustix::net::{
 };
 
 use crate::action::Action;
-use crate::error::{SandboxError, SetupStep, io};
+use crate::error::{SandboxError, SetupStep, io, io_at};
 use crate::furnish::Order;
 use crate::groundwork::Groundwork;
 use crate::host::Carried;
@@ -24,6 +24,7 @@ use crate::plan;
 use crate::premises::{Premises, Site};
 use crate::proc_text::proc_text;
 use crate::report::Report;
+use crate::sys::Identity;
 use crate::{root, settings, sys};
 
 /// The memory file system behind `/build`, `/tmp` and `/dev/shm`, shared by the steps of one
@@ -157,6 +158,11 @@ pub(crate) fn order<'b>(
     for entry in root::root_entries(root)? {
         entries.push(entry.written_on(board)?);
     }
+    let status = rustix::fs::stat(root).map_err(|errno| io_at("opening the root", root, errno))?;
+    let root_identity = Identity {
+        device: status.st_dev,
+        inode: status.st_ino,
+    };
     let root =
         CString::new(root.as_os_str().as_bytes()).map_err(|_| SandboxError::InvalidAction {
             problem: "the root's path holds a zero byte",
@@ -166,6 +172,7 @@ pub(crate) fn order<'b>(
         formats: (!site.had_rooms && settings::has_formats()).then_some(c"binfmt_misc"),
         entries: board.list(&entries)?,
         root: board.text(&root)?,
+        root_identity,
         scratch_bytes: board.text(&decimal(action.limits.scratch_bytes.max(PAGE_BYTES)))?,
         scratch_inodes: board.text(&decimal(inodes_for(action.limits.scratch_bytes)))?,
         second_build_place: match &second_build_place {

@@ -44,7 +44,7 @@ pub fn run(
     let mut attempts = 1..=BUSY_ATTEMPTS;
     loop {
         let goal = Goal::Execute(plan::program(action)?);
-        let result = run_with(action, goal, scratch, log_directory);
+        let result = run_with(action, &goal, scratch, log_directory);
         let is_busy = matches!(
             result,
             Err(SandboxError::Program {
@@ -66,7 +66,7 @@ const BUSY_ATTEMPTS: u32 = 20;
 /// The same with another goal.
 pub(crate) fn run_with(
     action: &Action<'_>,
-    goal: Goal,
+    goal: &Goal,
     scratch: &mut Scratch,
     log_directory: &Path,
 ) -> Result<Outcome, SandboxError> {
@@ -90,7 +90,7 @@ pub(crate) fn run_with(
     let (stderr, stderr_inside) = pipe()?;
     let (report, report_inside) = report_sockets()?;
     let (traps, traps_inside) = report_sockets()?;
-    let programs = match &goal {
+    let programs = match goal {
         Goal::Execute(program) => program.paths(),
         Goal::Nothing => Vec::new(),
     };
@@ -117,7 +117,7 @@ pub(crate) fn run_with(
         started: processes,
         serving,
         ipc,
-    } = begin(action, &goal, scratch, &directory, groundwork, ends, host)?;
+    } = begin(action, goal, scratch, &directory, groundwork, ends, host)?;
     let room = scratch.made()?;
     let supervision = Supervision::new(
         action,
@@ -202,7 +202,7 @@ fn begin(
         found(action, goal, directory, &mut site, &inside)?;
         drop(inside);
         // While a room is made every processor has work, so the service starts after that.
-        let mut started = Started::hear(report)?;
+        let mut started = Started::hear(report, &site.base.usher)?;
         let ipc = site.ipc.take().or_else(|| started.ipc());
         let descriptors = std::mem::take(&mut started.descriptors);
         let room = Room::new(directory, site, descriptors.into_iter())?;
@@ -214,7 +214,7 @@ fn begin(
         drop(inside);
         let ipc = room.site.ipc.take();
         let serving = Serving::start(host, traps, room);
-        let mut started = Started::hear(report)?;
+        let mut started = Started::hear(report, &room.site.base.usher)?;
         let ipc = ipc.or_else(|| started.ipc());
         (started, serving, ipc)
     };

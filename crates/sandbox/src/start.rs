@@ -11,6 +11,7 @@ use crate::error::{SandboxError, io};
 use crate::guarantee::Guarantee;
 use crate::report::Report;
 use crate::room::receive_report;
+use crate::usher::Usher;
 
 /// A forked process that is collected when this is dropped.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ fn collect(pid: i32) {
 
 /// Process 1 of a run.
 pub(crate) struct FirstProcess {
-    /// Means no other process before the next run in its site begins.
+    /// Means no other process before the next run in its site begins, or the usher is gone.
     pub(crate) pid: i32,
     /// None once it is gone, and with it everything inside.
     pub(crate) alive: Option<OwnedFd>,
@@ -75,21 +76,24 @@ pub(crate) struct Started {
 }
 
 impl Started {
-    /// Reads reports until process 1 runs or never will.
-    pub(crate) fn hear(socket: BorrowedFd<'_>) -> Result<Self, SandboxError> {
+    /// Reads reports until process 1 runs or never will. If it may run although it cannot be heard of, the
+    /// usher has to end it.
+    pub(crate) fn hear(socket: BorrowedFd<'_>, usher: &Usher) -> Result<Self, SandboxError> {
         let mut reports = Vec::new();
         loop {
             match receive_report(socket) {
-                Ok((Some(Report::Started { pid }), mut descriptors)) => {
-                    // It is ended by who could not send this.
-                    let alive = descriptors.pop().ok_or(SandboxError::SetupKilled)?;
+                Ok((Some(Report::Started { pid, count }), descriptors)) => {
+                    let mut descriptors = VecDeque::from(descriptors);
+                    if usize::try_from(count) != Ok(descriptors.len()) {
+                        // There was no room for all of them.
+                        usher.dismiss();
+                        return Err(io("taking the sandbox over", Errno::MFILE));
+                    }
+                    let alive = descriptors.pop_front();
                     return Ok(Self {
-                        first: FirstProcess {
-                            pid,
-                            alive: Some(alive),
-                        },
+                        first: FirstProcess { pid, alive },
                         reports,
-                        descriptors: descriptors.into(),
+                        descriptors,
                     });
                 }
                 // A failure may be that of process 1, which is faster than who tells of it.
@@ -102,7 +106,10 @@ impl Started {
                     return Err(failed.unwrap_or(SandboxError::SetupKilled));
                 }
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(io("hearing from the setup", errno)),
+                Err(errno) => {
+                    usher.dismiss();
+                    return Err(io("hearing from the setup", errno));
+                }
             }
         }
     }
@@ -117,5 +124,29 @@ impl Started {
             return None;
         }
         self.descriptors.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, AsRawFd};
+
+    use super::*;
+    use crate::room::report_sockets;
+
+    #[test]
+    fn a_process_that_cannot_be_taken_over_is_not_left() {
+        let (usher, process) = Usher::hire().unwrap();
+        let (here, there) = report_sockets().unwrap();
+        let count = 3;
+        let pid = i32::MAX;
+        Report::Started { pid, count }.send(there.as_raw_fd());
+        let error = Started::hear(here.as_fd(), &usher).err().unwrap();
+        assert!(
+            error.to_string().contains("taking the sandbox over"),
+            "{error}"
+        );
+        assert!(!usher.is_there());
+        drop((usher, process));
     }
 }

@@ -84,19 +84,6 @@ macro_rules! call {
 }
 use call;
 
-/// Forks without running any handler of the C library. Returns 0 in the child, which then
-/// must call nothing but this module until it exits.
-///
-/// # Safety
-/// `flags` must hold neither `CLONE_VM` nor `CLONE_SETTLS`; the child must not return into
-/// code that allocates, locks or unwinds.
-pub(crate) unsafe fn fork(flags: i32) -> Result<i32> {
-    // SAFETY: without CLONE_VM the child has its own copy of this stack; null pointers are
-    // not followed without the flags that ask for it.
-    let pid = unsafe { call!(libc::SYS_clone, flags | libc::SIGCHLD, 0, 0, 0, 0) }?;
-    Ok(pid as i32)
-}
-
 /// Starts a process that shares this one's memory on a stack of its own.
 ///
 /// # Safety
@@ -211,6 +198,12 @@ pub(crate) unsafe fn unmap(start: usize, length: usize) {
     let _ = unsafe { call!(libc::SYS_munmap, start, length) };
 }
 
+/// Ends a child that has not been waited for.
+pub(crate) fn kill_child(process: i32) {
+    // SAFETY: takes no pointer. The only failure is that it has ended.
+    let _ = unsafe { call!(libc::SYS_kill, process, libc::SIGKILL) };
+}
+
 /// Ends a process.
 pub(crate) fn kill(process: RawFd) {
     // SAFETY: without a description of the signal nothing is read. The only failure is that it is gone.
@@ -231,13 +224,6 @@ pub(crate) fn wait_for_silent(process: i32) {
             _ => return,
         }
     }
-}
-
-/// Forgets processes that were started silently and have ended.
-pub(crate) fn collect_silent() {
-    let flags = libc::__WCLONE | libc::WNOHANG;
-    // SAFETY: neither a status nor a usage is asked for.
-    while let Ok(1..) = unsafe { call!(libc::SYS_wait4, ALL, 0, flags, 0) } {}
 }
 
 pub(crate) fn exit(code: i32) -> ! {

@@ -46,9 +46,13 @@ pub(crate) fn proportional_bytes(first_process: i32) -> u64 {
         * 1024
 }
 
-/// `name (process id)` of the processes below process 1, at most 16 of them.
+/// How many processes are named.
+const NAMES_MAX: usize = 16;
+
+/// `name (process id)` of the processes below process 1; if there are many, of some, and how many more
+/// there are.
 pub(crate) fn names(first_process: i32) -> Vec<String> {
-    descendants(first_process)
+    let mut names: Vec<_> = descendants(first_process)
         .into_iter()
         .filter_map(|pid| {
             let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
@@ -59,8 +63,13 @@ pub(crate) fn names(first_process: i32) -> Vec<String> {
                 .collect();
             Some(format!("{name} ({})", inner_pid(pid).unwrap_or(pid)))
         })
-        .take(16)
-        .collect()
+        .collect();
+    let more = names.len().saturating_sub(NAMES_MAX);
+    if more > 0 {
+        names.truncate(NAMES_MAX);
+        names.push(format!("and {more} more"));
+    }
+    names
 }
 
 /// The process id inside: the last number of `NSpid`.

@@ -13,16 +13,20 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::Shutdown;
 
 use crate::board::{Board, StackOf};
 use crate::error::{SandboxError, SetupStep};
-use crate::inside::{LIFE, REPORT, entrant};
+use crate::inside::{LIFE, REPORT, Start, entrant};
 use crate::plan::{ABSENT, Plan, SignalsBlocked};
 use crate::report::Report;
 use crate::room::report_sockets;
 use crate::sys;
 
 mod memory;
+
+use memory::Kept;
 
 /// The parent's side.
 #[derive(Debug)]
@@ -34,6 +38,13 @@ pub(crate) struct Usher {
     /// Its process id.
     #[cfg(test)]
     pub(crate) process: i32,
+}
+
+impl Drop for Usher {
+    fn drop(&mut self) {
+        // Others may have a copy of the descriptor, for a moment or for longer.
+        let _ = rustix::net::shutdown(&self.orders, Shutdown::Both);
+    }
 }
 
 /// The process, for the thread that hired it. Waits for its end when it is dropped.
@@ -71,16 +82,19 @@ const ORDER_BYTES: usize = size_of::<Order>();
 impl Usher {
     /// Forks it. It ends with the calling thread at the latest.
     pub(crate) fn hire() -> Result<(Self, Process), SandboxError> {
-        let board = Board::new()?;
+        let mut board = Board::new()?;
         let (orders, orders_inside) = report_sockets()?;
         let process = Contract {
             orders: orders_inside.as_raw_fd(),
             entrant_stack: board.stack(StackOf::Entrant),
             usher_stack: board.stack(StackOf::Usher),
+            kept: board.list(&memory::to_be_kept(board.range()))?,
             process: AtomicI32::new(0),
             errno: AtomicI32::new(libc::EIO),
         }
         .conclude()?;
+        // Whether the usher has read its contract nobody hears.
+        board.keep();
         // Declared behind the process, so that an error closes the orders before it waits.
         let usher = Self {
             orders,
@@ -111,6 +125,12 @@ impl Usher {
         )
     }
 
+    /// Has it end whatever it has started, and itself. Returns when that is done.
+    pub(crate) fn dismiss(&self) {
+        let _ = rustix::net::shutdown(&self.orders, Shutdown::Write);
+        while rustix::io::read(&self.orders, &mut [0]) == Err(Errno::INTR) {}
+    }
+
     /// Whether nobody has ended it.
     pub(crate) fn is_there(&self) -> bool {
         let mut watched = [PollFd::new(&self.orders, PollFlags::IN)];
@@ -120,8 +140,10 @@ impl Usher {
 }
 
 /// What it takes to fork an usher.
-struct Contract {
+struct Contract<'b> {
     orders: RawFd,
+    /// The memory that it does not let go of.
+    kept: &'b [Kept],
     entrant_stack: *mut u8,
     usher_stack: *mut u8,
     /// What came of it: a process id, or why there is none.
@@ -129,7 +151,7 @@ struct Contract {
     errno: AtomicI32,
 }
 
-impl Contract {
+impl Contract<'_> {
     /// By a process between the two. What a thread has registered with the kernel for restartable
     /// sequences (rseq(2)) a forked process would have, too, in memory that the usher lets go of; who
     /// shares memory has none, nor has who is forked from it.
@@ -158,7 +180,7 @@ impl Contract {
 
 extern "C" fn fork_usher(contract: *const c_void) -> ! {
     // SAFETY: `conclude` passes on a pointer to what outlives this process.
-    let contract = unsafe { &*contract.cast::<Contract>() };
+    let contract = unsafe { &*contract.cast::<Contract<'_>>() };
     // SAFETY: the new process has a copy of this memory and a stack on the board that is its alone.
     let forked = unsafe {
         sys::fork_onto(
@@ -177,32 +199,43 @@ extern "C" fn fork_usher(contract: *const c_void) -> ! {
 
 extern "C" fn usher(contract: *const c_void) -> ! {
     // SAFETY: this process has a copy of what the pointer means to the one that forked it.
-    let contract = unsafe { &*contract.cast::<Contract>() };
-    serve(contract.orders, contract.entrant_stack)
+    let contract = unsafe { &*contract.cast::<Contract<'_>>() };
+    // The contract is in memory that is let go of; what it holds is not.
+    let Contract {
+        orders,
+        entrant_stack,
+        kept,
+        ..
+    } = *contract;
+    serve(orders, entrant_stack, kept)
 }
 
 /// Where the usher keeps its own descriptors: behind all that it is ever given.
-const ORDERS: RawFd = 64;
-const ALIVE: RawFd = 65;
+const ORDERS: RawFd = 16;
+const ALIVE: RawFd = 17;
+const _: () = assert!(sys::DESCRIPTORS_MAX + 1 < ORDERS as usize);
 
-fn serve(orders: RawFd, entrant_stack: *mut u8) -> ! {
-    if settle(orders).is_ok() {
-        while let Ok(order) = next_order() {
-            carry_out(order, entrant_stack);
+fn serve(orders: RawFd, entrant_stack: *mut u8, kept: &[Kept]) -> ! {
+    let mut running = None;
+    if settle(orders, kept).is_ok() {
+        while let Ok(plan) = next_order() {
+            // Process 1 of the last run has ended; only now may its number mean another process, and it
+            // does not count among the next step's any more.
+            sys::wait_for_silent(sys::ALL);
+            running = carry_out(plan, entrant_stack);
         }
     }
-    sys::collect_silent();
-    // Process 1, if there still is one, ends with this process.
+    if let Some(first_process) = running {
+        sys::kill_child(first_process);
+        sys::wait_for_silent(sys::ALL);
+    }
     sys::exit(0)
 }
 
-/// Lets go of what the parent has: its memory, and what it has open and would be disturbed in by a copy.
-fn settle(orders: RawFd) -> sys::Result<()> {
+/// Lets go of what the parent has: what is open and would be disturbed by a copy, terminal, and memory.
+fn settle(orders: RawFd, kept: &[Kept]) -> sys::Result<()> {
     // If the parent is gone already, the first thing heard is that.
     sys::process_control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as usize)?;
-    memory::let_go()?;
-    prefer_in_out_of_memory();
-    sys::change_directory(c"/")?;
     if orders != ORDERS {
         sys::duplicate_onto(orders, ORDERS, libc::O_CLOEXEC)?;
     }
@@ -211,7 +244,12 @@ fn settle(orders: RawFd) -> sys::Result<()> {
     let [life, alive] = sys::pipe()?;
     sys::duplicate_onto(life, LIFE, libc::O_CLOEXEC)?;
     sys::duplicate_onto(alive, ALIVE, libc::O_CLOEXEC)?;
-    sys::close_range(0, LIFE - 1)
+    sys::close_range(0, LIFE - 1)?;
+    sys::new_session()?;
+    sys::change_directory(c"/")?;
+    prefer_in_out_of_memory();
+    memory::let_go(kept);
+    Ok(())
 }
 
 /// If memory runs out on the host, the sandbox goes first. Also hides the host's value.
@@ -224,7 +262,7 @@ fn prefer_in_out_of_memory() {
 }
 
 /// The next order whose descriptors are all there; an error if there will be none.
-fn next_order() -> sys::Result<*const c_void> {
+fn next_order<'b>() -> sys::Result<&'b Plan<'b>> {
     loop {
         let mut message = [0; ORDER_BYTES];
         let (length, count) = match sys::receive_descriptors(ORDERS, &mut message) {
@@ -240,20 +278,32 @@ fn next_order() -> sys::Result<*const c_void> {
         }
         let [plan, expected] = order;
         if length == ORDER_BYTES && count == expected {
-            return Ok(std::ptr::with_exposed_provenance(plan));
+            let plan: *const Plan<'_> = std::ptr::with_exposed_provenance(plan);
+            // SAFETY: the parent has placed a plan there, on the board, which it leaves alone before it
+            // has heard that all who read it are gone.
+            return Ok(unsafe { &*plan });
         }
         // The parent hears that nobody has the other ends any more.
         forget_descriptors();
     }
 }
 
-fn carry_out(plan: *const c_void, entrant_stack: *mut u8) {
-    // Process 1 of the last run has ended; only now may its number mean another process, and it does not
-    // count among the next step's any more.
-    sys::wait_for_silent(sys::ALL);
-    // SAFETY: the stack is the entrant's alone, of which there is one at a time; the plan stays on the
-    // board while anybody reads it; what the entrant runs neither allocates nor locks nor unwinds.
-    let started = unsafe { sys::clone_silently_onto(entrant_stack, libc::CLONE_VM, entrant, plan) };
+/// Starts process 1, whose id is returned.
+fn carry_out(plan: &Plan<'_>, entrant_stack: *mut u8) -> Option<i32> {
+    let start = Start {
+        plan,
+        first_process: AtomicI32::new(0),
+    };
+    // SAFETY: the stack is the entrant's alone, of which there is one at a time; its end is waited for
+    // below, before `start` goes; what it runs neither allocates nor locks nor unwinds.
+    let started = unsafe {
+        sys::clone_silently_onto(
+            entrant_stack,
+            libc::CLONE_VM,
+            entrant,
+            std::ptr::from_ref(&start).cast(),
+        )
+    };
     if let Err(sys::Errno(errno)) = started {
         let step = SetupStep::Fork;
         Report::Failed { step, errno }.send(REPORT);
@@ -261,6 +311,10 @@ fn carry_out(plan: *const c_void, entrant_stack: *mut u8) {
     forget_descriptors();
     if let Ok(entrant) = started {
         sys::wait_for_silent(entrant);
+    }
+    match start.first_process.load(Ordering::Acquire) {
+        0 => None,
+        first_process => Some(first_process),
     }
 }
 

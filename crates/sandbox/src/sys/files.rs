@@ -21,6 +21,24 @@ pub(crate) fn open(directory: RawFd, path: &CStr, flags: i32, mode: u32) -> Resu
     Ok(fd as RawFd)
 }
 
+/// Which file of which file system it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+pub(crate) fn identity(fd: RawFd) -> Result<Identity> {
+    // SAFETY: an all-zero stat is valid: it is integers.
+    let mut status: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: the structure is writable and of the size that the call fills.
+    unsafe { call!(libc::SYS_fstat, fd, &raw mut status) }?;
+    Ok(Identity {
+        device: status.st_dev,
+        inode: status.st_ino,
+    })
+}
+
 pub(crate) fn close(fd: RawFd) {
     // SAFETY: takes no pointer. Only descriptors of this module's callers come here.
     let _ = unsafe { call!(libc::SYS_close, fd) };

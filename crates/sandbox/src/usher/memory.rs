@@ -1,168 +1,144 @@
-//! The usher lets go of the memory that its fork copied: heap, stacks, and whatever else was never a file.
-//! What is left is the program, with its libraries and their static variables, and the board.
+//! The usher lets go of the memory that its fork copied or shares: heap, stacks, mapped files, and the
+//! boards of other ushers. What is left are the program, its libraries and their static variables, and its
+//! own board.
 
-use std::os::fd::RawFd;
+use std::ffi::{c_int, c_void};
+use std::ops::Range;
+use std::sync::OnceLock;
 
-use crate::plan::ABSENT;
+use crate::proc_text::proc_text;
 use crate::sys;
 
-/// Unmaps it, read from `/proc/self/maps` (proc(5)). Runs on a stack of the board.
-///
-/// # Errors
-/// `/proc` cannot be read.
-pub(super) fn let_go() -> sys::Result<()> {
-    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    let maps = sys::open(ABSENT, c"/proc/self/maps", flags, 0)?;
-    let mut reading = Reading::default();
-    let result = reading.follow(maps);
-    sys::close(maps);
-    result
-}
-
-/// What has been read of the table.
-#[derive(Default)]
-struct Reading {
-    line: Line,
-    /// Where the last mapping of a file ended: what begins there are the static variables that the file
-    /// has no bytes for.
-    file_end: usize,
-}
-
-impl Reading {
-    fn follow(&mut self, maps: RawFd) -> sys::Result<()> {
-        let mut bytes = [0; 4096];
-        loop {
-            let count = match sys::read(maps, &mut bytes) {
-                Err(sys::Errno(libc::EINTR)) => continue,
-                count => count?,
-            };
-            if count == 0 {
-                return Ok(());
-            }
-            for byte in bytes.iter().take(count) {
-                if let Some((start, end)) = self.take(*byte) {
-                    // SAFETY: nothing that this process will use lies there: its stack and what it is
-                    // told are on the board, which is shared, and it calls nothing but this crate's
-                    // functions over system calls.
-                    unsafe { sys::unmap(start, end - start) };
-                }
-            }
-        }
-    }
-
-    /// One more byte; what to unmap, if it was the end of the line that tells so.
-    fn take(&mut self, byte: u8) -> Option<(usize, usize)> {
-        if byte != b'\n' {
-            self.line.take(byte);
-            return None;
-        }
-        let line = std::mem::take(&mut self.line);
-        if line.inode != 0 {
-            self.file_end = line.end;
-            return None;
-        }
-        // The kernel's own: `[vdso]`, `[vvar]` and `[vsyscall]`.
-        let is_kernel_s = line.name == *b"[v";
-        let is_static = line.start == self.file_end && line.name == [0; 2];
-        let is_to_go = line.is_private && !is_kernel_s && !is_static;
-        is_to_go.then_some((line.start, line.end))
-    }
-}
-
-/// One line: `start-end perms offset device inode name`.
-#[derive(Default)]
-struct Line {
+/// Memory that stays, from page to page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
     start: usize,
     end: usize,
-    is_private: bool,
-    inode: u64,
-    /// How it begins.
-    name: [u8; 2],
-    field: Field,
-    /// How many bytes of the field were read.
-    read: usize,
 }
 
-#[derive(Default, Clone, Copy, PartialEq)]
-enum Field {
-    #[default]
-    Start,
-    End,
-    Permissions,
-    Offset,
-    Device,
-    Inode,
-    Name,
+/// What the kernel maps by.
+const PAGE_BYTES: usize = 4096;
+/// Where the addresses of processes end that did not ask for more (`Documentation/arch/x86/x86_64/mm.rst`).
+const ADDRESSES_END: usize = 0x7fff_ffff_f000;
+
+/// The segments of the program and of all libraries that are loaded now, and a board; in the order of
+/// their addresses.
+pub(super) fn to_be_kept(board: Range<usize>) -> Vec<Kept> {
+    let mut kept = vec![pages(board)];
+    // SAFETY: the function gets the list, which outlives the call and which nobody else uses meanwhile.
+    unsafe { libc::dl_iterate_phdr(Some(add_segments), (&raw mut kept).cast()) };
+    kept.extend(mapped_by_the_kernel());
+    kept.sort_by_key(|range| range.start);
+    kept
 }
 
-impl Line {
-    fn take(&mut self, byte: u8) {
-        let next = match self.field {
-            Field::Start => Field::End,
-            Field::End => Field::Permissions,
-            Field::Permissions => Field::Offset,
-            Field::Offset => Field::Device,
-            Field::Device => Field::Inode,
-            Field::Inode | Field::Name => Field::Name,
+/// `[vdso]` and its data, which some kernels do not let go (`mseal(2)`), nor what is unmapped with them.
+/// They stay where they are as long as the process lives.
+fn mapped_by_the_kernel() -> &'static [Kept] {
+    static RANGES: OnceLock<Vec<Kept>> = OnceLock::new();
+    RANGES.get_or_init(|| {
+        let maps = proc_text("/proc/self/maps").unwrap_or_default();
+        let range = |line: &str| {
+            let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+            let number = |digits| usize::from_str_radix(digits, 16).ok();
+            let range = number(start)?..number(end)?;
+            (range.end <= ADDRESSES_END).then(|| pages(range))
         };
-        let ends = if self.field == Field::Start {
-            b'-'
-        } else {
-            b' '
-        };
-        if byte == ends {
-            if self.field != Field::Name {
-                (self.field, self.read) = (next, 0);
-            }
-            return;
+        let lines = maps.lines().filter(|line| line.contains(" [v"));
+        lines.filter_map(range).collect()
+    })
+}
+
+/// Adds those of one program or library.
+extern "C" fn add_segments(
+    object: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    kept: *mut c_void,
+) -> c_int {
+    // SAFETY: `dl_iterate_phdr` passes on the pointer to the list, and describes an object that stays
+    // loaded during the call: so many headers, whose addresses are relative to the object's.
+    let (kept, base, headers) = unsafe {
+        let object = &*object;
+        let headers = std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into());
+        (&mut *kept.cast::<Vec<Kept>>(), object.dlpi_addr, headers)
+    };
+    for header in headers
+        .iter()
+        .filter(|header| header.p_type == libc::PT_LOAD)
+    {
+        // Their sum is an address, as a 64-bit number that may wrap.
+        let start = base.wrapping_add(header.p_vaddr);
+        let end = start.wrapping_add(header.p_memsz);
+        if let (Ok(start), Ok(end)) = (usize::try_from(start), usize::try_from(end)) {
+            kept.push(pages(start..end));
         }
-        let digit = || (byte as char).to_digit(16).unwrap_or(0);
-        match self.field {
-            Field::Start => self.start = self.start << 4 | digit() as usize,
-            Field::End => self.end = self.end << 4 | digit() as usize,
-            Field::Permissions => self.is_private |= self.read == 3 && byte == b'p',
-            Field::Inode => self.inode = self.inode.wrapping_mul(10).wrapping_add(digit().into()),
-            Field::Name => {
-                if let Some(place) = self.name.get_mut(self.read) {
-                    *place = byte;
-                }
-            }
-            Field::Offset | Field::Device => {}
-        }
-        self.read += 1;
     }
+    0
+}
+
+fn pages(bytes: Range<usize>) -> Kept {
+    Kept {
+        start: bytes.start / PAGE_BYTES * PAGE_BYTES,
+        end: bytes.end.next_multiple_of(PAGE_BYTES),
+    }
+}
+
+/// Unmaps everything else. Runs on a stack of the board.
+pub(super) fn let_go(kept: &[Kept]) {
+    for (start, end) in between(kept) {
+        // SAFETY: nothing that this process will use lies there: its stack and what it is told are on
+        // the board, and it calls nothing but this crate's functions over system calls, and those that
+        // the compiler calls by itself (`memcpy`), which keep nothing outside of their library.
+        unsafe { sys::unmap(start, end - start) };
+    }
+}
+
+/// The gaps between ranges that are in order, and those before and behind them.
+fn between(kept: &[Kept]) -> impl Iterator<Item = (usize, usize)> {
+    let mut end = 0;
+    let beyond = Kept {
+        start: ADDRESSES_END,
+        end: ADDRESSES_END,
+    };
+    kept.iter()
+        .copied()
+        .chain(std::iter::once(beyond))
+        .filter_map(move |range| {
+            let gap = (end, range.start);
+            end = end.max(range.end);
+            (gap.0 < gap.1).then_some(gap)
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What goes of these lines, by the digits of its start.
-    fn gone(maps: &str) -> Vec<usize> {
-        let mut reading = Reading::default();
-        let gone = maps.bytes().filter_map(|byte| reading.take(byte));
-        gone.map(|(start, _)| start).collect()
+    #[test]
+    fn gaps() {
+        let kept = [
+            pages(0x5000..0x7001),
+            pages(0x6000..0x6001),
+            pages(0x7fff..0x8000),
+            pages(0x1_0010..0x1_0020),
+        ];
+        let gaps: Vec<_> = between(&kept).collect();
+        assert_eq!(
+            gaps,
+            [(0, 0x5000), (0x8000, 0x1_0000), (0x1_1000, ADDRESSES_END)]
+        );
     }
 
     #[test]
-    fn what_was_never_a_file_goes() {
-        let maps = "\
-55d0000-55d1000 r--p 00000000 fe:00 1234                               /usr/bin/program
-55d1000-55d2000 rw-p 00001000 fe:00 1234                               /usr/bin/program
-55d2000-55d3000 rw-p 00000000 00:00 0 
-55d3000-55f3000 rw-p 00000000 00:00 0                                  [heap]
-7f00000-7f10000 rw-p 00000000 00:00 0 
-7f10000-7f11000 ---p 00000000 00:00 0 
-7f20000-7f21000 rw-s 00000000 00:01 77                                 /dev/zero (deleted)
-7f21000-7f22000 rw-p 00000000 00:00 0                                  [anon: a name]
-7f30000-7f34000 r--p 00000000 00:00 0                                  [vvar]
-7f34000-7f36000 r-xp 00000000 00:00 0                                  [vdso]
-7ff0000-7ff1000 rw-p 00000000 00:00 0                                  [stack]
-ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                [vsyscall]
-";
-        assert_eq!(
-            gone(maps),
-            [0x55d_3000, 0x7f0_0000, 0x7f1_0000, 0x7f2_1000, 0x7ff_0000]
-        );
+    fn this_function_s_code_and_variables_stay() {
+        static VARIABLE: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+        let kept = to_be_kept(0x1000..0x2000);
+        assert_eq!(kept.first(), Some(&pages(0x1000..0x2000)));
+        let on_the_heap = Box::new(0_u8);
+        let is_kept = |place: usize| kept.iter().any(|at| (at.start..at.end).contains(&place));
+        assert!(is_kept(gaps as fn() as usize));
+        assert!(is_kept(std::ptr::from_ref(&VARIABLE).addr()));
+        assert!(!is_kept(std::ptr::from_ref(&*on_the_heap).addr()));
+        assert!(!is_kept(std::ptr::from_ref(&kept).addr()));
     }
 }

@@ -170,8 +170,8 @@ fn soft_limits_that_would_bound_rooms_are_raised() {
         let mut stage = Stage::with_program(counterseal_static_programs::LEAK_PROBE);
         premises.prepare(&stage.host);
         stage.scratch = Scratch::within(&premises);
-        let text = stage.prints("children");
-        let pending = text
+        let seen = stage.prints("children");
+        let pending = seen
             .lines()
             .find(|line| line.starts_with("children.pending "));
         assert_eq!(pending, Some("children.pending 1024"));

@@ -127,7 +127,7 @@ fn threads_count_as_processes() {
 /// Process 1, which the kernel counts with the step, has none.
 #[test]
 fn all_signals_that_may_wait_are_the_step_s() {
-    for first_process in [2, 9] {
+    for first_process in [2, 9, 300] {
         let mut stage = Stage::with_program(counterseal_static_programs::LEAK_PROBE);
         stage.host.first_process = first_process;
         let text = stage.prints("children");
