@@ -68,7 +68,7 @@ impl<'a> Handed<'a> {
 
     /// One more, and its number.
     pub(crate) fn add(&mut self, descriptor: &'a OwnedFd) -> RawFd {
-        // One place is taken.
+        // The usher's own, `LIFE`, takes a place.
         let number = RawFd::try_from(self.0.len() + 1).unwrap_or(ABSENT);
         self.0.push(descriptor.as_fd());
         number
