@@ -64,10 +64,18 @@ pub(crate) fn run_on(host: Host, runner: Runner) -> String {
 /// Why the program cannot be started there as that user is the error; that it fails is a panic.
 #[track_caller]
 fn run_in(place: &Path, host: Host, runner: Runner, user: Option<u32>) -> Result<String, String> {
-    // A copy, since another user may not reach the directory of the build.
+    // A copy, since another user may not reach the directory of the build. By another process: a file
+    // that this one has written cannot be executed while a process that another test has just started
+    // still has it open.
     let program = place.join("leaks");
-    let copied = fs::copy(std::env::current_exe().unwrap(), &program);
-    copied.map_err(|error| error.to_string())?;
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&program)
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !copied.status.success() {
+        return Err(String::from_utf8_lossy(&copied.stderr).trim().to_owned());
+    }
     if let Some(user) = user {
         std::os::unix::fs::chown(place, Some(user), Some(user)).unwrap();
     }
