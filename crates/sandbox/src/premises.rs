@@ -353,17 +353,6 @@ mod tests {
         premises.vacant()[0].base().usher.process
     }
 
-    fn is_gone(process: i32) -> bool {
-        let bound = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while std::path::Path::new(&format!("/proc/{process}")).exists() {
-            if std::time::Instant::now() > bound {
-                return false;
-            }
-            std::thread::yield_now();
-        }
-        true
-    }
-
     fn kill(process: i32) {
         let process = rustix::process::Pid::from_raw(process).unwrap();
         rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
@@ -459,7 +448,18 @@ mod tests {
         run_in(&premises, &host(), &["/probe print a"]);
         let usher = usher(&premises);
         drop(premises);
-        assert!(is_gone(usher));
+        assert!(!std::path::Path::new(&format!("/proc/{usher}")).exists());
+    }
+
+    #[test]
+    fn an_usher_that_was_stopped_ends_with_its_premises() {
+        let premises = Premises::new();
+        premises.prepare(&host());
+        let usher = usher(&premises);
+        let process = rustix::process::Pid::from_raw(usher).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+        drop(premises);
+        assert!(!std::path::Path::new(&format!("/proc/{usher}")).exists());
     }
 
     #[test]

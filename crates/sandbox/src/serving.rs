@@ -23,7 +23,7 @@ pub(crate) struct HostOrder {
 }
 
 /// The thread. It ends when this is dropped and its last step is over; or by a panic. The usher ends with
-/// it, and is waited for here, so that whoever drops a site need not.
+/// it at the latest.
 #[derive(Debug)]
 pub(crate) struct Servant {
     steps: Sender<Step>,
@@ -47,16 +47,7 @@ impl Servant {
         std::thread::Builder::new()
             .name("virtual host".to_owned())
             .spawn(move || {
-                let _process = match Usher::hire() {
-                    Ok((usher, process)) => {
-                        let _ = sender.send(Ok(usher));
-                        process
-                    }
-                    Err(error) => {
-                        let _ = sender.send(Err(error));
-                        return;
-                    }
-                };
+                let _ = sender.send(Usher::hire());
                 received.into_iter().for_each(Step::serve);
             })
             .map_err(|source| io("starting to answer system calls", source))?;

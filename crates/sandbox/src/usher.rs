@@ -33,29 +33,24 @@ use memory::Kept;
 pub(crate) struct Usher {
     /// When this closes, the process ends.
     orders: OwnedFd,
+    /// Its process id.
+    pub(crate) process: i32,
     /// What its processes read.
     pub(crate) board: Board,
-    /// Its process id.
-    #[cfg(test)]
-    pub(crate) process: i32,
 }
 
 impl Drop for Usher {
     fn drop(&mut self) {
-        // Others may have a copy of the descriptor, for a moment or for longer.
-        let _ = rustix::net::shutdown(&self.orders, Shutdown::Both);
+        self.dismiss();
+        sys::wait_for_silent(self.process);
     }
 }
 
-/// The process, for the thread that hired it. Waits for its end when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Process(i32);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        sys::wait_for_silent(self.0);
-    }
-}
+/// How long an usher may take to end by itself: one that somebody has stopped does not.
+const END_GRACE: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
 
 /// What the processes of a run get, in the order of their numbers there.
 pub(crate) struct Handed<'a>(Vec<BorrowedFd<'a>>);
@@ -81,7 +76,7 @@ const ORDER_BYTES: usize = size_of::<Order>();
 
 impl Usher {
     /// Forks it. It ends with the calling thread at the latest.
-    pub(crate) fn hire() -> Result<(Self, Process), SandboxError> {
+    pub(crate) fn hire() -> Result<Self, SandboxError> {
         let mut board = Board::new()?;
         let (orders, orders_inside) = report_sockets()?;
         let process = Contract {
@@ -95,15 +90,13 @@ impl Usher {
         .conclude()?;
         // Whether the usher has read its contract nobody hears.
         board.keep();
-        // Declared behind the process, so that an error closes the orders before it waits.
         let usher = Self {
             orders,
+            process,
             board,
-            #[cfg(test)]
-            process: process.0,
         };
         usher.board.hide()?;
-        Ok((usher, process))
+        Ok(usher)
     }
 
     /// Has a plan, whose parts are on the board, carried out. Whoever does it reports.
@@ -127,15 +120,27 @@ impl Usher {
 
     /// Has it end whatever it has started, and itself. Returns when that is done.
     pub(crate) fn dismiss(&self) {
+        // Closing would not do: others may have a copy of the descriptor.
         let _ = rustix::net::shutdown(&self.orders, Shutdown::Write);
-        while rustix::io::read(&self.orders, &mut [0]) == Err(Errno::INTR) {}
+        if self.is_there_after(END_GRACE) {
+            sys::kill_child(self.process);
+        }
     }
 
     /// Whether nobody has ended it.
     pub(crate) fn is_there(&self) -> bool {
+        self.is_there_after(Timespec::default())
+    }
+
+    /// Whether it has not ended within this time.
+    fn is_there_after(&self, time: Timespec) -> bool {
         let mut watched = [PollFd::new(&self.orders, PollFlags::IN)];
-        let at_once = Timespec::default();
-        matches!(rustix::event::poll(&mut watched, Some(&at_once)), Ok(0))
+        loop {
+            match rustix::event::poll(&mut watched, Some(&time)) {
+                Err(Errno::INTR) => {}
+                ready => return ready == Ok(0),
+            }
+        }
     }
 }
 
@@ -155,7 +160,7 @@ impl Contract<'_> {
     /// By a process between the two. What a thread has registered with the kernel for restartable
     /// sequences (rseq(2)) a forked process would have, too, in memory that the usher lets go of; who
     /// shares memory has none, nor has who is forked from it.
-    fn conclude(&self) -> Result<Process, SandboxError> {
+    fn conclude(&self) -> Result<i32, SandboxError> {
         let failed = |errno| SetupStep::Fork.failed(errno);
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
         let blocked = SignalsBlocked::new();
@@ -173,7 +178,7 @@ impl Contract<'_> {
         sys::wait_for_silent(between.map_err(|sys::Errno(errno)| failed(errno))?);
         match self.process.load(Ordering::Acquire) {
             0 => Err(failed(self.errno.load(Ordering::Acquire))),
-            process => Ok(Process(process)),
+            process => Ok(process),
         }
     }
 }
