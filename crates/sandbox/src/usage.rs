@@ -157,6 +157,32 @@ mod tests {
     }
 
     #[test]
+    fn of_many_processes_some_are_named() {
+        if !can_list_children() {
+            eprintln!("skipped: this kernel does not list children");
+            return;
+        }
+        let mut many: Vec<_> = (0..NAMES_MAX + 2)
+            .map(|_| {
+                let mut command = std::process::Command::new("cat");
+                command.stdin(std::process::Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        // Other tests may have children, too.
+        let names = names(i32::try_from(std::process::id()).unwrap());
+        assert_eq!(names.len(), NAMES_MAX + 1, "{names:?}");
+        let more: usize = names[NAMES_MAX]
+            .strip_prefix("and ")
+            .and_then(|rest| rest.strip_suffix(" more")?.parse().ok())
+            .unwrap();
+        assert!(more >= 2, "{names:?}");
+        for child in &mut many {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
     fn a_process_that_is_gone_uses_nothing() {
         assert_eq!(measure(i32::MAX), Usage::default());
     }
