@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_void};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use rustix::io::Errno;
+
 use crate::error::{SandboxError, SetupStep, io};
 use crate::guarantee::Guarantee;
 use crate::host::VirtualHost;
@@ -19,7 +21,6 @@ use crate::premises::{Base, Site};
 use crate::report::{During, Failure, Report, tolerate};
 use crate::room::{map_user, moved, receive_report, report_sockets};
 use crate::serving::Servant;
-use crate::start::Child;
 use crate::sys::{self, Namespace};
 
 /// A site, as far as it is there.
@@ -40,6 +41,22 @@ pub(crate) struct Making {
     process: Child,
     /// What the process reads and runs on; it is gone before these are.
     _order: Box<Order>,
+}
+
+/// A process that is collected when this is dropped.
+#[derive(Debug)]
+struct Child {
+    pid: i32,
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let Some(pid) = rustix::process::Pid::from_raw(self.pid) else {
+            return;
+        };
+        let options = rustix::process::WaitOptions::empty();
+        while rustix::process::waitpid(Some(pid), options).is_err_and(|e| e == Errno::INTR) {}
+    }
 }
 
 /// What is to be made.
@@ -210,7 +227,7 @@ impl Making {
                 Ok((Some(Report::Missing { step, errno }), _)) => missing.push((step, errno)),
                 Ok((Some(Report::Failed { step, errno }), _)) => return Err(step.failed(errno)),
                 Ok(_) => return Err(SandboxError::SetupKilled),
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 Err(errno) => return Err(io("hearing of new namespaces", errno)),
             }
         }

@@ -20,15 +20,16 @@ use crate::plan::{ABSENT, Doors, Place, Plan};
 use crate::report::{During, Failure, Report, tolerate};
 use crate::sys::{self, Namespace};
 
-/// Where the descriptors are. Those from 3 on close when the program is executed. The first holds the
-/// user namespace until process 1 puts the step's standard input there.
-pub(crate) const STDIN: RawFd = 0;
-pub(crate) const STDOUT: RawFd = 1;
-pub(crate) const STDERR: RawFd = 2;
+/// Where the descriptors are. Those from 3 on close when the program is executed.
+const STDIN: RawFd = 0;
+/// The user namespace of the site, until process 1 puts the step's standard input there.
+const USER: RawFd = STDIN;
+const STDOUT: RawFd = 1;
+const STDERR: RawFd = 2;
 pub(crate) const REPORT: RawFd = 3;
 /// Read end of a pipe that hangs up when the usher is gone.
 pub(crate) const LIFE: RawFd = 4;
-pub(crate) const TRAPS: RawFd = 5;
+const TRAPS: RawFd = 5;
 
 /// What a pipe holds as long as its user has few (pipe(7)).
 const PIPE_BYTES: usize = 64 << 10;
@@ -69,11 +70,11 @@ fn enter(start: &Start<'_>) -> Result<(), Failure> {
     if let Place::New(order) = &plan.place {
         furnish::make(order, &mut made)?;
     }
-    start_first_process(start, &made)
+    start_first_process(start, made)
 }
 
 fn enter_site(doors: &Doors) -> Result<(), Failure> {
-    sys::enter_namespace(doors.user, libc::CLONE_NEWUSER).during(SetupStep::EnterUserNamespace)?;
+    sys::enter_namespace(USER, libc::CLONE_NEWUSER).during(SetupStep::EnterUserNamespace)?;
     for (namespace, kind) in [
         (doors.network, libc::CLONE_NEWNET),
         (doors.host_name, libc::CLONE_NEWUTS),
@@ -111,9 +112,9 @@ pub(crate) fn open_namespace(namespace: Namespace) -> Result<RawFd, Failure> {
     sys::own_namespace(namespace).during(SetupStep::OpenNamespace)
 }
 
-/// What was made and stays with the parent, each only if it was. With process 1, in this order: process 1
-/// itself; the ipc namespace; of a room the mount namespace and the scratch space. Of a site the user, uts,
-/// cgroup and network namespaces.
+/// What was made and stays with the parent, each only if it was. With process 1, in this order: the ipc
+/// namespace; of a room the mount namespace and the scratch space; process 1 itself. Of a site the user,
+/// uts, cgroup and network namespaces.
 pub(crate) struct Made {
     descriptors: [RawFd; sys::DESCRIPTORS_MAX],
     count: usize,
@@ -140,7 +141,7 @@ impl Made {
 }
 
 /// Starts process 1 and tells the parent, who takes it and the descriptors over.
-fn start_first_process(start: &Start<'_>, made: &Made) -> Result<(), Failure> {
+fn start_first_process(start: &Start<'_>, mut made: Made) -> Result<(), Failure> {
     let plan = start.plan;
     let flags = libc::CLONE_VM | libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::CLONE_NEWNS;
     // SAFETY: the stack is the plan's, used by process 1 alone; the plan lies on a board that
@@ -155,10 +156,8 @@ fn start_first_process(start: &Start<'_>, made: &Made) -> Result<(), Failure> {
     }
     .during(SetupStep::CreatePidNamespace)?;
     start.first_process.store(pid, Ordering::Release);
-    let mut sent = Made::nothing();
-    sent.add(process);
-    made.descriptors().iter().for_each(|made| sent.add(*made));
-    let descriptors = sent.descriptors();
+    made.add(process);
+    let descriptors = made.descriptors();
     let count = i32::try_from(descriptors.len()).unwrap_or(i32::MAX);
     let told = Report::Started { pid, count }.send_with(REPORT, descriptors);
     if told.is_err() {

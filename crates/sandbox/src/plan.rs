@@ -61,10 +61,9 @@ pub(crate) struct Execution<'b> {
     pub(crate) envp: Strings<'b>,
 }
 
-/// Namespaces of a room beside its mounts, as numbers of descriptors of the entrant; [`ABSENT`] for one
-/// that was waived or is still to be made.
+/// Namespaces of a room beside user and mounts, as numbers of descriptors of the entrant; [`ABSENT`] for
+/// one that was waived or is still to be made.
 pub(crate) struct Doors {
-    pub(crate) user: RawFd,
     pub(crate) network: RawFd,
     pub(crate) host_name: RawFd,
     pub(crate) cgroup: RawFd,

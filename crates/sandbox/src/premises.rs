@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::SetupStep;
 use crate::groundwork::Groundwork;
 use crate::host::VirtualHost;
-use crate::inside::STDIN;
 use crate::plan::{ABSENT, Doors};
 use crate::room::HostUser;
 use crate::serving::Servant;
@@ -116,11 +115,10 @@ pub(crate) struct Base {
 }
 
 impl Site {
-    /// For the process that enters, which has the user namespace as its first descriptor.
+    /// For the process that enters.
     pub(crate) fn doors<'a>(&'a self, handed: &mut Handed<'a>) -> Doors {
         let mut number = |fd: &'a Option<OwnedFd>| fd.as_ref().map_or(ABSENT, |fd| handed.add(fd));
         Doors {
-            user: STDIN,
             network: number(&self.network),
             host_name: number(&self.host_name),
             cgroup: number(&self.cgroup),
@@ -133,6 +131,9 @@ impl Site {
 mod tests {
     use std::collections::BTreeMap;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use rustix::process::Signal;
 
     use super::*;
     use crate::{Action, Limits, SandboxError, Scratch, run};
@@ -190,7 +191,7 @@ mod tests {
     }
 
     fn run_over(
-        root: &std::path::Path,
+        root: &Path,
         premises: &Premises,
         host: &VirtualHost,
         limits: &Limits,
@@ -345,7 +346,7 @@ mod tests {
         premises.prepare(&host());
         let process = premises.vacant()[0].process().unwrap();
         drop(premises);
-        assert!(!std::path::Path::new(&format!("/proc/{process}")).exists());
+        assert!(!is_there(process));
     }
 
     /// The usher of the one vacant site.
@@ -353,9 +354,13 @@ mod tests {
         premises.vacant()[0].base().usher.process
     }
 
-    fn kill(process: i32) {
+    fn signal(process: i32, signal: Signal) {
         let process = rustix::process::Pid::from_raw(process).unwrap();
-        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+        rustix::process::kill_process(process, signal).unwrap();
+    }
+
+    fn is_there(process: i32) -> bool {
+        Path::new(&format!("/proc/{process}")).exists()
     }
 
     #[test]
@@ -400,7 +405,7 @@ mod tests {
         let premises = Premises::new();
         run_in(&premises, &host(), &["/probe print a"]);
         let first = usher(&premises);
-        kill(first);
+        signal(first, Signal::KILL);
         while premises.vacant()[0].base().usher.is_there() {
             std::thread::yield_now();
         }
@@ -448,7 +453,7 @@ mod tests {
         run_in(&premises, &host(), &["/probe print a"]);
         let usher = usher(&premises);
         drop(premises);
-        assert!(!std::path::Path::new(&format!("/proc/{usher}")).exists());
+        assert!(!is_there(usher));
     }
 
     #[test]
@@ -456,10 +461,9 @@ mod tests {
         let premises = Premises::new();
         premises.prepare(&host());
         let usher = usher(&premises);
-        let process = rustix::process::Pid::from_raw(usher).unwrap();
-        rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+        signal(usher, Signal::STOP);
         drop(premises);
-        assert!(!std::path::Path::new(&format!("/proc/{usher}")).exists());
+        assert!(!is_there(usher));
     }
 
     #[test]

@@ -27,9 +27,10 @@ use crate::{filter, limits, manifest, settings, usage};
 /// must exist; they are there after an error, too, as far as the step came. A program that
 /// fails is an [`Outcome`], not an error. Blocks the calling thread; several threads may run
 /// actions in scratch spaces of their own. The first run in a scratch space makes its room as well,
-/// which costs almost half a run again, and almost twice as much as a run if its premises have nothing
-/// for it and were not told before ([`Premises::prepare`](crate::Premises::prepare)). Raises the soft limits of the calling process for
-/// processes, signals and locked memory to the hard ones, for good: rooms are bounded by them.
+/// which costs about two fifths of a run again, and almost twice as much as a run if its premises have
+/// nothing for it and were not told before ([`Premises::prepare`](crate::Premises::prepare)). Raises the
+/// soft limits of the calling process for processes, signals and locked memory to the hard ones, for
+/// good: rooms are bounded by them.
 ///
 /// # Errors
 /// [`SandboxError`]: a guarantee that cannot be kept and was not waived, a malformed action,

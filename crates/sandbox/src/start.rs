@@ -13,31 +13,6 @@ use crate::report::Report;
 use crate::room::receive_report;
 use crate::usher::Usher;
 
-/// A forked process that is collected when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Child {
-    pub(crate) pid: i32,
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        collect(self.pid);
-    }
-}
-
-/// Waits for a child to end and forgets it.
-fn collect(pid: i32) {
-    let Some(pid) = rustix::process::Pid::from_raw(pid) else {
-        return;
-    };
-    loop {
-        let waited = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-        if !matches!(waited, Err(Errno::INTR)) {
-            return;
-        }
-    }
-}
-
 /// Process 1 of a run.
 pub(crate) struct FirstProcess {
     /// Means no other process before the next run in its site begins, or the usher is gone.
@@ -89,7 +64,7 @@ impl Started {
                         usher.dismiss();
                         return Err(io("taking the sandbox over", Errno::MFILE));
                     }
-                    let alive = descriptors.pop_front();
+                    let alive = descriptors.pop_back();
                     return Ok(Self {
                         first: FirstProcess { pid, alive },
                         reports,

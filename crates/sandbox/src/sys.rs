@@ -120,8 +120,9 @@ pub(crate) unsafe fn clone_watched_onto(
 /// [`wait_for_silent`].
 ///
 /// # Safety
-/// `flags` must hold `CLONE_VM`; `stack_top` must be 16-byte aligned, the end of a region
-/// that nobody else uses while the child lives; `argument` must outlive the child.
+/// `stack_top` must be 16-byte aligned, the end of a region that nobody else uses while the child
+/// lives, be it shared with others or not. With `CLONE_VM` in `flags` `argument` must outlive the child;
+/// without, the child has a copy of what it points to, and may call nothing but functions over this module.
 pub(crate) unsafe fn clone_silently_onto(
     stack_top: *mut u8,
     flags: i32,
@@ -132,23 +133,8 @@ pub(crate) unsafe fn clone_silently_onto(
     unsafe { clone_with(stack_top, flags, null_mut(), entry, argument) }
 }
 
-/// Forks onto a stack; no signal tells of the new process's end.
-///
 /// # Safety
-/// `flags` must not hold `CLONE_VM`; the stack must be 16-byte aligned, its memory the new process's
-/// alone, although others may see it; the new process may call nothing but functions over this module.
-pub(crate) unsafe fn fork_onto(
-    stack_top: *mut u8,
-    flags: i32,
-    entry: extern "C" fn(*const c_void) -> !,
-    argument: *const c_void,
-) -> Result<i32> {
-    // SAFETY: the caller vouches for it; without `CLONE_PIDFD` no descriptor is written.
-    unsafe { clone_with(stack_top, flags, null_mut(), entry, argument) }
-}
-
-/// # Safety
-/// As for [`clone_silently_onto`] or [`fork_onto`]; `process` must be writable if `flags` hold `CLONE_PIDFD`.
+/// As for [`clone_silently_onto`]; `process` must be writable if `flags` hold `CLONE_PIDFD`.
 unsafe fn clone_with(
     stack_top: *mut u8,
     flags: i32,

@@ -9,12 +9,14 @@
 //! Absent on purpose: membership of the site. The usher would count among the step's processes.
 
 use std::ffi::c_void;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::Shutdown;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown};
 
 use crate::board::{Board, StackOf};
 use crate::error::{SandboxError, SetupStep};
@@ -103,22 +105,27 @@ impl Usher {
     pub(crate) fn start(&self, plan: Plan<'_>, handed: &Handed<'_>) -> Result<(), SandboxError> {
         let plan = std::ptr::from_ref(self.board.value(plan)?);
         let Handed(descriptors) = handed;
-        let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-        let order: Order = [plan.expose_provenance(), numbers.len()];
+        let order: Order = [plan.expose_provenance(), descriptors.len()];
         let mut message = [0; ORDER_BYTES];
         for (bytes, word) in message.chunks_exact_mut(size_of::<usize>()).zip(order) {
             bytes.copy_from_slice(&word.to_ne_bytes());
         }
-        sys::send_descriptors(self.orders.as_raw_fd(), &message, &numbers).map_err(
-            |sys::Errno(errno)| match errno {
-                // It is gone.
-                libc::EPIPE | libc::ECONNRESET => SandboxError::SetupKilled,
-                _ => SetupStep::Fork.failed(errno),
-            },
-        )
+        let mut space =
+            [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(sys::DESCRIPTORS_MAX))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        // More than fit would not be carried out, since the usher counts them.
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+        let parts = [IoSlice::new(&message)];
+        match rustix::net::sendmsg(&self.orders, &parts, &mut ancillary, SendFlags::NOSIGNAL) {
+            Ok(_) => Ok(()),
+            // It is gone.
+            Err(Errno::PIPE | Errno::CONNRESET) => Err(SandboxError::SetupKilled),
+            Err(errno) => Err(SetupStep::Fork.failed(errno.raw_os_error())),
+        }
     }
 
-    /// Has it end whatever it has started, and itself. Returns when that is done.
+    /// Has it end whatever it has started, and itself. Returns when that is done, or when the kernel has
+    /// been told to do it, since the usher was stopped.
     pub(crate) fn dismiss(&self) {
         // Closing would not do: others may have a copy of the descriptor.
         let _ = rustix::net::shutdown(&self.orders, Shutdown::Write);
@@ -188,7 +195,7 @@ extern "C" fn fork_usher(contract: *const c_void) -> ! {
     let contract = unsafe { &*contract.cast::<Contract<'_>>() };
     // SAFETY: the new process has a copy of this memory and a stack on the board that is its alone.
     let forked = unsafe {
-        sys::fork_onto(
+        sys::clone_silently_onto(
             contract.usher_stack,
             libc::CLONE_PARENT,
             usher,
